@@ -1,0 +1,175 @@
+//! The server as a process: from settings to an open port, and from a signal to a quiet end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::HeaderValue;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::domain::pricing::PlanType;
+use crate::domain::time::BillingCalendar;
+use crate::domain::wallet::OpeningTerms;
+use crate::error::{Error, Result};
+use crate::http::auth::PeerAddress;
+use crate::http::metrics::Metrics;
+use crate::http::{self, HttpState, Service};
+use crate::services::Billing;
+use crate::storage;
+use crate::storage::db::Db;
+use crate::storage::open::IfMissing;
+
+/// How long to leave the listener alone when it cannot accept, as when all file descriptors are in use.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What use cases work with, by the settings.
+pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Billing {
+    Billing {
+        db,
+        clock,
+        calendar: BillingCalendar::new(settings.billing_timezone),
+        terms: OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() },
+    }
+}
+
+/// Opens the database with its tables up to date and its time zone fixed.
+///
+/// # Errors
+/// [`Error::Setup`] with a sentence on what stands in the way.
+pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Billing, Vec<String>)> {
+    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await?;
+    let applied = storage::open::migrate(&db).await?;
+    storage::open::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
+    Ok((billing(settings, db, clock), applied))
+}
+
+/// New wallets need a plan that is paid before sending, or none: a plan of this name may still be made later.
+///
+/// # Errors
+/// [`Error::Setup`] where the plan is a postpaid one.
+pub async fn check_default_plan(billing: &Billing) -> Result<()> {
+    let name = &billing.terms.plan_name;
+    match storage::pricing::find_type_by_name(&mut billing.db.read().await?.conn(), name).await? {
+        Some(PlanType::Prepaid) => Ok(()),
+        Some(PlanType::Postpaid) => {
+            Err(Error::Setup(format!("DEFAULT_PLAN is {name}, which is POSTPAID; new wallets need a PREPAID plan")))
+        }
+        None => {
+            tracing::warn!(plan = name, "there is no plan of the name in DEFAULT_PLAN: new wallets get none");
+            Ok(())
+        }
+    }
+}
+
+/// The HTTP service over an open database.
+pub fn http_service(settings: &Settings, billing: Billing) -> Service {
+    let header = |origin: &str| HeaderValue::from_str(origin).ok();
+    http::service(Arc::new(HttpState {
+        billing,
+        auth: settings.auth,
+        cors_origins: settings.cors_origins.iter().filter_map(|origin| header(origin.as_str())).collect(),
+        allowed_hosts: settings
+            .allowed_hosts
+            .iter()
+            .map(|host| host.trim().to_lowercase())
+            .filter(|host| !host.is_empty())
+            .collect(),
+        limits: settings.limits(),
+        metrics: Metrics::default(),
+    }))
+}
+
+/// # Errors
+/// [`Error::Setup`] with a sentence, as where the port is in use.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "; another program listens there: stop it or choose another PORT",
+            std::io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher PORT",
+            std::io::ErrorKind::AddrNotAvailable => "; this machine has no such address: check BIND",
+            _ => "",
+        };
+        Error::Setup(format!("cannot listen on {address}: {error}{hint}"))
+    })
+}
+
+/// How the accept loop treats connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// For a connection to send a request's head, idle time included.
+    pub header_timeout: Duration,
+    /// For accepted requests to end after the signal.
+    pub shutdown_timeout: Duration,
+}
+
+/// Serves until `stop` ends; then finishes what was accepted.
+pub async fn serve(listener: TcpListener, service: Service, limits: ConnectionLimits, stop: impl Future<Output = ()>) {
+    let graceful = GracefulShutdown::new();
+    let mut server = hyper::server::conn::http1::Builder::new();
+    // axum's own loop sets no timer, so a connection that never ends its head would stay for ever.
+    server.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => accept(stream, peer, &server, &service, &graceful),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time and were broken off");
+    }
+}
+
+fn accept(
+    stream: TcpStream,
+    peer: SocketAddr,
+    server: &hyper::server::conn::http1::Builder,
+    service: &Service,
+    graceful: &GracefulShutdown,
+) {
+    // Answers are written whole, so waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let service = service.clone();
+    let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(PeerAddress(peer));
+        service.clone().oneshot(request)
+    });
+    let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), answer));
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    });
+}
+
+/// Ends at SIGTERM or SIGINT (Ctrl-C).
+pub async fn stop_signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for SIGTERM");
+            return std::future::pending().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopping: finishing what was accepted");
+}

@@ -1,0 +1,243 @@
+//! What the subcommands do, and how they speak to the person who runs them.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::{self, ConnectionLimits};
+use crate::clock::Clock;
+use crate::config::{Cli, Command, LogFormat, SeedArgs, ServeArgs, Settings};
+use crate::http::auth::AuthMode;
+use crate::seed;
+use crate::services::Billing;
+use crate::storage;
+use crate::storage::open::IfMissing;
+
+/// The command line, the environment and `.env`, as one.
+///
+/// # Errors
+/// A sentence that names the setting that is wrong.
+pub fn parse() -> Result<Cli, String> {
+    let file = Path::new(".env");
+    if file.is_file() {
+        dotenvy::from_path(file).map_err(|error| format!("the file .env: {error}"))?;
+    }
+    Cli::try_parse().map_err(|error| match name_setting(&error) {
+        Some(sentence) => sentence,
+        // Help, version, and errors of the command line itself, which clap explains best.
+        None => error.exit(),
+    })
+}
+
+/// For a value that is wrong, wherever it came from: the setting's two names and what it must be. The value itself is
+/// not repeated, because it may hold a password.
+fn name_setting(error: &clap::Error) -> Option<String> {
+    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+        return None;
+    }
+    let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = arg.split([' ', '=', '[']).next()?;
+    let command = Cli::command();
+    let known = command.get_arguments().find(|known| known.get_long() == flag.strip_prefix("--"))?;
+    let variable = known.get_env()?.to_string_lossy().into_owned();
+    let problem = match (std::error::Error::source(error), error.get(ContextKind::ValidValue)) {
+        (Some(source), _) => source.to_string(),
+        (None, Some(ContextValue::Strings(values))) => format!("must be one of {}", values.join(", ")),
+        (None, _) => "is not valid".to_owned(),
+    };
+    Some(format!("{variable} (or {flag}) {problem}"))
+}
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// A sentence for the person who ran it.
+pub async fn run(cli: Cli) -> Result<(), String> {
+    let settings = cli.settings;
+    let outcome = match cli.command.unwrap_or(Command::Serve(ServeArgs::default())) {
+        Command::Serve(args) => serve(&settings, args).await,
+        Command::Seed(args) => seed(&settings, args).await,
+        Command::Migrate => migrate(&settings).await,
+        Command::Openapi => openapi(),
+        Command::Check => check(&settings).await,
+        Command::Backup { file } => backup(&settings, &file).await,
+        Command::Healthcheck => healthcheck(settings.address()).await,
+    };
+    outcome.map_err(|error| error.to_string())
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn start_logging(settings: &Settings) {
+    let filter = EnvFilter::new(&settings.log_level);
+    let is_terminal = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let as_text = match settings.log_format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    if as_text {
+        builder.with_ansi(is_terminal).with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).with_span_list(false).init();
+    }
+}
+
+async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
+    settings.validate()?;
+    start_logging(settings);
+    let (billing, applied) = app::open_and_migrate(settings, Clock::system()).await?;
+    for migration in applied {
+        tracing::info!(migration, "the database was migrated");
+    }
+    if args.seed {
+        let loaded = seed::load(&billing, settings.auth == AuthMode::Open).await?;
+        let seed::Loaded { plans, rate_cards, wallets } = loaded;
+        tracing::info!(plans, rate_cards, wallets, "the sample data is there; these items of it are new");
+    }
+    app::check_default_plan(&billing).await?;
+    let listener = app::listen(settings.address()).await?;
+    greet(settings, &billing, listener.local_addr()?).await?;
+    let limits = ConnectionLimits {
+        header_timeout: settings.header_timeout_seconds.duration(),
+        shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
+    };
+    let service = app::http_service(settings, billing.clone());
+    app::serve(listener, service, limits, app::stop_signal()).await;
+    billing.db.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The addresses a person wants next.
+async fn greet(settings: &Settings, billing: &Billing, address: SocketAddr) -> Outcome {
+    let version = storage::deployment::version(&mut billing.db.read().await?.conn()).await?;
+    let base = format!("http://{}", reachable(address));
+    println!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
+    println!("  a wallet   {base}/api/billing/wallet/biz_test_001/");
+    println!("  the API    {base}/docs/ (OpenAPI: {base}/openapi.json)");
+    println!("  health     {base}/healthz, {base}/readyz, {base}/metrics");
+    println!("  database   {} ({version}), days in {}", settings.database_url, settings.billing_timezone);
+    Ok(())
+}
+
+/// An address a client on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+async fn seed(settings: &Settings, args: SeedArgs) -> Outcome {
+    let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
+    let with_wallets = settings.auth == AuthMode::Open || args.test_wallets;
+    let loaded = seed::load(&billing, with_wallets).await?;
+    billing.db.close().await;
+    println!(
+        "Loaded {} plans, {} rate cards and {} wallets into {}.",
+        loaded.plans, loaded.rate_cards, loaded.wallets, settings.database_url
+    );
+    if loaded == seed::Loaded::default() {
+        println!("All of it was there before, or was edited or deleted since, and stays as it is.");
+    }
+    if !with_wallets {
+        println!("The test wallets were left out because of AUTH=required; --test-wallets loads them.");
+    }
+    Ok(())
+}
+
+async fn migrate(settings: &Settings) -> Outcome {
+    let (billing, applied) = app::open_and_migrate(settings, Clock::system()).await?;
+    billing.db.close().await;
+    for migration in &applied {
+        println!("applied {migration}");
+    }
+    println!("{} is up to date.", settings.database_url);
+    Ok(())
+}
+
+fn openapi() -> Outcome {
+    println!("{}", crate::http::openapi::document().to_pretty_json()?);
+    Ok(())
+}
+
+async fn backup(settings: &Settings, file: &Path) -> Outcome {
+    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    storage::backup::backup(&db, &settings.database_url, file).await?;
+    db.close().await;
+    println!("{} was copied to {}.", settings.database_url, file.display());
+    Ok(())
+}
+
+/// Says of each thing whether it is right; fails if one is not.
+async fn check(settings: &Settings) -> Outcome {
+    let mut problems = Vec::new();
+    match settings.validate() {
+        Ok(()) => println!("ok       settings: listens on {}, AUTH={:?}", settings.address(), settings.auth),
+        Err(problem) => problems.push(problem),
+    }
+    match storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await {
+        Ok(db) => {
+            check_database(settings, app::billing(settings, db.clone(), Clock::system()), &mut problems).await?;
+            db.close().await;
+        }
+        Err(error) => problems.push(error.to_string()),
+    }
+    for problem in &problems {
+        println!("problem  {problem}");
+    }
+    match problems.len() {
+        0 => Ok(()),
+        1 => Err("1 problem was found".into()),
+        count => Err(format!("{count} problems were found").into()),
+    }
+}
+
+async fn check_database(settings: &Settings, billing: Billing, problems: &mut Vec<String>) -> Outcome {
+    let pending = storage::open::pending_migrations(&billing.db).await?;
+    let mut reader = billing.db.read().await?;
+    let version = storage::deployment::version(&mut reader.conn()).await?;
+    println!("ok       database: {} ({version})", settings.database_url);
+    if !pending.is_empty() {
+        problems.push(format!("migrations not applied yet: {}; run `migrate` or `serve`", pending.join(", ")));
+        return Ok(());
+    }
+    println!("ok       tables: up to date");
+    let zone = settings.billing_timezone.name();
+    match storage::deployment::timezone(&mut reader.conn()).await? {
+        Some(fixed) if fixed != zone => problems.push(storage::open::other_timezone(&fixed, zone)),
+        _ => println!("ok       billing time zone: {zone}"),
+    }
+    drop(reader);
+    match app::check_default_plan(&billing).await {
+        Ok(()) => println!("ok       default plan: {}", billing.terms.plan_name),
+        Err(error) => problems.push(error.to_string()),
+    }
+    Ok(())
+}
+
+async fn healthcheck(address: SocketAddr) -> Outcome {
+    let address = reachable(address);
+    let explain = |error: &dyn std::fmt::Display| format!("no healthy server at {address}: {error}");
+    let stream = tokio::net::TcpStream::connect(address).await.map_err(|error| explain(&error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request =
+        hyper::Request::get("/healthz").header("host", address.to_string()).body(Empty::<bytes::Bytes>::new())?;
+    let status = sender.send_request(request).await.map_err(|error| explain(&error))?.status();
+    if !status.is_success() {
+        return Err(explain(&status).into());
+    }
+    println!("{address} is healthy.");
+    Ok(())
+}

@@ -1,0 +1,344 @@
+//! Every setting: a flag, an environment variable, and a default. `.env` in the working directory is read too; the
+//! environment wins over it, and a flag over both.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::currency::Currency;
+use crate::http::Limits;
+use crate::http::auth::AuthMode;
+use crate::storage::open::{DatabaseUrl, PoolSettings};
+
+const DEFAULT_PORT: u16 = 8_000;
+
+/// The billing server of an SMS gateway: wallets, prices, usage and invoices over REST.
+#[derive(Debug, Parser)]
+#[command(name = "wecall-billing", version, max_term_width = 110)]
+#[command(after_help = "Without a command it serves. Every setting is also read from the environment and from a file \
+                        .env in the working directory; a flag wins over the environment, the environment over .env.")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Migrate the database and serve (the default)
+    Serve(ServeArgs),
+    /// Load the sample data: 3 plans, 17 rate cards, 2 wallets; again changes nothing
+    Seed(SeedArgs),
+    /// Bring the database's tables up to this version
+    Migrate,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Check the settings and the database, and say what is wrong
+    Check,
+    /// Write a consistent copy of the database, also while the server runs
+    Backup {
+        /// The file to write; it must not exist yet
+        file: PathBuf,
+    },
+    /// Ask a running server whether it is alive (for a container's health check)
+    Healthcheck,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Load the sample data first
+    #[arg(long)]
+    pub seed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct SeedArgs {
+    /// Load the two test wallets even with AUTH=required
+    #[arg(long)]
+    pub test_wallets: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Settings {
+    /// Where the data is: sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env, global = true, default_value = "sqlite://billing.db", hide_env_values = true, value_name = "URL")]
+    pub database_url: DatabaseUrl,
+
+    /// The address to listen on, with or without a port [default: 127.0.0.1:8000]
+    #[arg(long, env, global = true, value_name = "ADDRESS")]
+    pub bind: Option<BindAddress>,
+
+    /// The port to listen on; without BIND it means all addresses (0.0.0.0)
+    #[arg(long, env, global = true)]
+    pub port: Option<u16>,
+
+    /// `open` asks nobody for credentials and listens on this machine only; `required` asks everybody
+    #[arg(long, env, global = true, value_enum, default_value_t = AuthMode::Open, value_name = "MODE")]
+    pub auth: AuthMode,
+
+    /// Let AUTH=open listen on addresses that others can reach: anyone who does may read everything and top up
+    #[arg(long, env, global = true, default_value = "false", value_parser = BoolishValueParser::new(),
+          action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub auth_open_anywhere: bool,
+
+    /// The origins whose web pages may call this server, separated by commas
+    #[arg(
+        long,
+        env,
+        global = true,
+        value_delimiter = ',',
+        default_value = "http://localhost:3000",
+        value_name = "ORIGINS"
+    )]
+    pub cors_origins: Vec<Origin>,
+
+    /// The host names this server goes by, separated by commas; requests to others are refused [default: any]
+    #[arg(long, env, global = true, value_delimiter = ',', value_name = "HOSTS")]
+    pub allowed_hosts: Vec<String>,
+
+    /// The time zone of billing days and months (an IANA name); fixed when a database is first used
+    #[arg(long, env, global = true, default_value = "UTC", value_name = "ZONE", value_parser = parse_zone)]
+    pub billing_timezone: chrono_tz::Tz,
+
+    /// The currency of new wallets (ISO 4217)
+    #[arg(long, env, global = true, default_value = "USD", value_name = "CODE")]
+    pub default_currency: Currency,
+
+    /// The name of the plan new wallets get, which must be a prepaid one
+    #[arg(long, env, global = true, default_value = "Starter", value_name = "NAME")]
+    pub default_plan: String,
+
+    /// How to log: `auto` is text in a terminal and JSON elsewhere
+    #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// What to log: error, warn, info, debug or trace, or a filter such as `info,sqlx=debug`
+    #[arg(long, env, global = true, default_value = "info", value_name = "FILTER", value_parser = parse_log_filter)]
+    pub log_level: String,
+
+    /// How many connections read from a SQLite file at once (one more writes)
+    #[arg(long, env, global = true, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub sqlite_readers: u32,
+
+    /// How many connections to Postgres at most
+    #[arg(long, env, global = true, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub postgres_connections: u32,
+
+    /// How long a request waits for a database connection
+    #[arg(long, env, global = true, default_value_t = Seconds(5), value_name = "SECONDS")]
+    pub database_timeout_seconds: Seconds,
+
+    /// The largest request body, in bytes
+    #[arg(long, env, global = true, default_value_t = 1_048_576, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1_024..=67_108_864))]
+    pub max_body_bytes: u32,
+
+    /// How long a request's body may take to arrive
+    #[arg(long, env, global = true, default_value_t = Seconds(10), value_name = "SECONDS")]
+    pub body_timeout_seconds: Seconds,
+
+    /// How long a request may take in all
+    #[arg(long, env, global = true, default_value_t = Seconds(30), value_name = "SECONDS")]
+    pub request_timeout_seconds: Seconds,
+
+    /// How long a connection may take to send a request's head, idle time before it included
+    #[arg(long, env, global = true, default_value_t = Seconds(60), value_name = "SECONDS")]
+    pub header_timeout_seconds: Seconds,
+
+    /// How long to finish accepted requests for when the server is told to stop
+    #[arg(long, env, global = true, default_value_t = Seconds(30), value_name = "SECONDS")]
+    pub shutdown_timeout_seconds: Seconds,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text in a terminal, JSON elsewhere
+    Auto,
+    Text,
+    Json,
+}
+
+/// A duration of 1 second to 1 hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seconds(u32);
+
+impl Seconds {
+    pub const fn duration(self) -> Duration {
+        Duration::from_secs(self.0 as u64)
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Seconds, String> {
+        let seconds = text.parse().ok().filter(|seconds| (1..=3_600).contains(seconds));
+        seconds.map(Seconds).ok_or_else(|| "must be a whole number of seconds from 1 to 3600".to_owned())
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An IP address with or without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindAddress {
+    ip: IpAddr,
+    port: Option<u16>,
+}
+
+impl FromStr for BindAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<BindAddress, String> {
+        let address = match text.split_once(':') {
+            Some(("localhost", port)) => format!("127.0.0.1:{port}"),
+            None if text == "localhost" => "127.0.0.1".to_owned(),
+            _ => text.to_owned(),
+        };
+        if let Ok(socket) = address.parse::<SocketAddr>() {
+            return Ok(BindAddress { ip: socket.ip(), port: Some(socket.port()) });
+        }
+        let ip = address.trim_start_matches('[').trim_end_matches(']').parse();
+        ip.map(|ip| BindAddress { ip, port: None }).map_err(|_| {
+            "must be an IP address, with or without a port, such as 127.0.0.1:8000 or [::]:8000".to_owned()
+        })
+    }
+}
+
+/// The origin of a web page: scheme, host, and a port where it is not the scheme's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Origin, String> {
+        let text = text.trim();
+        let origin = url::Url::parse(text).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+        // `*` is no origin on purpose: any page a person visits could then move money.
+        match origin.map(|origin| origin.ascii_serialization()) {
+            Some(origin) if origin == text.trim_end_matches('/').to_ascii_lowercase() => Ok(Origin(origin)),
+            _ => Err("must be a list of origins such as http://localhost:3000,https://app.example.com".to_owned()),
+        }
+    }
+}
+
+fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {
+    text.parse().map_err(|_| "must be an IANA time zone such as UTC or Africa/Nairobi".to_owned())
+}
+
+fn parse_log_filter(text: &str) -> Result<String, String> {
+    let filter = tracing_subscriber::EnvFilter::builder().parse(text);
+    filter.map(|_| text.to_owned()).map_err(|error| format!("must be a log filter such as info ({error})"))
+}
+
+impl Settings {
+    /// Where to listen: `BIND`, whose own port wins over `PORT`; `PORT` alone means every address.
+    pub fn address(&self) -> SocketAddr {
+        match (self.bind, self.port) {
+            (Some(bind), port) => SocketAddr::new(bind.ip, bind.port.or(port).unwrap_or(DEFAULT_PORT)),
+            (None, Some(port)) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
+            (None, None) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
+        }
+    }
+
+    /// Rules that concern more than one setting.
+    ///
+    /// # Errors
+    /// A sentence that names the settings and the ways out.
+    pub fn validate(&self) -> Result<(), String> {
+        let address = self.address();
+        if self.auth == AuthMode::Open && !self.auth_open_anywhere && !address.ip().is_loopback() {
+            return Err(format!(
+                "AUTH=open asks nobody for credentials, so it does not listen on {address}, which others may reach: set \
+                 AUTH=required, or AUTH_OPEN_ANYWHERE=true if everybody who reaches it may read everything and top up"
+            ));
+        }
+        Ok(())
+    }
+
+    pub fn pools(&self) -> PoolSettings {
+        PoolSettings {
+            sqlite_readers: self.sqlite_readers,
+            postgres_connections: self.postgres_connections,
+            acquire_timeout: self.database_timeout_seconds.duration(),
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            body_bytes: self.max_body_bytes as usize,
+            body_timeout: self.body_timeout_seconds.duration(),
+            request_timeout: self.request_timeout_seconds.duration(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn settings(args: &[&str]) -> Settings {
+        let args = std::iter::once("wecall-billing").chain(args.iter().copied());
+        Cli::try_parse_from(args).expect("valid settings").settings
+    }
+
+    #[rstest]
+    #[case(&["--bind", "127.0.0.1:9000"], "127.0.0.1:9000")]
+    #[case(&["--bind", "127.0.0.1"], "127.0.0.1:8000")]
+    #[case(&["--bind", "127.0.0.1", "--port", "9000"], "127.0.0.1:9000")]
+    #[case(&["--bind", "127.0.0.1:9000", "--port", "9001"], "127.0.0.1:9000")]
+    #[case(&["--port", "9000"], "0.0.0.0:9000")]
+    #[case(&["--bind", "localhost:9000"], "127.0.0.1:9000")]
+    #[case(&["--bind", "[::1]:9000"], "[::1]:9000")]
+    #[case(&["--bind", "::1"], "[::1]:8000")]
+    fn addresses(#[case] args: &[&str], #[case] address: &str) {
+        assert_eq!(settings(args).address().to_string(), address);
+    }
+
+    #[rstest]
+    #[case(&["--bind", "127.0.0.1"], true)]
+    #[case(&["--bind", "[::1]:8000"], true)]
+    #[case(&["--bind", "0.0.0.0"], false)]
+    #[case(&["--port", "8000"], false)]
+    #[case(&["--port", "8000", "--auth", "required"], true)]
+    #[case(&["--port", "8000", "--auth-open-anywhere"], true)]
+    #[case(&["--port", "8000", "--auth-open-anywhere=true"], true)]
+    #[case(&["--port", "8000", "--auth-open-anywhere=no"], false)]
+    fn open_mode_is_for_this_machine(#[case] args: &[&str], #[case] valid: bool) {
+        let verdict = settings(args).validate();
+        assert_eq!(verdict.is_ok(), valid);
+        if let Err(sentence) = verdict {
+            assert!(sentence.contains("AUTH=required") && sentence.contains("AUTH_OPEN_ANYWHERE=true"));
+        }
+    }
+
+    #[rstest]
+    #[case("http://localhost:3000", true)]
+    #[case("https://app.example.com", true)]
+    #[case("https://app.example.com/", true)]
+    #[case("https://app.example.com/path", false)]
+    #[case("app.example.com", false)]
+    #[case("*", false)]
+    #[case("null", false)]
+    fn origins(#[case] text: &str, #[case] valid: bool) {
+        assert_eq!(text.parse::<Origin>().is_ok(), valid);
+    }
+}

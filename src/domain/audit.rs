@@ -1,0 +1,49 @@
+//! The audit log: every write that is not its own record (a ledger entry is) leaves who, what, before and after.
+
+use serde_json::Value;
+
+use super::names::named_enum;
+
+/// Who asks, and through which request.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// `anonymous` in open mode, `seed` for the sample data.
+    pub name: String,
+    pub request_id: Option<String>,
+    /// The address the request came from.
+    pub address: Option<String>,
+}
+
+impl Actor {
+    /// The server itself, loading its sample data.
+    pub fn seed() -> Actor {
+        Actor { name: "seed".to_owned(), request_id: None, address: None }
+    }
+}
+
+named_enum! {
+    pub enum AuditAction {
+        BusinessCreated = "business.created",
+        WalletCreated = "wallet.created",
+        PlanCreated = "plan.created",
+        RateCardCreated = "rate_card.created",
+        InvoiceDrafted = "invoice.drafted",
+    }
+}
+
+/// What was done to one thing.
+#[derive(Clone, Debug)]
+pub struct AuditEntry {
+    pub action: AuditAction,
+    /// The SID of the thing.
+    pub subject: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub reason: Option<String>,
+}
+
+impl AuditEntry {
+    pub fn created(action: AuditAction, subject: impl Into<String>, after: Value) -> AuditEntry {
+        AuditEntry { action, subject: subject.into(), before: None, after: Some(after), reason: None }
+    }
+}

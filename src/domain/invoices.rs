@@ -1,0 +1,192 @@
+//! Invoices: what a month's usage adds up to.
+
+use chrono::NaiveDate;
+use serde_json::{Map, Value, json};
+
+use super::businesses::BusinessSid;
+use super::countries::CountryCode;
+use super::currency::Currency;
+use super::money::{Money, MoneyError};
+use super::names::named_enum;
+use super::sid::InvoiceSid;
+use super::time::{DayRange, Timestamp};
+
+named_enum! {
+    pub enum InvoiceStatus {
+        Draft = "DRAFT",
+        Sent = "SENT",
+        Paid = "PAID",
+        Overdue = "OVERDUE",
+        Cancelled = "CANCELLED",
+    }
+}
+
+named_enum! {
+    pub enum LineCategory { Sms = "SMS", Api = "API", Storage = "STORAGE", Support = "SUPPORT", Other = "OTHER" }
+}
+
+/// What an invoice is apart from its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvoiceHeader {
+    /// `None` on a preview, which is computed and not kept.
+    pub sid: Option<InvoiceSid>,
+    /// Given at month close; a draft has none.
+    pub number: Option<String>,
+    pub status: InvoiceStatus,
+    /// Frozen at month close; a draft's is the sum of its lines.
+    pub frozen_total: Option<Money>,
+    pub due_date: Option<NaiveDate>,
+    pub paid_date: Option<NaiveDate>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl InvoiceHeader {
+    pub fn preview(now: Timestamp) -> InvoiceHeader {
+        InvoiceHeader {
+            sid: None,
+            number: None,
+            status: InvoiceStatus::Draft,
+            frozen_total: None,
+            due_date: None,
+            paid_date: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct InvoiceLine {
+    pub description: String,
+    /// Segments, on a line for messages.
+    pub quantity: i64,
+    pub unit_price: Money,
+    /// Rounded half up to the currency's decimals.
+    pub total: Money,
+    pub category: LineCategory,
+    pub details: Map<String, Value>,
+}
+
+/// An invoice with its lines, or the preview of one.
+#[derive(Clone, Debug)]
+pub struct Invoice {
+    pub business_sid: BusinessSid,
+    pub currency: Currency,
+    pub period: DayRange,
+    pub header: InvoiceHeader,
+    pub total: Money,
+    pub lines: Vec<InvoiceLine>,
+}
+
+impl Invoice {
+    /// # Errors
+    /// [`MoneyError::Overflow`] where the sum of the lines leaves its range.
+    pub fn new(
+        (business_sid, currency): (BusinessSid, Currency),
+        period: DayRange,
+        header: InvoiceHeader,
+        lines: Vec<InvoiceLine>,
+    ) -> Result<Invoice, MoneyError> {
+        let total = match header.frozen_total {
+            Some(total) => total,
+            None => Money::sum(lines.iter().map(|line| line.total))?,
+        };
+        Ok(Invoice { business_sid, currency, period, header, total, lines })
+    }
+}
+
+/// What was charged to one operator at one price over a period.
+#[derive(Clone, Debug)]
+pub struct ChargedUsage {
+    pub country: CountryCode,
+    /// Empty where the operator was not known.
+    pub operator: String,
+    pub unit_price: Money,
+    pub messages: i64,
+    pub segments: i64,
+    pub cost: Money,
+}
+
+/// A line per country, operator and unit price, each rounded to the currency.
+///
+/// # Errors
+/// [`MoneyError::Overflow`] where a rounded line leaves its range.
+pub fn usage_lines(usages: Vec<ChargedUsage>, currency: Currency) -> Result<Vec<InvoiceLine>, MoneyError> {
+    let has_amount = |usage: &ChargedUsage| usage.segments != 0 || !usage.cost.is_zero();
+    usages.into_iter().filter(has_amount).map(|usage| usage_line(usage, currency)).collect()
+}
+
+fn usage_line(usage: ChargedUsage, currency: Currency) -> Result<InvoiceLine, MoneyError> {
+    let country = usage.country;
+    let operator = if usage.operator.is_empty() { "other operators" } else { &usage.operator };
+    let details = json!({
+        "country_code": country.as_str(),
+        "country_name": country.name(),
+        "operator": usage.operator,
+        "messages": usage.messages,
+    });
+    Ok(InvoiceLine {
+        description: format!("SMS to {}, {operator}", country.name()),
+        quantity: usage.segments,
+        unit_price: usage.unit_price,
+        total: usage.cost.rounded_to_exponent(currency.exponent())?,
+        category: LineCategory::Sms,
+        details: details.as_object().cloned().unwrap_or_default(),
+    })
+}
+
+/// Whether a period is kept as an invoice: whole months that have begun are; anything else is a preview.
+pub fn is_kept(period: DayRange, today: NaiveDate) -> bool {
+    period.is_whole_month() && period.first <= today
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(operator: &str, price: i64, segments: i64, cost: i64) -> ChargedUsage {
+        ChargedUsage {
+            country: "KE".parse().expect("a country"),
+            operator: operator.to_owned(),
+            unit_price: Money::from_micros(price),
+            messages: segments,
+            segments,
+            cost: Money::from_micros(cost),
+        }
+    }
+
+    #[test]
+    fn lines_round_one_by_one_and_the_total_is_their_sum() {
+        let usd = "USD".parse().expect("a currency");
+        let usages =
+            vec![usage("Safaricom", 20_000, 3, 65_000), usage("", 15_000, 1, 15_000), usage("Airtel", 18_000, 0, 0)];
+        let lines = usage_lines(usages, usd).expect("small sums");
+        assert_eq!(lines.len(), 2, "nothing was charged at the third price");
+        assert_eq!(lines[0].total, Money::from_micros(70_000));
+        assert_eq!(lines[1].total, Money::from_micros(20_000));
+        assert_eq!(lines[1].description, "SMS to Kenya, other operators");
+        let business = "biz".parse().expect("a SID");
+        let period = DayRange::month_of("2026-03-01".parse().expect("a date"));
+        let header = InvoiceHeader::preview(Timestamp::from_micros(0));
+        let invoice = Invoice::new((business, usd), period, header, lines).expect("small sums");
+        assert_eq!(invoice.total, Money::from_micros(90_000));
+    }
+
+    #[test]
+    fn a_currency_without_decimals_rounds_to_units() {
+        let ugx = "UGX".parse().expect("a currency");
+        let lines = usage_lines(vec![usage("MTN", 35_500_000, 3, 106_500_000)], ugx).expect("small sums");
+        assert_eq!(lines[0].total, Money::from_units(107));
+    }
+
+    #[test]
+    fn only_months_that_have_begun_are_kept() {
+        let day = |text: &str| text.parse::<NaiveDate>().expect("a date");
+        let today = day("2026-03-15");
+        assert!(is_kept(DayRange::month_of(today), today));
+        assert!(is_kept(DayRange::month_of(day("2025-12-01")), today));
+        assert!(!is_kept(DayRange::month_of(day("2026-04-01")), today));
+        assert!(!is_kept(DayRange { first: day("2026-03-01"), last: today }, today));
+    }
+}

@@ -1,0 +1,124 @@
+//! How much of a list, and from where.
+
+use std::str::FromStr;
+
+use super::names::deserialize_from_str;
+
+/// How many rows a page holds: 1 to 1000, 50 unless asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(u16);
+
+impl Limit {
+    const MAX: u16 = 1_000;
+
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+
+    /// One row more than the page: its presence says that another page follows.
+    pub const fn with_lookahead(self) -> i64 {
+        self.0 as i64 + 1
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Limit {
+        Limit(50)
+    }
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Limit, String> {
+        match text.parse::<u16>() {
+            Ok(limit) if (1..=Limit::MAX).contains(&limit) && !text.starts_with('+') => Ok(Limit(limit)),
+            _ => Err(format!("must be a whole number from 1 to {}", Limit::MAX)),
+        }
+    }
+}
+
+/// Where the next page begins: below this position of a list that runs from the newest down. Callers take it from the
+/// `Link` header as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(i64);
+
+impl Cursor {
+    /// Before the newest row.
+    pub const START: Cursor = Cursor(i64::MAX);
+
+    pub const fn below(position: i64) -> Cursor {
+        Cursor(position)
+    }
+
+    pub const fn position(self) -> i64 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "c{:x}", self.0)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Cursor, String> {
+        text.strip_prefix('c')
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|digits| i64::from_str_radix(digits, 16).ok())
+            .filter(|position| *position > 0)
+            .map(Cursor)
+            .ok_or_else(|| "must be taken unchanged from the Link header of the page before".to_owned())
+    }
+}
+
+deserialize_from_str!(Limit, Cursor);
+
+/// One page of a list, and where the next one begins.
+#[derive(Debug)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// From rows read with [`Limit::with_lookahead`]; `position` tells where a row stands in the list.
+    pub fn from_lookahead(mut rows: Vec<T>, limit: Limit, position: impl Fn(&T) -> i64) -> Page<T> {
+        let has_more = rows.len() > limit.get();
+        rows.truncate(limit.get());
+        let next = rows.last().filter(|_| has_more).map(|last| Cursor::below(position(last)));
+        Page { items: rows, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits() {
+        assert_eq!("1000".parse(), Ok(Limit(1000)));
+        for bad in ["0", "1001", "-1", "+5", "1.5", "ten", "99999999999"] {
+            assert!(bad.parse::<Limit>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn cursors_survive_text() {
+        let cursor = Cursor::below(123_456);
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for bad in ["", "c", "c0", "c-1", "c+1", "x1", "cfffffffffffffffff"] {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_next_page_only_where_a_row_is_left() {
+        let limit = Limit(2);
+        assert_eq!(Page::from_lookahead(vec![9, 8], limit, |row| *row).next, None);
+        assert_eq!(Page::from_lookahead(vec![9, 8, 7], limit, |row| *row).next, Some(Cursor(8)));
+    }
+}

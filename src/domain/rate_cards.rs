@@ -1,0 +1,66 @@
+//! Rate cards: what a segment to an operator costs from a day on.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::countries::CountryCode;
+use super::currency::Currency;
+use super::money::Money;
+use super::sid::RateCardSid;
+use super::text::OperatorName;
+
+/// One price row. Rows are append-only: a new price is a new row with a later `effective_from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateCard {
+    pub sid: RateCardSid,
+    pub country: CountryCode,
+    /// Empty on a card for the whole country.
+    pub operator: String,
+    /// The operator's networks; none on a card for the whole country.
+    pub networks: Vec<Network>,
+    pub price_per_sms: Money,
+    pub currency: Currency,
+    /// The first day, in the billing time zone, on which the price applies.
+    pub effective_from: NaiveDate,
+    pub notes: String,
+}
+
+/// A mobile network by the codes of ITU-T E.212. An operator may have several, in the United States even under several
+/// country codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Mobile country code: three digits.
+    pub mcc: String,
+    /// Mobile network code: two or three digits.
+    pub mnc: String,
+}
+
+/// Which cards a caller asks for.
+#[derive(Clone, Debug, Default)]
+pub struct RateCardFilter {
+    pub country: Option<CountryCode>,
+    pub operator: Option<OperatorName>,
+}
+
+impl RateCard {
+    /// What operators of two cards have in common when they are the same: their names without regard to case.
+    pub fn operator_key(&self) -> String {
+        OperatorName::key(&self.operator)
+    }
+
+    /// # Errors
+    /// A sentence on the first rule the card breaks.
+    pub fn validate(&self) -> Result<(), String> {
+        let digits = |text: &str, lengths: &[usize]| {
+            lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if self.price_per_sms.is_negative() {
+            return Err(format!("price_per_sms {} is below zero", self.price_per_sms));
+        }
+        let is_network = |network: &&Network| digits(&network.mcc, &[3]) && digits(&network.mnc, &[2, 3]);
+        if let Some(Network { mcc, mnc }) = self.networks.iter().find(|network| !is_network(network)) {
+            return Err(format!("{mcc}-{mnc} is no network: the MCC has three digits, the MNC two or three"));
+        }
+        Ok(())
+    }
+}

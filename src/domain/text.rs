@@ -1,0 +1,66 @@
+//! Short texts that callers give.
+
+use super::names::deserialize_from_str;
+
+/// Defines a text of bounded length without control characters (they would garble a statement, and Postgres stores no
+/// NUL at all).
+macro_rules! short_texts {
+    ($($(#[$meta:meta])* $name:ident: $shortest:literal..=$longest:literal),+ $(,)?) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<$name, String> {
+                if ($shortest..=$longest).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+                    Ok($name(text.to_owned()))
+                } else {
+                    Err(concat!(
+                        "must be ", stringify!($shortest), " to ", stringify!($longest),
+                        " characters, with no control characters"
+                    ).to_owned())
+                }
+            }
+        }
+
+        deserialize_from_str!($name);
+    )+};
+}
+
+short_texts! {
+    /// What a caller calls a transaction: shown to the client, compared with nothing.
+    Reference: 0..=255,
+    /// The name of a mobile operator, as on a rate card.
+    OperatorName: 1..=64,
+}
+
+impl OperatorName {
+    /// What two spellings of one name have in common: operators are matched without regard to case.
+    pub fn key(name: &str) -> String {
+        name.to_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds() {
+        assert!("".parse::<Reference>().is_ok());
+        assert!("é".repeat(255).parse::<Reference>().is_ok());
+        for bad in ["x".repeat(256), "a\0b".to_owned(), "a\nb".to_owned()] {
+            assert!(bad.parse::<Reference>().is_err(), "{bad:?}");
+        }
+        assert!("".parse::<OperatorName>().is_err());
+    }
+}

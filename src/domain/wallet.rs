@@ -1,0 +1,59 @@
+//! Wallets: what a business has to spend.
+
+use serde::{Deserialize, Serialize};
+
+use super::businesses::BusinessSid;
+use super::currency::Currency;
+use super::money::{Money, MoneyError};
+use super::pricing::PlanType;
+use super::sid::{PlanSid, WalletSid};
+use super::time::Timestamp;
+
+/// The wallet of a business as it stood at one moment.
+///
+/// Serialised, it is what an idempotent answer keeps of it; the wire has a shape of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wallet {
+    pub sid: WalletSid,
+    pub business_sid: BusinessSid,
+    /// How the wallet's plan is paid; a wallet without a plan is prepaid.
+    pub plan_type: PlanType,
+    pub pricing_plan: Option<PlanSid>,
+    /// Never changes.
+    pub currency: Currency,
+    pub balance: Money,
+    /// How far below zero a debit may take the balance.
+    pub credit_limit: Money,
+    pub auto_recharge: AutoRecharge,
+    /// The `seq` of the newest ledger entry, 0 where there is none.
+    pub last_seq: i64,
+    pub created_at: Timestamp,
+    /// Never earlier than the newest ledger entry.
+    pub updated_at: Timestamp,
+}
+
+/// When to ask for a top-up by itself, and for how much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutoRecharge {
+    pub enabled: bool,
+    pub amount: Money,
+    pub threshold: Money,
+}
+
+impl Wallet {
+    /// What a debit may take: the balance and the credit limit.
+    ///
+    /// # Errors
+    /// Where the sum leaves the range of [`Money`].
+    pub fn available(&self) -> Result<Money, MoneyError> {
+        self.balance.checked_add(self.credit_limit)
+    }
+}
+
+/// What a wallet starts with when a business is first seen.
+#[derive(Clone, Debug)]
+pub struct OpeningTerms {
+    pub currency: Currency,
+    /// The name of the plan a new wallet gets, if a plan of that name exists.
+    pub plan_name: String,
+}

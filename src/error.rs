@@ -1,0 +1,90 @@
+//! What can go wrong, in the domain's words. What HTTP makes of it stands in `http::error`.
+
+use crate::domain::ledger::Refusal;
+use crate::domain::money::MoneyError;
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller gave something that cannot be: which field, and a sentence on what it must be.
+    #[error("{field} {problem}")]
+    Invalid { field: &'static str, problem: String },
+
+    /// An `Idempotency-Key` came back with another input than the first time.
+    #[error("this Idempotency-Key was used before with a different request; send a new key for a new request")]
+    IdempotencyConflict,
+
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+
+    /// A sum left the range of money. Only data that breaks the ledger's own limits can do this.
+    #[error("a sum {0}")]
+    Money(#[from] MoneyError),
+
+    /// The database cannot be reached or is too busy; the same request may pass a moment later.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] sqlx::Error),
+
+    #[error("database error: {0}")]
+    Database(#[source] sqlx::Error),
+
+    /// A stored value that the domain's rules cannot read.
+    #[error("the database holds a value that cannot be: {0}")]
+    Corrupt(String),
+
+    /// Something about the deployment that an operator must set right; the sentence says how.
+    #[error("{0}")]
+    Setup(String),
+}
+
+impl Error {
+    pub fn invalid(field: &'static str, problem: impl Into<String>) -> Error {
+        Error::Invalid { field, problem: problem.into() }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Error {
+        if is_passing(&error) { Error::Unavailable(error) } else { Error::Database(error) }
+    }
+}
+
+/// Whether the same statement may succeed a moment later.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing_code(&code)),
+        _ => false,
+    }
+}
+
+fn is_passing_code(code: &str) -> bool {
+    match code.parse::<i32>() {
+        // SQLite's extended result codes hold the primary one in their low byte: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED.
+        Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6),
+        // Postgres: classes 08 (connection), 53 (resources), 57P (shutdown), 40 (serialisation, deadlock).
+        _ => ["08", "53", "57P", "40"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::is_passing_code;
+
+    #[rstest]
+    #[case("5", true)] // SQLITE_BUSY
+    #[case("517", true)] // SQLITE_BUSY_SNAPSHOT
+    #[case("6", true)] // SQLITE_LOCKED
+    #[case("787", false)] // SQLITE_CONSTRAINT_FOREIGNKEY
+    #[case("08006", true)] // connection_failure
+    #[case("53300", true)] // too_many_connections
+    #[case("57P01", true)] // admin_shutdown
+    #[case("40P01", true)] // deadlock_detected
+    #[case("23505", false)] // unique_violation
+    fn passing_errors(#[case] code: &str, #[case] passing: bool) {
+        assert_eq!(is_passing_code(code), passing);
+    }
+}

@@ -1,0 +1,96 @@
+//! Alerts.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::AppState;
+use super::error::Problem;
+use super::extract::{BusinessPath, Flag, Query};
+use super::openapi::ReadErrors;
+use super::page::next_link;
+use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::money::Money;
+use crate::domain::paging::{Cursor, Limit};
+use crate::domain::sid::AlertSid;
+use crate::domain::time::Timestamp;
+use crate::services;
+
+/// A warning to a client.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingAlert)]
+pub struct AlertBody {
+    sid: AlertSid,
+    business_sid: BusinessSid,
+    #[serde(rename = "type")]
+    alert_type: AlertType,
+    severity: AlertSeverity,
+    /// A sentence to show.
+    message: String,
+    /// What was crossed.
+    threshold: Money,
+    /// Where the value stood then.
+    current_value: Money,
+    is_read: bool,
+    created_at: Timestamp,
+}
+
+impl AlertBody {
+    fn new(business_sid: BusinessSid, alert: BillingAlert) -> AlertBody {
+        AlertBody {
+            sid: alert.sid,
+            business_sid,
+            alert_type: alert.alert_type,
+            severity: alert.severity,
+            message: alert.message,
+            threshold: alert.threshold,
+            current_value: alert.current_value,
+            is_read: alert.is_read,
+            created_at: alert.created_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AlertQuery {
+    /// Only alerts that nobody has read.
+    #[param(value_type = Option<bool>)]
+    unread: Option<Flag>,
+    /// How many alerts a page holds.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<Limit>,
+    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+/// List alerts
+///
+/// A business's alerts, newest first, a page at a time: the `Link` header leads to the next page.
+#[utoipa::path(
+    get,
+    path = "/api/billing/alerts/{business_sid}/",
+    tag = "Alerts",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), AlertQuery),
+    responses(
+        (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
+         headers(("Link" = Option<String>, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        ReadErrors,
+    ),
+)]
+pub async fn list_alerts(
+    State(state): State<AppState>,
+    BusinessPath(business): BusinessPath,
+    Query(query): Query<AlertQuery>,
+    uri: Uri,
+) -> Result<(HeaderMap, axum::Json<Vec<AlertBody>>), Problem> {
+    let unread_only = query.unread.is_some_and(Flag::is_set);
+    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
+    let page = services::alerts::list(&state.billing, &business, unread_only, cursor, limit).await?;
+    let headers = next_link(&uri, page.next);
+    let alerts = page.items.into_iter().map(|alert| AlertBody::new(business.clone(), alert)).collect();
+    Ok((headers, axum::Json(alerts)))
+}

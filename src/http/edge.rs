@@ -1,0 +1,162 @@
+//! The outermost layer: what every request and every answer goes through, whatever lies behind.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use super::error::Problem;
+use super::{AppState, RequestId, auth};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives the request its id; logs and counts the answer, gives problems their body and every answer its security
+/// headers.
+pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(request.headers(), &state.billing.clock);
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route_label = route.as_ref().map_or("(none)", MatchedPath::as_str);
+    request.extensions_mut().insert(id.clone());
+
+    let span = tracing::info_span!("request", request_id = id.as_str(), method, route = route_label);
+    let guarded = guard(&state, request, next);
+    let mut response = catch_panics(guarded).instrument(span.clone()).await;
+
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = &problem {
+        problem.render(&mut response, id.as_str());
+    }
+    let latency = started.elapsed();
+    let status = response.status().as_u16();
+    state.metrics.count(method, route_label, status, latency);
+    span.in_scope(|| {
+        let latency_ms = latency.as_micros() as f64 / 1_000.0;
+        let code = problem.as_ref().map(|problem| problem.code);
+        match problem.as_ref().and_then(|problem| problem.cause.as_deref()) {
+            Some(cause) => tracing::error!(status, code, latency_ms, cause, "answered"),
+            None => tracing::info!(status, code, latency_ms, "answered"),
+        }
+    });
+    add_headers(response.headers_mut(), route_label, &id);
+    response
+}
+
+/// What a request must pass before its handler runs.
+async fn guard(state: &AppState, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_probe = matches!(path, "/healthz" | "/readyz" | "/metrics");
+    if !is_probe && let Err(problem) = auth::check_host(request.headers(), &state.allowed_hosts) {
+        return problem.into_response();
+    }
+    if let Err(problem) =
+        auth::check_origin(request.method(), request.headers(), &state.cors_origins, &state.allowed_hosts)
+    {
+        return problem.into_response();
+    }
+    if is_api(path)
+        && request.method() != Method::OPTIONS
+        && let Err(problem) = auth::require_credentials(state.auth)
+    {
+        let mut response = problem.into_response();
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    tokio::time::timeout(state.limits.request_timeout, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = "The server could not answer in time; a write may still have happened, so repeat it with the same \
+                      Idempotency-Key.";
+        let cause = Some("the request met its deadline".to_owned());
+        Problem::unavailable("deadline_exceeded", detail, cause).into_response()
+    })
+}
+
+/// A panic ends its request, not the connection: the caller gets a 500 like any other.
+async fn catch_panics(answer: impl Future<Output = Response>) -> Response {
+    let caught = futures_util::FutureExt::catch_unwind(AssertUnwindSafe(answer)).await;
+    caught.unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("(no message)");
+        Problem::internal(format!("panic: {message}")).into_response()
+    })
+}
+
+pub fn is_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
+}
+
+/// The method for logs and metrics; what a client made up is not repeated.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, route: &str, id: &RequestId) {
+    let is_page = route.starts_with("/docs");
+    // The page of the API's documentation runs its own scripts and styles; nothing else here is a page.
+    let policy = if is_page {
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    } else {
+        "default-src 'none'; frame-ancestors 'none'"
+    };
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // Balances and their like are never to be kept by a browser or a proxy.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+}
+
+/// Gives an address of the API the slash at its end, so that `/x` and `/x/` are one address, without a redirect (the
+/// front end's proxy strips the slash, and would be redirected for ever).
+pub fn with_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    if is_api(uri.path()) && !uri.path().ends_with('/') {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(slashed) = format!("{}/{query}", uri.path()).parse::<Uri>() {
+            *request.uri_mut() = slashed;
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("/api/x", "/api/x/")]
+    #[case("/api/x/", "/api/x/")]
+    #[case("/api/x?a=b", "/api/x/?a=b")]
+    #[case("/api", "/api/")]
+    #[case("/docs", "/docs")]
+    #[case("/apix", "/apix")]
+    #[case("http://host/api/x?a", "/api/x/?a")]
+    fn slashes(#[case] given: &str, #[case] routed: &str) {
+        let request = Request::builder().uri(given).body(Body::empty()).expect("a request");
+        assert_eq!(with_slash(request).uri().to_string(), routed);
+    }
+}

@@ -1,0 +1,155 @@
+//! Every error's one shape: RFC 9457 problem details, with `detail` as a sentence a person can act on.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::Error;
+
+/// How long a client should wait before it asks again when the server is busy, in seconds.
+const RETRY_AFTER_SECONDS: u16 = 1;
+
+/// What went wrong with a request. As a response it is only a status until [`Problem::render`] gives it its body,
+/// because only the outermost layer knows the request's id.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub detail: Cow<'static, str>,
+    /// What is wrong with which field.
+    pub errors: BTreeMap<String, Vec<String>>,
+    pub retry_after_seconds: Option<u16>,
+    /// For the log, never for the client.
+    pub cause: Option<String>,
+}
+
+/// The body of every error answer (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "about:blank",
+    "title": "Bad Request",
+    "status": 400,
+    "detail": "amount must be greater than 0",
+    "code": "invalid_request",
+    "errors": {"amount": ["must be greater than 0"]},
+    "request_id": "019abc34-5678-7def-8123-456789abcdef",
+}))]
+pub struct ProblemBody<'a> {
+    /// Always `about:blank`: `code` says what kind of problem it is.
+    #[serde(rename = "type")]
+    problem_type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status code.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// A sentence to show to a person.
+    detail: &'a str,
+    /// What kind of problem, for programs: one of a fixed set of words.
+    code: &'static str,
+    /// Which field or parameter is wrong, and how. Left out where no single one is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
+    errors: &'a BTreeMap<String, Vec<String>>,
+    /// The request's id, also in the `X-Request-Id` header: name it when you ask for help.
+    request_id: &'a str,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Problem {
+        let detail = detail.into();
+        Problem { status, code, detail, errors: BTreeMap::new(), retry_after_seconds: None, cause: None }
+    }
+
+    /// 400: one field or parameter is not what it must be.
+    pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Problem {
+        let (field, problem) = (field.into(), problem.into());
+        let detail = format!("{field} {problem}");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail).with_error(field, problem)
+    }
+
+    pub fn with_error(mut self, field: impl Into<String>, problem: impl Into<String>) -> Problem {
+        self.errors.entry(field.into()).or_default().push(problem.into());
+        self
+    }
+
+    pub fn not_found() -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address; /docs lists what there is.")
+    }
+
+    pub fn method_not_allowed() -> Problem {
+        let detail = "This address does not answer that method; the Allow header lists those it does.";
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    pub fn internal(cause: impl Into<String>) -> Problem {
+        let detail =
+            "Something went wrong on our side; nothing was changed by halves. Name the request id when you ask.";
+        let mut problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail);
+        problem.cause = Some(cause.into());
+        problem
+    }
+
+    /// 503, with word of when to ask again.
+    pub fn unavailable(code: &'static str, detail: &'static str, cause: Option<String>) -> Problem {
+        let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
+        problem.cause = cause;
+        problem
+    }
+
+    /// Gives a response its body. The response keeps the headers it has.
+    pub fn render(&self, response: &mut Response, request_id: &str) {
+        let body = ProblemBody {
+            problem_type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            errors: &self.errors,
+            request_id,
+        };
+        // A struct of texts and numbers always serialises.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.remove(header::CONTENT_LENGTH);
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        *response.body_mut() = body.into();
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        match error {
+            Error::Invalid { field, problem } => Problem::invalid(field, problem),
+            Error::IdempotencyConflict => Problem::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
+                .with_error("Idempotency-Key", "was used before with a different request"),
+            Error::Refused(refusal) => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "balance_out_of_range", refusal.to_string())
+            }
+            Error::Unavailable(_) => Problem::unavailable(
+                "unavailable",
+                "The database is busy or cannot be reached; try again in a moment.",
+                Some(error.to_string()),
+            ),
+            Error::Database(_) | Error::Corrupt(_) | Error::Money(_) | Error::Setup(_) => {
+                Problem::internal(error.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Extractors whose refusals have our shape.
+
+use std::str::FromStr;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::AppState;
+use super::error::Problem;
+use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
+use crate::domain::idempotency::IdempotencyKey;
+use crate::domain::names::deserialize_from_str;
+
+/// The `{business_sid}` of a path.
+#[derive(Debug)]
+pub struct BusinessPath(pub BusinessSid);
+
+impl FromRequestParts<AppState> for BusinessPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<BusinessPath, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
+        let sid = text.unwrap_or_default().parse().map_err(|error: InvalidBusinessSid| {
+            invalid_business_sid().with_error("business_sid", error.to_string())
+        })?;
+        Ok(BusinessPath(sid))
+    }
+}
+
+fn invalid_business_sid() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_business_sid", "Invalid business SID")
+}
+
+/// The query string. Parameters nobody asked for are ignored, and so are empty ones.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Query<T>, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let given = url::form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty());
+        let given = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
+        let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(given.as_bytes()));
+        serde_path_to_error::deserialize(pairs).map(Query).map_err(|error| {
+            let field = error.path().to_string();
+            refusal(&field, error.into_inner().to_string(), "invalid_request")
+        })
+    }
+}
+
+/// A JSON body, within the size limit and in time.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Json<T>, Problem> {
+        if !has_json_content_type(request.headers()) {
+            let detail = "Send the body as JSON, with the header Content-Type: application/json.";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        let reading = read_body(request.into_body(), state.limits.body_bytes);
+        let bytes = tokio::time::timeout(state.limits.body_timeout, reading).await.map_err(|_| {
+            let detail = "The body did not arrive in time; send it again, at once.";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+        })??;
+        let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let field = error.path().to_string();
+            let inner = error.into_inner();
+            let code = if inner.is_data() { "invalid_request" } else { "malformed_json" };
+            refusal(&field, inner.to_string(), code)
+        })?;
+        deserializer.end().map_err(|error| malformed(&error.to_string()))?;
+        Ok(Json(value))
+    }
+}
+
+fn has_json_content_type(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("The body is larger than the {limit} bytes this server takes.");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail))
+        }
+        Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off before its end.")),
+    }
+}
+
+/// A refusal by serde, in our words: a bare path (".") means the value as a whole, a missing field names itself.
+fn refusal(path: &str, message: String, code: &'static str) -> Problem {
+    // Where serde_json stopped reading helps with syntax, and only confuses where the syntax was fine.
+    if code == "malformed_json" {
+        return malformed(&message);
+    }
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    if let Some(field) = quoted(&message, "missing field `") {
+        return Problem::invalid(field, "is missing");
+    }
+    if let Some(field) = quoted(&message, "duplicate field `") {
+        return Problem::invalid(field, "is given twice");
+    }
+    if path == "." || path.is_empty() || path == "?" {
+        let detail = format!("The body must be a JSON object with the fields of this endpoint: {message}");
+        return Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail);
+    }
+    if path == "business_sid" {
+        return invalid_business_sid().with_error("business_sid", message);
+    }
+    Problem::invalid(path, message)
+}
+
+fn malformed(message: &str) -> Problem {
+    let detail = format!("The body is not valid JSON: {message}");
+    Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+}
+
+fn quoted<'a>(message: &'a str, before: &str) -> Option<&'a str> {
+    message.strip_prefix(before)?.strip_suffix('`')
+}
+
+/// The `Idempotency-Key` header, if there is one.
+#[derive(Debug)]
+pub struct IdempotencyHeader(pub Option<IdempotencyKey>);
+
+impl FromRequestParts<AppState> for IdempotencyHeader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<IdempotencyHeader, Problem> {
+        const NAME: &str = "Idempotency-Key";
+        let mut values = parts.headers.get_all(NAME).iter();
+        let Some(value) = values.next() else { return Ok(IdempotencyHeader(None)) };
+        if values.next().is_some() {
+            return Err(Problem::invalid(NAME, "is given twice"));
+        }
+        let text = value.to_str().unwrap_or_default();
+        let key = text.parse().map_err(|problem: String| Problem::invalid(NAME, problem))?;
+        Ok(IdempotencyHeader(Some(key)))
+    }
+}
+
+/// A yes or no in a query string: `true` or `false`, `1` or `0`.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag(bool);
+
+impl Flag {
+    pub fn is_set(self) -> bool {
+        self.0
+    }
+}
+
+impl FromStr for Flag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Flag, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Ok(Flag(true)),
+            "false" | "0" => Ok(Flag(false)),
+            _ => Err("must be true or false".to_owned()),
+        }
+    }
+}
+
+deserialize_from_str!(Flag);

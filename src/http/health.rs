@@ -1,0 +1,58 @@
+//! For those who watch the server: is it alive, can it work, how is it doing.
+
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::AppState;
+use super::error::Problem;
+use super::openapi::ProbeErrors;
+use crate::services;
+
+/// How the server is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// Always `ok`: where it is not, the answer is an error.
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// Is the server alive?
+///
+/// Answers as soon as the server listens, whether or not its database does.
+#[utoipa::path(get, path = "/healthz", tag = "Operation", responses((status = 200, description = "It is", body = Health)))]
+pub async fn healthz() -> axum::Json<Health> {
+    axum::Json(Health { status: "ok" })
+}
+
+/// Can the server do its work?
+///
+/// Asks the database; a load balancer sends nothing here while this is not 200.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "Operation",
+    responses((status = 200, description = "It can", body = Health), ProbeErrors),
+)]
+pub async fn readyz(State(state): State<AppState>) -> Result<axum::Json<Health>, Problem> {
+    services::health::ready(&state.billing)
+        .await
+        .map_err(|error| Problem::unavailable("not_ready", "The database does not answer.", Some(error.to_string())))?;
+    Ok(axum::Json(Health { status: "ok" }))
+}
+
+/// Metrics for Prometheus
+///
+/// Requests and latencies by route template, and the state of the database pools, in the OpenMetrics text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "Operation",
+    responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")),
+)]
+pub async fn metrics(State(state): State<AppState>) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+    let text = state.metrics.render(&services::health::pools(&state.billing));
+    let text = text.map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}

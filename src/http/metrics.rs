@@ -1,0 +1,84 @@
+//! What Prometheus scrapes.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::services::health::PoolState;
+
+/// Upper bounds in seconds: from a read out of memory to a request about to meet its deadline.
+const LATENCY_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: String,
+    /// The template, not the address: `/api/billing/wallet/{business_sid}/`.
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    latencies: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    pool_connections: Family<PoolLabels, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut registry = Registry::default();
+        let requests = Family::default();
+        let latencies: Family<RouteLabels, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS));
+        let pool_connections = Family::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let help = "Time from a request's head to its answer's head";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, latencies.clone());
+        registry.register("db_pool_connections", "Database connections, by pool and state", pool_connections.clone());
+        Metrics { registry, requests, latencies, pool_connections }
+    }
+}
+
+impl Metrics {
+    pub fn count(&self, method: &str, route: &str, status: u16, latency: Duration) {
+        let (method, route) = (method.to_owned(), route.to_owned());
+        let labels = RouteLabels { method: method.clone(), route: route.clone() };
+        self.latencies.get_or_create(&labels).observe(latency.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+    }
+
+    /// The text a scrape reads.
+    ///
+    /// # Errors
+    /// None that a `String` can give; the encoder's type has one.
+    pub fn render(&self, pools: &[PoolState]) -> Result<String, std::fmt::Error> {
+        for state in pools {
+            let idle = i64::try_from(state.idle).unwrap_or(i64::MAX);
+            let in_use = (i64::from(state.open) - idle).max(0);
+            self.pool_connections.get_or_create(&PoolLabels { pool: state.pool, state: "idle" }).set(idle);
+            self.pool_connections.get_or_create(&PoolLabels { pool: state.pool, state: "in_use" }).set(in_use);
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,183 @@
+//! HTTP: the route table, and how requests become calls to services.
+
+pub mod alerts;
+pub mod auth;
+pub mod docs;
+pub mod edge;
+pub mod error;
+pub mod extract;
+pub mod health;
+pub mod invoices;
+pub mod metrics;
+pub mod openapi;
+pub mod page;
+pub mod pricing;
+pub mod rate_cards;
+pub mod schema;
+pub mod transactions;
+pub mod usage;
+pub mod wallet;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+use tower_http::cors::CorsLayer;
+use tracing::Instrument;
+
+use crate::clock::Clock;
+use crate::services::Billing;
+use auth::AuthMode;
+use error::Problem;
+use metrics::Metrics;
+
+/// THE route table. It serves the routes and lists them for the OpenAPI document, so that neither can miss one.
+/// Addresses of the API end in a slash; without it they are the same address.
+macro_rules! routes {
+    ($($method:ident $path:literal => $module:ident :: $handler:ident;)+) => {
+        /// Every route: method and path template.
+        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),+];
+
+        fn table() -> Router<AppState> {
+            Router::new()$(.route($path, $method($module::$handler)))+
+        }
+
+        /// What the OpenAPI document takes from the table.
+        #[derive(Debug, utoipa::OpenApi)]
+        #[openapi(paths($($module::$handler),+))]
+        pub struct Operations;
+    };
+}
+
+routes! {
+    get  "/api/billing/wallet/{business_sid}/"       => wallet::show_wallet;
+    get  "/api/billing/transactions/{business_sid}/" => transactions::list_transactions;
+    post "/api/billing/topup/"                       => wallet::top_up;
+    get  "/api/billing/pricing-plans/"               => pricing::list_pricing_plans;
+    get  "/api/billing/rate-cards/"                  => rate_cards::list_rate_cards;
+    get  "/api/billing/usage/{business_sid}/"        => usage::show_usage;
+    get  "/api/billing/invoices/{business_sid}/"     => invoices::show_invoice;
+    get  "/api/billing/alerts/{business_sid}/"       => alerts::list_alerts;
+    get  "/healthz"                                  => health::healthz;
+    get  "/readyz"                                   => health::readyz;
+    get  "/metrics"                                  => health::metrics;
+    get  "/openapi.json"                             => docs::openapi_document;
+}
+
+/// What handlers work with.
+pub type AppState = Arc<HttpState>;
+
+#[derive(Debug)]
+pub struct HttpState {
+    pub billing: Billing,
+    pub auth: AuthMode,
+    /// The origins whose pages may call and write.
+    pub cors_origins: Vec<HeaderValue>,
+    /// The names this server goes by, in lower case; none listed: any.
+    pub allowed_hosts: Vec<String>,
+    pub limits: Limits,
+    pub metrics: Metrics,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub body_bytes: usize,
+    /// For a request's body to arrive.
+    pub body_timeout: Duration,
+    /// For a request to be answered.
+    pub request_timeout: Duration,
+}
+
+/// The id of a request: the caller's `X-Request-Id` where it is fit for a log, else a new one.
+#[derive(Clone, Debug)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    fn of(headers: &HeaderMap, clock: &Clock) -> RequestId {
+        let is_fit = |id: &&str| {
+            (1..=128).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+        };
+        let given = headers.get("x-request-id").and_then(|value| value.to_str().ok()).filter(is_fit);
+        RequestId(given.map_or_else(|| clock.new_id().to_string().into(), Arc::from))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The whole HTTP service.
+pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
+
+/// Layers, the outermost last: routes → compression → CORS → guard, panics, problems, log (`edge`) → slash.
+pub fn service(state: AppState) -> Service {
+    let router = table()
+        .route("/", get(docs::index))
+        .route("/docs", get(docs::page))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*file}", get(docs::asset))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(other_method)
+        .with_state(state.clone())
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)));
+    let edge = middleware::from_fn_with_state(state.clone(), edge::wrap);
+    let for_pages = router.clone().layer(cors(&state)).layer(edge.clone());
+    let plain = router.layer(edge);
+    // The CORS layer takes every OPTIONS for a preflight; one that is none asks which methods there are.
+    let choose = tower::service_fn(move |request: Request| {
+        let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let is_plain_options = request.method() == Method::OPTIONS && !is_preflight;
+        let router = if is_plain_options { plain.clone() } else { for_pages.clone() };
+        router.oneshot(edge::with_slash(request))
+    });
+    tower::util::BoxCloneSyncService::new(choose)
+}
+
+/// What a known address says to a method it has no handler for. axum adds the `Allow` header.
+async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        Problem::method_not_allowed().into_response()
+    }
+}
+
+fn cors(state: &HttpState) -> CorsLayer {
+    let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
+    CorsLayer::new()
+        .allow_origin(state.cors_origins.clone())
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("idempotency-key")])
+        .expose_headers(names(&[
+            "link",
+            "x-request-id",
+            "idempotent-replayed",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+        ]))
+        .max_age(Duration::from_secs(3_600))
+}
+
+/// Runs a write to its end, even if the caller hangs up or the deadline passes while it is under way.
+///
+/// # Errors
+/// Those of the write.
+pub async fn to_the_end<T: Send + 'static>(
+    write: impl Future<Output = crate::error::Result<T>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(write.in_current_span()).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(failure) => Err(Problem::internal(format!("a write did not end: {failure}"))),
+    }
+}

@@ -1,0 +1,98 @@
+//! The OpenAPI document, generated from the handlers.
+
+use utoipa::{IntoResponses, OpenApi};
+
+use super::Operations;
+use super::error::ProblemBody;
+
+/// How every read can fail.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum ReadErrors<'a> {
+    /// Something in the request is not what it must be; `errors` names the field or parameter.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(ProblemBody<'a>),
+    /// The server asks for credentials (`AUTH=required`), and the request carried none that it knows.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(ProblemBody<'a>),
+    /// Something went wrong inside the server.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(ProblemBody<'a>),
+    /// The server is busy or cannot reach its database; `Retry-After` says when to ask again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody<'a>),
+}
+
+/// How every write can fail.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum WriteErrors<'a> {
+    /// Something in the request is not what it must be; `errors` names the field or parameter.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(ProblemBody<'a>),
+    /// The server asks for credentials (`AUTH=required`), and the request carried none that it knows.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(ProblemBody<'a>),
+    /// The request came from a web page whose origin is not in `CORS_ORIGINS`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    OriginNotAllowed(ProblemBody<'a>),
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Timeout(ProblemBody<'a>),
+    /// The `Idempotency-Key` was used before with a different request.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody<'a>),
+    /// The body is larger than the server takes.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody<'a>),
+    /// The body is not sent as `application/json`.
+    #[response(status = 415, content_type = "application/problem+json")]
+    MediaType(ProblemBody<'a>),
+    /// The request is understood but impossible: the balance would leave its range.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+    /// Something went wrong inside the server.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(ProblemBody<'a>),
+    /// The server is busy or cannot reach its database; `Retry-After` says when to ask again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody<'a>),
+}
+
+/// How a probe fails.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum ProbeErrors<'a> {
+    /// It cannot.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody<'a>),
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "wecall billing",
+        description = "The billing of an SMS gateway: wallets, an append-only ledger, prices, usage, invoices and \
+                       alerts.\n\nMoney is a plain JSON number with at most six decimals, exact in and out. Times are \
+                       RFC 3339 in UTC, dates `YYYY-MM-DD` in the billing time zone. Every address may end in a slash \
+                       or not. Every error has one shape (RFC 9457), with `detail` as a sentence to show and `code` \
+                       for programs.",
+        license(name = "MIT", identifier = "MIT"),
+    ),
+    servers((url = "/", description = "This server")),
+    tags(
+        (name = "Wallets", description = "What a business has to spend"),
+        (name = "Transactions", description = "The ledger"),
+        (name = "Prices", description = "Pricing plans and rate cards"),
+        (name = "Usage", description = "What was sent, and what it cost"),
+        (name = "Invoices", description = "What a month adds up to"),
+        (name = "Alerts", description = "Warnings to clients"),
+        (name = "Operation", description = "For those who run the server"),
+    ),
+)]
+struct Document;
+
+/// The document that `/openapi.json` serves and `openapi` prints.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi().merge_from(Operations::openapi())
+}

@@ -1,0 +1,108 @@
+//! How the domain's types look in the OpenAPI document.
+
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::alerts::{AlertSeverity, AlertType};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::countries::CountryCode;
+use crate::domain::currency::Currency;
+use crate::domain::invoices::{InvoiceStatus, LineCategory};
+use crate::domain::money::{BasisPoints, Money};
+use crate::domain::pricing::PlanType;
+use crate::domain::sid::{AlertSid, PlanSid, RateCardSid, TransactionSid, WalletSid};
+use crate::domain::text::Reference;
+use crate::domain::time::Timestamp;
+use crate::domain::transactions::{TransactionStatus, TransactionType};
+use crate::domain::usage::Period;
+
+macro_rules! schemas {
+    ($($type:ty => $schema:expr);+ $(;)?) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                $schema.into()
+            }
+        }
+
+        impl ToSchema for $type {}
+    )+};
+}
+
+macro_rules! enum_schemas {
+    ($($type:ty: $description:literal);+ $(;)?) => {
+        schemas! {$(
+            $type => string($description).enum_values(Some(<$type>::ALL.iter().map(|value| value.as_str()))).build()
+        );+}
+    };
+}
+
+macro_rules! sid_schemas {
+    ($($type:ty: $prefix:literal);+ $(;)?) => {
+        schemas! {$(
+            $type => string("An id that never changes.")
+                .pattern(Some(concat!("^", $prefix, "_[0-9a-f]{32}$")))
+                .examples([concat!($prefix, "_019abc3456787def8123456789abcdef")])
+                .build()
+        );+}
+    };
+}
+
+fn string(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description))
+}
+
+fn number(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Number).description(Some(description))
+}
+
+schemas! {
+    Money => number("An exact amount or price in units of the currency, with at most six decimals; a plain number.")
+        .examples([serde_json::json!(12.5)])
+        .build();
+    BasisPoints => number("Percent: 10 is 10 %.").examples([serde_json::json!(10)]).build();
+    Timestamp => string("An instant in UTC (RFC 3339).")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .examples(["2026-03-01T09:30:00.000000Z"])
+        .build();
+    BusinessSid => string("The name of a business; neither `undefined` nor `null`.")
+        .pattern(Some("^[A-Za-z0-9_.-]{1,64}$"))
+        .examples(["biz_test_001"])
+        .build();
+    Currency => string("ISO 4217").pattern(Some("^[A-Z]{3}$")).examples(["USD"]).build();
+    CountryCode => string("ISO 3166-1 alpha-2").pattern(Some("^[A-Z]{2}$")).examples(["KE"]).build();
+    Reference => string("At most 255 characters").max_length(Some(255)).examples(["CLIENT_TOPUP"]).build();
+}
+
+enum_schemas! {
+    PlanType: "How a plan is paid: before sending, or on the invoice";
+    TransactionType: "What moved the money";
+    TransactionStatus: "Only COMPLETED ones are in the balance";
+    InvoiceStatus: "A DRAFT is recomputed until its month is closed";
+    LineCategory: "What a line is for";
+    AlertType: "What the alert is about";
+    AlertSeverity: "How urgent the alert is";
+    Period: "A period in the billing time zone";
+}
+
+sid_schemas! {
+    WalletSid: "wallet";
+    TransactionSid: "txn";
+    PlanSid: "plan";
+    RateCardSid: "rate";
+    AlertSid: "alert";
+}
+
+/// A decimal as callers may write it: a number, or a string that holds one.
+#[derive(Debug)]
+pub struct DecimalInput;
+
+schemas! {
+    DecimalInput => Schema::OneOf(OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Number).build())
+        .item(ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$"))
+            .build())
+        .build());
+}

@@ -1,0 +1,133 @@
+//! A wallet's history.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::AppState;
+use super::error::Problem;
+use super::extract::{BusinessPath, Query};
+use super::openapi::ReadErrors;
+use super::page::next_link;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::currency::Currency;
+use crate::domain::money::Money;
+use crate::domain::paging::{Cursor, Limit};
+use crate::domain::sid::TransactionSid;
+use crate::domain::text::Reference;
+use crate::domain::time::{BillingCalendar, Moment, Timestamp};
+use crate::domain::transactions::{
+    JsonObject, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
+};
+use crate::services;
+
+/// One row of a wallet's history.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingTransaction)]
+pub struct TransactionBody {
+    sid: TransactionSid,
+    business_sid: BusinessSid,
+    #[serde(rename = "type")]
+    transaction_type: TransactionType,
+    /// Signed: what the wallet gained, so a debit is below zero.
+    amount: Money,
+    currency: Currency,
+    /// What the caller called it; may be empty.
+    reference: Reference,
+    status: TransactionStatus,
+    /// Facts by type; an `SMS_DEBIT` has messages, segments, price_per_sms, country_code, operator and the masked number.
+    #[schema(value_type = Object)]
+    details: JsonObject,
+    #[schema(value_type = Object)]
+    metadata: JsonObject,
+    /// The balance this entry left.
+    balance_after: Money,
+    /// 1, 2, 3 … within the wallet, without a gap.
+    #[schema(minimum = 1)]
+    seq: i64,
+    created_at: Timestamp,
+}
+
+impl TransactionBody {
+    fn list(statement: Statement) -> Vec<TransactionBody> {
+        let (business_sid, currency) = (statement.business_sid, statement.currency);
+        let body = |entry: Transaction| TransactionBody {
+            sid: entry.sid,
+            business_sid: business_sid.clone(),
+            transaction_type: entry.transaction_type,
+            amount: entry.amount,
+            currency,
+            reference: entry.reference,
+            status: entry.status,
+            details: entry.details,
+            metadata: entry.metadata,
+            balance_after: entry.balance_after,
+            seq: entry.seq,
+            created_at: entry.created_at,
+        };
+        statement.page.items.into_iter().map(body).collect()
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TransactionQuery {
+    /// How many rows a page holds.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<Limit>,
+    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+    /// Only rows of this type.
+    #[serde(rename = "type")]
+    transaction_type: Option<TransactionType>,
+    /// Only rows of this status.
+    status: Option<TransactionStatus>,
+    /// Only rows from this day (in the billing time zone) or instant on.
+    #[param(value_type = Option<String>, example = "2026-01-01")]
+    from: Option<Moment>,
+    /// Only rows up to the end of this day, or before this instant.
+    #[param(value_type = Option<String>, example = "2199-12-31")]
+    to: Option<Moment>,
+}
+
+impl TransactionQuery {
+    fn filter(&self, calendar: BillingCalendar) -> TransactionFilter {
+        let from = self.from.map(|moment| match moment {
+            Moment::Day(day) => calendar.start_of(day),
+            Moment::Instant(instant) => instant,
+        });
+        let until = self.to.map(|moment| match moment {
+            Moment::Day(day) => calendar.start_of(day + chrono::Days::new(1)),
+            Moment::Instant(instant) => instant,
+        });
+        TransactionFilter { transaction_type: self.transaction_type, status: self.status, from, until }
+    }
+}
+
+/// List transactions
+///
+/// A wallet's history, newest first, a page at a time: the `Link` header leads to the next page.
+#[utoipa::path(
+    get,
+    path = "/api/billing/transactions/{business_sid}/",
+    tag = "Transactions",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), TransactionQuery),
+    responses(
+        (status = 200, description = "A page of transactions", body = Vec<TransactionBody>,
+         headers(("Link" = Option<String>, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        ReadErrors,
+    ),
+)]
+pub async fn list_transactions(
+    State(state): State<AppState>,
+    BusinessPath(business): BusinessPath,
+    Query(query): Query<TransactionQuery>,
+    uri: Uri,
+) -> Result<(HeaderMap, axum::Json<Vec<TransactionBody>>), Problem> {
+    let filter = query.filter(state.billing.calendar);
+    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
+    let statement = services::transactions::list(&state.billing, business, filter, cursor, limit).await?;
+    Ok((next_link(&uri, statement.page.next), axum::Json(TransactionBody::list(statement))))
+}

@@ -1,0 +1,148 @@
+//! Wallets: reading one, topping it up.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::HeaderValue;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::AppState;
+use super::auth::Caller;
+use super::error::Problem;
+use super::extract::{BusinessPath, IdempotencyHeader, Json};
+use super::openapi::{ReadErrors, WriteErrors};
+use super::to_the_end;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::currency::Currency;
+use crate::domain::idempotency::KeyScope;
+use crate::domain::money::Money;
+use crate::domain::pricing::PlanType;
+use crate::domain::sid::{PlanSid, WalletSid};
+use crate::domain::text::Reference;
+use crate::domain::time::Timestamp;
+use crate::domain::wallet::Wallet;
+use crate::error::Error;
+use crate::services;
+use crate::services::wallet::Topup;
+
+/// What a business has to spend.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Wallet)]
+pub struct WalletBody {
+    sid: WalletSid,
+    business_sid: BusinessSid,
+    /// The sum of all ledger entries; below zero where credit is used.
+    balance: Money,
+    currency: Currency,
+    /// How far below zero a debit may take the balance.
+    credit_limit: Money,
+    /// The balance and the credit limit: a debit passes when it costs no more than this.
+    available: Money,
+    auto_recharge_enabled: bool,
+    auto_recharge_amount: Money,
+    auto_recharge_threshold: Money,
+    /// How the wallet's plan is paid.
+    #[serde(rename = "type")]
+    plan_type: PlanType,
+    /// Left out where the wallet has no plan: then the rate card's own price applies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pricing_plan_sid: Option<PlanSid>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl TryFrom<Wallet> for WalletBody {
+    type Error = Error;
+
+    fn try_from(wallet: Wallet) -> Result<WalletBody, Error> {
+        Ok(WalletBody {
+            available: wallet.available()?,
+            sid: wallet.sid,
+            business_sid: wallet.business_sid,
+            balance: wallet.balance,
+            currency: wallet.currency,
+            credit_limit: wallet.credit_limit,
+            auto_recharge_enabled: wallet.auto_recharge.enabled,
+            auto_recharge_amount: wallet.auto_recharge.amount,
+            auto_recharge_threshold: wallet.auto_recharge.threshold,
+            plan_type: wallet.plan_type,
+            pricing_plan_sid: wallet.pricing_plan,
+            created_at: wallet.created_at,
+            updated_at: wallet.updated_at,
+        })
+    }
+}
+
+/// Read a wallet
+///
+/// The wallet of a business, opened with a balance of 0 if this is its first use.
+#[utoipa::path(
+    get,
+    path = "/api/billing/wallet/{business_sid}/",
+    tag = "Wallets",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
+    responses((status = 200, description = "The wallet", body = WalletBody), ReadErrors),
+)]
+pub async fn show_wallet(
+    State(state): State<AppState>,
+    BusinessPath(business): BusinessPath,
+    Caller(actor): Caller,
+) -> Result<axum::Json<WalletBody>, Problem> {
+    let wallet = services::wallet::show(&state.billing, &business, &actor).await?;
+    Ok(axum::Json(wallet.try_into()?))
+}
+
+/// Money to put into a wallet.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"business_sid": "biz_test_001", "amount": 12.34, "reference": "CLIENT_TOPUP"}))]
+pub struct TopupRequest {
+    business_sid: BusinessSid,
+    /// Greater than 0, at most 1,000,000,000, with at most six decimals; a number, or a string that holds one.
+    #[schema(value_type = super::schema::DecimalInput)]
+    amount: Money,
+    /// What you call this payment: at most 255 characters, shown in the list of transactions.
+    #[serde(default)]
+    reference: Option<Reference>,
+}
+
+/// Top up a wallet
+///
+/// Credits the wallet at once and answers it as it is then. A business without a wallet gets one.
+///
+/// Send an `Idempotency-Key` so that a repeated request credits once: the same request again gets the same answer, with
+/// `Idempotent-Replayed: true`; another request with the same key gets 409. Keys are kept for 30 days.
+#[utoipa::path(
+    post,
+    path = "/api/billing/topup/",
+    tag = "Wallets",
+    params((
+        "Idempotency-Key" = Option<String>, Header,
+        description = "1 to 255 visible ASCII characters, such as a UUID: one for each top-up you mean",
+    )),
+    request_body(content = TopupRequest, description = "Which wallet, and how much"),
+    responses(
+        (status = 200, description = "The wallet after the top-up", body = WalletBody,
+         headers(("Idempotent-Replayed" = Option<String>, description = "`true` where the key was used before"))),
+        WriteErrors,
+    ),
+)]
+pub async fn top_up(
+    State(state): State<AppState>,
+    Caller(actor): Caller,
+    IdempotencyHeader(key): IdempotencyHeader,
+    Json(request): Json<TopupRequest>,
+) -> Result<(HeaderMap, axum::Json<WalletBody>), Problem> {
+    let topup = Topup::new(request.business_sid, request.amount, request.reference.unwrap_or_default())?;
+    let key = key.map(|key| KeyScope {
+        caller: actor.name.clone(),
+        route: "POST /api/billing/topup/",
+        business_sid: topup.business.clone(),
+        key,
+    });
+    let answer = to_the_end(async move { services::wallet::top_up(&state.billing, topup, key, &actor).await }).await?;
+    let mut headers = HeaderMap::new();
+    if answer.replayed {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok((headers, axum::Json(answer.value.try_into()?)))
+}

@@ -1,0 +1,201 @@
+//! The sample data in `seeds/`, loaded through the domain's own rules in one transaction. Each item is loaded once in the
+//! life of a database: what a person edits or deletes afterwards stays so.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::countries::CountryCode;
+use crate::domain::currency::Currency;
+use crate::domain::ledger::{self, Posting};
+use crate::domain::money::{BasisPoints, Money};
+use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
+use crate::domain::rate_cards::{Network, RateCard};
+use crate::domain::sid::{PlanSid, RateCardSid, TransactionSid};
+use crate::domain::text::Reference;
+use crate::domain::time::Timestamp;
+use crate::domain::transactions::{JsonObject, TransactionType};
+use crate::domain::wallet::OpeningTerms;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::storage;
+use crate::storage::db::Conn;
+use crate::storage::wallet::Opening;
+
+const PLANS: &str = include_str!("../seeds/plans.json");
+const RATE_CARDS: &str = include_str!("../seeds/rate_cards.json");
+const WALLETS: &str = include_str!("../seeds/wallets.json");
+
+/// How many items of each kind were new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    pub plans: usize,
+    pub rate_cards: usize,
+    pub wallets: usize,
+}
+
+#[derive(Deserialize)]
+struct PlanSeed {
+    name: String,
+    description: String,
+    #[serde(rename = "type")]
+    plan_type: PlanType,
+    base_price_per_sms: Money,
+    card_discount_percent: i64,
+    tiers: Vec<TierSeed>,
+    features: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct TierSeed {
+    up_to: Option<i64>,
+    price_per_sms: Money,
+    discount_percent: i64,
+}
+
+#[derive(Deserialize)]
+struct RateCardSeed {
+    country_code: CountryCode,
+    operator: String,
+    price_per_sms: Money,
+    currency: Currency,
+    effective_from: chrono::NaiveDate,
+    networks: Vec<Network>,
+    notes: String,
+}
+
+#[derive(Deserialize)]
+struct WalletSeed {
+    business_sid: BusinessSid,
+    plan: String,
+    currency: Currency,
+    opening_balance: Money,
+}
+
+/// Loads what was not loaded before.
+///
+/// # Errors
+/// Those of the database; then nothing was loaded.
+pub async fn load(billing: &Billing, with_wallets: bool) -> Result<Loaded> {
+    let loader = Loader { billing, now: billing.clock.now(), actor: Actor::seed() };
+    let mut loaded = Loaded::default();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    for plan in parse::<PlanSeed>(PLANS)? {
+        loaded.plans += usize::from(loader.plan(&mut conn, plan).await?);
+    }
+    for card in parse::<RateCardSeed>(RATE_CARDS)? {
+        loaded.rate_cards += usize::from(loader.rate_card(&mut conn, card).await?);
+    }
+    if with_wallets {
+        for wallet in parse::<WalletSeed>(WALLETS)? {
+            loaded.wallets += usize::from(loader.wallet(&mut conn, wallet).await?);
+        }
+    }
+    tx.commit().await?;
+    Ok(loaded)
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
+    serde_json::from_str(text).map_err(|error| Error::Corrupt(format!("the sample data: {error}")))
+}
+
+struct Loader<'a> {
+    billing: &'a Billing,
+    now: Timestamp,
+    actor: Actor,
+}
+
+impl Loader<'_> {
+    async fn plan(&self, conn: &mut Conn<'_>, seed: PlanSeed) -> Result<bool> {
+        if !storage::seeds::claim(conn, &format!("plan {}", seed.name), self.now).await? {
+            return Ok(false);
+        }
+        let tier = |tier: TierSeed| VolumeTier {
+            up_to: tier.up_to,
+            price_per_sms: tier.price_per_sms,
+            discount: BasisPoints::from_percent(tier.discount_percent),
+        };
+        let plan = PricingPlan {
+            sid: PlanSid::new(self.billing.clock.new_id()),
+            tiers: VolumeTiers::new(seed.tiers.into_iter().map(tier).collect()).map_err(Error::Corrupt)?,
+            name: seed.name,
+            description: seed.description,
+            plan_type: seed.plan_type,
+            base_price_per_sms: seed.base_price_per_sms,
+            card_discount: BasisPoints::from_percent(seed.card_discount_percent),
+            failed_refund: BasisPoints::WHOLE,
+            features: seed.features,
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        plan.validate().map_err(Error::Corrupt)?;
+        let is_new = storage::pricing::insert(conn, &plan).await?;
+        if is_new {
+            let after = json!({"name": plan.name, "type": plan.plan_type});
+            self.audit(conn, AuditEntry::created(AuditAction::PlanCreated, plan.sid.to_string(), after)).await?;
+        }
+        Ok(is_new)
+    }
+
+    async fn rate_card(&self, conn: &mut Conn<'_>, seed: RateCardSeed) -> Result<bool> {
+        let item = format!("rate card {} {}", seed.country_code, seed.operator);
+        if !storage::seeds::claim(conn, &item, self.now).await? {
+            return Ok(false);
+        }
+        let card = RateCard {
+            sid: RateCardSid::new(self.billing.clock.new_id()),
+            country: seed.country_code,
+            operator: seed.operator,
+            networks: seed.networks,
+            price_per_sms: seed.price_per_sms,
+            currency: seed.currency,
+            effective_from: seed.effective_from,
+            notes: seed.notes,
+        };
+        card.validate().map_err(Error::Corrupt)?;
+        let is_new = storage::rate_cards::insert(conn, &card, self.now).await?;
+        if is_new {
+            let after = json!({"country_code": card.country, "operator": card.operator, "currency": card.currency});
+            self.audit(conn, AuditEntry::created(AuditAction::RateCardCreated, card.sid.to_string(), after)).await?;
+        }
+        Ok(is_new)
+    }
+
+    async fn wallet(&self, conn: &mut Conn<'_>, seed: WalletSeed) -> Result<bool> {
+        if !storage::seeds::claim(conn, &format!("wallet {}", seed.business_sid), self.now).await? {
+            return Ok(false);
+        }
+        let terms = OpeningTerms { currency: seed.currency, plan_name: seed.plan };
+        let opening = Opening {
+            business: &seed.business_sid,
+            terms: &terms,
+            wallet_id: self.billing.clock.new_id(),
+            now: self.now,
+            actor: &self.actor,
+        };
+        let stored = storage::wallet::lock_or_open(conn, &opening).await?;
+        if stored.wallet.last_seq > 0 {
+            // Somebody uses a business of this name already: its balance is theirs.
+            return Ok(false);
+        }
+        let posting = Posting {
+            transaction_type: TransactionType::Topup,
+            amount: seed.opening_balance,
+            reference: "Opening balance".parse::<Reference>().map_err(Error::Corrupt)?,
+            details: JsonObject::default(),
+            metadata: JsonObject::default(),
+        };
+        let sid = TransactionSid::new(self.billing.clock.new_id());
+        let (entry, after) = ledger::post(&stored.wallet, posting, sid, self.now)?;
+        storage::transactions::append(conn, stored.id, &entry, &self.actor).await?;
+        storage::wallet::update_balance(conn, stored.id, &after).await?;
+        Ok(true)
+    }
+
+    async fn audit(&self, conn: &mut Conn<'_>, entry: AuditEntry) -> Result<()> {
+        storage::audit::append(conn, &entry, &self.actor, self.now).await
+    }
+}

@@ -1,0 +1,28 @@
+//! Alerts of a business.
+
+use super::Billing;
+use crate::domain::alerts::BillingAlert;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::paging::{Cursor, Limit, Page};
+use crate::error::Result;
+use crate::storage;
+
+/// A page of a business's alerts, newest first. One that nobody has used yet has none.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(
+    billing: &Billing,
+    business: &BusinessSid,
+    unread_only: bool,
+    cursor: Cursor,
+    limit: Limit,
+) -> Result<Page<BillingAlert>> {
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let Some(stored) = storage::wallet::find(&mut conn, business).await? else {
+        return Ok(Page { items: Vec::new(), next: None });
+    };
+    let rows = storage::alerts::page(&mut conn, stored.id, unread_only, cursor, limit).await?;
+    Ok(Page::from_lookahead(rows, limit, |alert| alert.position))
+}

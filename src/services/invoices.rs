@@ -1,0 +1,106 @@
+//! Invoices of a business.
+
+use super::Billing;
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceStatus};
+use crate::domain::sid::InvoiceSid;
+use crate::domain::time::{DayRange, Moment};
+use crate::domain::usage::LONGEST_PERIOD_DAYS;
+use crate::error::{Error, Result};
+use crate::storage;
+use crate::storage::db::Conn;
+use crate::storage::invoices::StoredInvoice;
+use crate::storage::wallet::{Opening, StoredWallet};
+
+/// The invoice of a period; without one, of this month. A whole month that has begun is kept, as a draft until it is
+/// closed; anything else is a preview, computed and not kept.
+///
+/// # Errors
+/// [`Error::Invalid`] where the period runs backwards or over a year, and those of the database.
+pub async fn show(
+    billing: &Billing,
+    business: BusinessSid,
+    bounds: Option<(Moment, Moment)>,
+    actor: &Actor,
+) -> Result<Invoice> {
+    let period = resolve(billing, bounds)?;
+    if invoices::is_kept(period, billing.today()) {
+        show_month(billing, business, period, actor).await
+    } else {
+        preview(billing, business, period).await
+    }
+}
+
+fn resolve(billing: &Billing, bounds: Option<(Moment, Moment)>) -> Result<DayRange> {
+    let Some((start, end)) = bounds else { return Ok(DayRange::month_of(billing.today())) };
+    let period = billing.calendar.range(start, end).map_err(|problem| Error::invalid("period_end", problem))?;
+    if period.len_days() > LONGEST_PERIOD_DAYS {
+        let problem = format!("lies more than {LONGEST_PERIOD_DAYS} days after period_start");
+        return Err(Error::invalid("period_end", problem));
+    }
+    Ok(period)
+}
+
+async fn show_month(billing: &Billing, business: BusinessSid, month: DayRange, actor: &Actor) -> Result<Invoice> {
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    if let Some(wallet) = storage::wallet::find(&mut conn, &business).await?
+        && let Some(invoice) = storage::invoices::find(&mut conn, wallet.id, month).await?
+    {
+        return with_lines(&mut conn, wallet, invoice, month).await;
+    }
+    drop(reader);
+    draft(billing, &business, month, actor).await
+}
+
+/// Makes the month's draft, and the wallet if this is its first use.
+async fn draft(billing: &Billing, business: &BusinessSid, month: DayRange, actor: &Actor) -> Result<Invoice> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let wallet = storage::wallet::lock_or_open(&mut conn, &opening).await?;
+    let sid = InvoiceSid::new(billing.clock.new_id());
+    if storage::invoices::insert_draft(&mut conn, sid, wallet.id, month, now).await? {
+        let after =
+            serde_json::json!({"business_sid": business, "period_start": month.first, "period_end": month.last});
+        let entry = AuditEntry::created(AuditAction::InvoiceDrafted, sid.to_string(), after);
+        storage::audit::append(&mut conn, &entry, actor, now).await?;
+    }
+    let stored = storage::invoices::find(&mut conn, wallet.id, month).await?;
+    let stored = stored.ok_or_else(|| Error::Corrupt(format!("the draft {sid} is gone while it is made")))?;
+    let invoice = with_lines(&mut conn, wallet, stored, month).await?;
+    tx.commit().await?;
+    Ok(invoice)
+}
+
+/// A draft's lines are computed, a finalised invoice's were frozen.
+async fn with_lines(
+    conn: &mut Conn<'_>,
+    StoredWallet { id, wallet }: StoredWallet,
+    stored: StoredInvoice,
+    period: DayRange,
+) -> Result<Invoice> {
+    let mut header = stored.header;
+    let lines = if header.status == InvoiceStatus::Draft {
+        // A draft is as new as the last thing that moved the wallet's money.
+        header.updated_at = header.updated_at.max(wallet.updated_at);
+        invoices::usage_lines(storage::usage::by_price(conn, id, period).await?, wallet.currency)?
+    } else {
+        storage::invoices::lines(conn, stored.id).await?
+    };
+    Ok(Invoice::new((wallet.business_sid, wallet.currency), period, header, lines)?)
+}
+
+async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> Result<Invoice> {
+    let header = InvoiceHeader::preview(billing.clock.now());
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let Some(StoredWallet { id, wallet }) = storage::wallet::find(&mut conn, &business).await? else {
+        return Ok(Invoice::new((business, billing.terms.currency), period, header, Vec::new())?);
+    };
+    let usages = storage::usage::by_price(&mut conn, id, period).await?;
+    let lines = invoices::usage_lines(usages, wallet.currency)?;
+    Ok(Invoice::new((business, wallet.currency), period, header, lines)?)
+}

@@ -1,0 +1,35 @@
+//! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
+//! None calls another; a rule that two share is domain code.
+
+pub mod alerts;
+pub mod health;
+pub mod invoices;
+pub mod pricing;
+pub mod rate_cards;
+pub mod transactions;
+pub mod usage;
+pub mod wallet;
+
+use chrono::NaiveDate;
+
+use crate::clock::Clock;
+use crate::domain::time::BillingCalendar;
+use crate::domain::wallet::OpeningTerms;
+use crate::storage::db::Db;
+
+/// What every use case works with.
+#[derive(Clone, Debug)]
+pub struct Billing {
+    pub db: Db,
+    pub clock: Clock,
+    pub calendar: BillingCalendar,
+    /// What new wallets start with.
+    pub terms: OpeningTerms,
+}
+
+impl Billing {
+    /// Today in the billing time zone.
+    pub fn today(&self) -> NaiveDate {
+        self.calendar.day_of(self.clock.now())
+    }
+}

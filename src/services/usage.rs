@@ -1,0 +1,42 @@
+//! Usage of a business.
+
+use super::Billing;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::time::DayRange;
+use crate::domain::usage::{LONGEST_PERIOD_DAYS, Period, PeriodRequest, UsageMetrics, summarise};
+use crate::error::{Error, Result};
+use crate::storage;
+
+/// What a business sent over a period, and what it cost. One that nobody has used yet sent nothing.
+///
+/// # Errors
+/// [`Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
+pub async fn show(billing: &Billing, business: BusinessSid, request: PeriodRequest) -> Result<UsageMetrics> {
+    let today = billing.today();
+    let (period, days) = resolve(billing, request)?;
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let Some(stored) = storage::wallet::find(&mut conn, &business).await? else {
+        return Ok(summarise(business, billing.terms.currency, (period, days), today, Vec::new(), &[])?);
+    };
+    let operators = storage::usage::by_operator(&mut conn, stored.id, days).await?;
+    let active_days = storage::usage::by_day(&mut conn, stored.id, days).await?;
+    Ok(summarise(business, stored.wallet.currency, (period, days), today, operators, &active_days)?)
+}
+
+fn resolve(billing: &Billing, request: PeriodRequest) -> Result<(Period, DayRange)> {
+    match request {
+        PeriodRequest::Named(period) => period
+            .days(billing.today())
+            .map(|days| (period, days))
+            .ok_or_else(|| Error::invalid("start", "is needed with period=CUSTOM, and `end` too")),
+        PeriodRequest::Custom { start, end } => {
+            let days = billing.calendar.range(start, end).map_err(|problem| Error::invalid("end", problem))?;
+            if days.len_days() > LONGEST_PERIOD_DAYS {
+                let problem = format!("lies more than {LONGEST_PERIOD_DAYS} days after the start");
+                return Err(Error::invalid("end", problem));
+            }
+            Ok((Period::Custom, days))
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Reading a wallet, and putting money in.
+
+use super::Billing;
+use crate::domain::audit::Actor;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::ledger::{self, Posting};
+use crate::domain::money::Money;
+use crate::domain::sid::TransactionSid;
+use crate::domain::text::Reference;
+use crate::domain::transactions::{JsonObject, TransactionType};
+use crate::domain::wallet::Wallet;
+use crate::error::{Error, Result};
+use crate::storage;
+use crate::storage::wallet::Opening;
+
+/// The wallet of a business, opened if this is its first use.
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(billing: &Billing, business: &BusinessSid, actor: &Actor) -> Result<Wallet> {
+    let found = storage::wallet::find(&mut billing.db.read().await?.conn(), business).await?;
+    if let Some(stored) = found {
+        return Ok(stored.wallet);
+    }
+    let now = billing.clock.now();
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let mut tx = billing.db.begin().await?;
+    let stored = storage::wallet::lock_or_open(&mut tx.conn(), &opening).await?;
+    tx.commit().await?;
+    Ok(stored.wallet)
+}
+
+/// The most that one top-up may add.
+const TOPUP_MAX: Money = Money::from_units(1_000_000_000);
+
+/// Money that somebody puts into a wallet.
+#[derive(Clone, Debug)]
+pub struct Topup {
+    pub business: BusinessSid,
+    pub amount: Money,
+    pub reference: Reference,
+}
+
+impl Topup {
+    /// # Errors
+    /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
+    pub fn new(business: BusinessSid, amount: Money, reference: Reference) -> Result<Topup> {
+        if amount <= Money::ZERO {
+            return Err(Error::invalid("amount", "must be greater than 0"));
+        }
+        if amount > TOPUP_MAX {
+            return Err(Error::invalid("amount", "must be at most 1000000000"));
+        }
+        Ok(Topup { business, amount, reference })
+    }
+
+    fn hash(&self) -> InputHash {
+        InputHash::of(&[self.business.as_str(), &self.amount.to_string(), self.reference.as_str()])
+    }
+}
+
+/// Credits a top-up at once. With a key it happens once, however often it is asked; the answer is the wallet as the
+/// first request left it.
+///
+/// # Errors
+/// [`Error::IdempotencyConflict`] where the key came with another input before, [`Error::Refused`] where the balance
+/// would leave its range, and those of the database.
+pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, actor: &Actor) -> Result<Answer<Wallet>> {
+    let now = billing.clock.now();
+    let input = topup.hash();
+    let opening =
+        Opening { business: &topup.business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let mut tx = billing.db.begin().await?;
+    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
+    let stored = storage::wallet::lock_or_open(&mut tx.conn(), &opening).await?;
+    if let Some(key) = &key
+        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
+    {
+        return Ok(Answer { value: earlier, replayed: true });
+    }
+    let posting = Posting {
+        transaction_type: TransactionType::Topup,
+        amount: topup.amount,
+        reference: topup.reference,
+        details: JsonObject::default(),
+        metadata: JsonObject::default(),
+    };
+    let sid = TransactionSid::new(billing.clock.new_id());
+    let (entry, after) = ledger::post(&stored.wallet, posting, sid, now)?;
+    storage::transactions::append(&mut tx.conn(), stored.id, &entry, actor).await?;
+    storage::wallet::update_balance(&mut tx.conn(), stored.id, &after).await?;
+    if let Some(key) = &key {
+        storage::idempotency::remember(&mut tx.conn(), key, &input, &after, now).await?;
+    }
+    tx.commit().await?;
+    Ok(Answer { value: after, replayed: false })
+}

@@ -1,0 +1,119 @@
+//! Invoices and their frozen lines.
+
+use chrono::NaiveDate;
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+use sqlx::types::Json;
+
+use super::db::{Conn, on};
+use crate::domain::invoices::{InvoiceHeader, InvoiceLine, InvoiceStatus, LineCategory};
+use crate::domain::money::Money;
+use crate::domain::sid::InvoiceSid;
+use crate::domain::time::{DayRange, Timestamp};
+use crate::error::Result;
+
+pub const FIND: &str = "SELECT id, uid, number, status, total, due_date, paid_date, created_at, updated_at \
+     FROM invoices WHERE wallet_id = $1 AND period_start = $2 AND kind = 'INVOICE' AND status <> 'CANCELLED'";
+
+pub const INSERT_DRAFT: &str = "INSERT INTO invoices (uid, wallet_id, kind, number, status, period_start, period_end, \
+     total, due_date, paid_date, created_at, updated_at) \
+     VALUES ($1, $2, 'INVOICE', NULL, 'DRAFT', $3, $4, NULL, NULL, NULL, $5, $5) \
+     ON CONFLICT (wallet_id, period_start) WHERE kind = 'INVOICE' AND status <> 'CANCELLED' DO NOTHING";
+
+pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details FROM invoice_line_items \
+     WHERE invoice_id = $1 ORDER BY position";
+
+/// An invoice and the key its lines go by inside the database.
+#[derive(Clone, Debug)]
+pub struct StoredInvoice {
+    pub id: i64,
+    pub header: InvoiceHeader,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    uid: InvoiceSid,
+    number: Option<String>,
+    status: InvoiceStatus,
+    total: Option<Money>,
+    due_date: Option<NaiveDate>,
+    paid_date: Option<NaiveDate>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Row> for StoredInvoice {
+    fn from(row: Row) -> StoredInvoice {
+        let header = InvoiceHeader {
+            sid: Some(row.uid),
+            number: row.number,
+            status: row.status,
+            frozen_total: row.total,
+            due_date: row.due_date,
+            paid_date: row.paid_date,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        StoredInvoice { id: row.id, header }
+    }
+}
+
+#[derive(FromRow)]
+struct LineRow {
+    description: String,
+    quantity: i64,
+    unit_price: Money,
+    total: Money,
+    category: LineCategory,
+    details: Json<Map<String, Value>>,
+}
+
+impl From<LineRow> for InvoiceLine {
+    fn from(row: LineRow) -> InvoiceLine {
+        InvoiceLine {
+            description: row.description,
+            quantity: row.quantity,
+            unit_price: row.unit_price,
+            total: row.total,
+            category: row.category,
+            details: row.details.0,
+        }
+    }
+}
+
+/// The invoice of a month that is not cancelled.
+pub async fn find(conn: &mut Conn<'_>, wallet_id: i64, month: DayRange) -> Result<Option<StoredInvoice>> {
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND)
+        .bind(wallet_id)
+        .bind(month.first)
+        .fetch_optional(c)
+        .await)?;
+    Ok(row.map(StoredInvoice::from))
+}
+
+/// Whether the draft was new: the month's invoice stays as it is.
+pub async fn insert_draft(
+    conn: &mut Conn<'_>,
+    sid: InvoiceSid,
+    wallet_id: i64,
+    month: DayRange,
+    now: Timestamp,
+) -> Result<bool> {
+    let inserted = on!(conn, c => sqlx::query(INSERT_DRAFT)
+        .bind(sid)
+        .bind(wallet_id)
+        .bind(month.first)
+        .bind(month.last)
+        .bind(now)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(inserted == 1)
+}
+
+/// The lines a finalised invoice was frozen with.
+pub async fn lines(conn: &mut Conn<'_>, invoice_id: i64) -> Result<Vec<InvoiceLine>> {
+    let rows = on!(conn, c => sqlx::query_as::<_, LineRow>(LINES).bind(invoice_id).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(InvoiceLine::from).collect())
+}

@@ -1,0 +1,18 @@
+//! SQL and nothing else: constants that both databases accept, and typed functions around them.
+
+pub mod alerts;
+pub mod audit;
+pub mod backup;
+pub mod businesses;
+pub mod db;
+pub mod deployment;
+pub mod idempotency;
+pub mod invoices;
+pub mod open;
+pub mod pricing;
+pub mod rate_cards;
+pub mod seeds;
+pub mod transactions;
+pub mod types;
+pub mod usage;
+pub mod wallet;

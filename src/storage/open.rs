@@ -1,0 +1,258 @@
+//! Opening a database: where it is, how its connections are set up, and which tables it must have.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+
+use super::db::Db;
+use super::deployment;
+use crate::error::{Error, Result};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Older ones can lose committed rows when a write-ahead log is reset (<https://sqlite.org/wal.html>, section 11).
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+/// How long a statement waits for another process that writes to the same SQLite file.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An idle Postgres connection is asked whether it still lives before it is used again after this long.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
+
+/// Where the database is, from `DATABASE_URL`.
+#[derive(Clone, Debug)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+    Postgres { options: Box<PgConnectOptions>, url: url::Url },
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<DatabaseUrl, String> {
+        const FORMS: &str =
+            "must be sqlite://PATH (such as sqlite://billing.db) or postgres://USER:PASSWORD@HOST/DATABASE";
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.contains([':', '?', '#']) || path.is_empty() {
+                return Err(format!("{FORMS}; an in-memory database or parameters after `?` are not supported"));
+            }
+            return Ok(DatabaseUrl::Sqlite(PathBuf::from(path)));
+        }
+        // The text may hold a password, so no message repeats it.
+        let url = url::Url::parse(text).map_err(|_| FORMS.to_owned())?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err(FORMS.to_owned());
+        }
+        let options = PgConnectOptions::from_str(text).map_err(|error| format!("{FORMS} ({error})"))?;
+        Ok(DatabaseUrl::Postgres { options: Box::new(options.application_name("wecall-billing")), url })
+    }
+}
+
+/// Without the password, for people and logs.
+impl std::fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DatabaseUrl::Sqlite(path) => write!(f, "SQLite file {}", path.display()),
+            DatabaseUrl::Postgres { options, .. } => {
+                let database = options.get_database().unwrap_or("(default)");
+                write!(f, "PostgreSQL database {database} at {}:{}", options.get_host(), options.get_port())
+            }
+        }
+    }
+}
+
+/// How many connections, and how long to wait for one.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    pub sqlite_readers: u32,
+    pub postgres_connections: u32,
+    pub acquire_timeout: Duration,
+}
+
+/// Whether opening may make a SQLite file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    Create,
+    Fail,
+}
+
+/// Opens the pools. No table is made or looked at.
+///
+/// # Errors
+/// [`Error::Setup`] with a sentence where the file, its directory or the server cannot be reached.
+pub async fn open(url: &DatabaseUrl, pools: PoolSettings, if_missing: IfMissing) -> Result<Db> {
+    match url {
+        DatabaseUrl::Sqlite(path) => open_sqlite(path, pools, if_missing).await,
+        DatabaseUrl::Postgres { options, .. } => {
+            open_postgres(options, pools).await.map_err(|error| Error::Setup(format!("cannot use {url}: {error}")))
+        }
+    }
+}
+
+async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) -> Result<Db> {
+    let setup = |sentence: String| Err(Error::Setup(sentence));
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+        return setup(format!(
+            "the directory {} does not exist; create it or change DATABASE_URL",
+            directory.display()
+        ));
+    }
+    if if_missing == IfMissing::Fail && !path.is_file() {
+        return setup(format!("there is no SQLite file {}; `migrate` or `serve` creates it", path.display()));
+    }
+    let file = SqliteConnectOptions::new().filename(path).busy_timeout(SQLITE_BUSY_TIMEOUT).foreign_keys(true);
+    let writer_options = file
+        .clone()
+        .create_if_missing(if_missing == IfMissing::Create)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", "67108864");
+    let explain = |error: sqlx::Error| Error::Setup(format!("cannot open the SQLite file {}: {error}", path.display()));
+    let keep_open = SqlitePoolOptions::new()
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(pools.acquire_timeout);
+    let writer = keep_open.clone().max_connections(1).connect_with(writer_options).await.map_err(explain)?;
+    refuse_old_sqlite(&mut *writer.acquire().await?).await?;
+    let readers = keep_open.max_connections(pools.sqlite_readers).connect_lazy_with(file.read_only(true));
+    Ok(Db::Sqlite { readers, writer })
+}
+
+async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<()> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await?;
+    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    if parts.as_slice() < OLDEST_SQLITE.as_slice() {
+        return Err(Error::Setup(format!("SQLite {version} can lose committed rows; 3.51.3 or newer is needed")));
+    }
+    Ok(())
+}
+
+async fn open_postgres(options: &PgConnectOptions, pools: PoolSettings) -> Result<Db> {
+    // A pool would try again until its time is up and then say only that: one connection says what is wrong.
+    let probe = tokio::time::timeout(pools.acquire_timeout, PgConnection::connect_with(options)).await;
+    probe.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(pools.postgres_connections)
+        .acquire_timeout(pools.acquire_timeout)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > PING_AFTER_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // What is acknowledged is on disk, whatever the server's own default.
+                let sql = "SELECT set_config('synchronous_commit', 'on', false) \
+                           WHERE current_setting('synchronous_commit') = 'off'";
+                connection.execute(sql).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options.clone());
+    Ok(Db::Postgres(pool))
+}
+
+/// Brings the tables up to this program's version; the names of the steps that were missing.
+///
+/// # Errors
+/// [`Error::Setup`] where the database is of a newer version or a step fails (a failed step leaves no trace).
+pub async fn migrate(db: &Db) -> Result<Vec<String>> {
+    let missing = pending_migrations(db).await?;
+    let outcome = match db {
+        Db::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await,
+        Db::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+    };
+    match outcome {
+        Ok(()) => Ok(missing),
+        Err(MigrateError::VersionMissing(version)) => Err(Error::Setup(format!(
+            "the database has migration {version}, which this program does not know: it is older than the database"
+        ))),
+        Err(error) => Err(Error::Setup(format!("migration failed: {error}"))),
+    }
+}
+
+/// The names of the steps the database has not taken yet.
+pub async fn pending_migrations(db: &Db) -> Result<Vec<String>> {
+    const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+    let (migrations, applied) = match db {
+        Db::Sqlite { writer, .. } => {
+            (&SQLITE_MIGRATIONS, sqlx::query_scalar::<_, i64>(APPLIED).fetch_all(writer).await)
+        }
+        Db::Postgres(pool) => (&POSTGRES_MIGRATIONS, sqlx::query_scalar::<_, i64>(APPLIED).fetch_all(pool).await),
+    };
+    let applied = match applied {
+        Ok(versions) => versions,
+        // Nobody has migrated this database yet, so it has no such table.
+        Err(sqlx::Error::Database(error)) if is_missing_table(error.as_ref()) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let is_pending = |migration: &&sqlx::migrate::Migration| !applied.contains(&migration.version);
+    Ok(migrations
+        .iter()
+        .filter(is_pending)
+        .map(|migration| format!("{:04} {}", migration.version, migration.description))
+        .collect())
+}
+
+fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
+}
+
+/// Fixes the billing time zone of a database at its first use.
+///
+/// # Errors
+/// [`Error::Setup`] where it was first used with another one: its days and months would no longer be what they were.
+pub async fn fix_timezone(db: &Db, zone: &str, now: crate::domain::time::Timestamp) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let fixed = deployment::fix_timezone(&mut tx.conn(), zone, now).await?;
+    tx.commit().await?;
+    if fixed == zone { Ok(()) } else { Err(Error::Setup(other_timezone(&fixed, zone))) }
+}
+
+pub fn other_timezone(fixed: &str, wanted: &str) -> String {
+    format!(
+        "BILLING_TIMEZONE is {wanted}, but this database was first used with {fixed}, by which its days and months are \
+         counted; set BILLING_TIMEZONE={fixed}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("sqlite://billing.db", "SQLite file billing.db")]
+    #[case("sqlite:billing.db", "SQLite file billing.db")]
+    #[case("sqlite:///var/lib/billing.db", "SQLite file /var/lib/billing.db")]
+    #[case("postgres://me:secret@db.example:6543/billing", "PostgreSQL database billing at db.example:6543")]
+    fn says_where_without_the_password(#[case] url: &str, #[case] shown: &str) {
+        assert_eq!(url.parse::<DatabaseUrl>().expect("a database URL").to_string(), shown);
+    }
+
+    #[rstest]
+    #[case("sqlite::memory:")]
+    #[case("sqlite://")]
+    #[case("sqlite://a.db?mode=ro")]
+    #[case("mysql://u:secret@h/db")]
+    #[case("billing.db")]
+    #[case("")]
+    fn refuses(#[case] url: &str) {
+        let error = url.parse::<DatabaseUrl>().expect_err("no database URL");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}

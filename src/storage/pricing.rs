@@ -1,0 +1,115 @@
+//! Pricing plans and their tiers.
+
+use std::collections::HashMap;
+
+use sqlx::FromRow;
+use sqlx::types::Json;
+
+use super::db::{Conn, on};
+use crate::domain::money::{BasisPoints, Money};
+use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
+use crate::domain::sid::PlanSid;
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+
+pub const LIST: &str = "SELECT id, uid, name, description, type, base_price_per_sms, card_discount, failed_refund, \
+     features, created_at, updated_at FROM pricing_plans ORDER BY id";
+
+pub const LIST_TIERS: &str =
+    "SELECT plan_id, up_to, price_per_sms, discount FROM volume_tiers ORDER BY plan_id, position";
+
+pub const FIND_TYPE_BY_NAME: &str = "SELECT type FROM pricing_plans WHERE name = $1";
+
+pub const INSERT: &str = "INSERT INTO pricing_plans (uid, name, description, type, base_price_per_sms, card_discount, \
+     failed_refund, features, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+     ON CONFLICT (name) DO NOTHING RETURNING id";
+
+pub const INSERT_TIER: &str =
+    "INSERT INTO volume_tiers (plan_id, position, up_to, price_per_sms, discount) VALUES ($1, $2, $3, $4, $5)";
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    uid: PlanSid,
+    name: String,
+    description: String,
+    #[sqlx(rename = "type")]
+    plan_type: PlanType,
+    base_price_per_sms: Money,
+    card_discount: BasisPoints,
+    failed_refund: BasisPoints,
+    features: Json<Vec<String>>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct TierRow {
+    plan_id: i64,
+    up_to: Option<i64>,
+    price_per_sms: Money,
+    discount: BasisPoints,
+}
+
+/// Every plan with its tiers, in the order they were made.
+pub async fn list(conn: &mut Conn<'_>) -> Result<Vec<PricingPlan>> {
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(LIST).fetch_all(c).await)?;
+    let tier_rows = on!(conn, c => sqlx::query_as::<_, TierRow>(LIST_TIERS).fetch_all(c).await)?;
+    let mut tiers: HashMap<i64, Vec<VolumeTier>> = HashMap::new();
+    for row in tier_rows {
+        let tier = VolumeTier { up_to: row.up_to, price_per_sms: row.price_per_sms, discount: row.discount };
+        tiers.entry(row.plan_id).or_default().push(tier);
+    }
+    rows.into_iter().map(|row| to_plan(tiers.remove(&row.id).unwrap_or_default(), row)).collect()
+}
+
+fn to_plan(tiers: Vec<VolumeTier>, row: Row) -> Result<PricingPlan> {
+    let tiers = VolumeTiers::new(tiers).map_err(|rule| Error::Corrupt(format!("plan {}: {rule}", row.name)))?;
+    Ok(PricingPlan {
+        sid: row.uid,
+        name: row.name,
+        description: row.description,
+        plan_type: row.plan_type,
+        base_price_per_sms: row.base_price_per_sms,
+        card_discount: row.card_discount,
+        failed_refund: row.failed_refund,
+        features: row.features.0,
+        tiers,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+pub async fn find_type_by_name(conn: &mut Conn<'_>, name: &str) -> Result<Option<PlanType>> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, PlanType>(FIND_TYPE_BY_NAME).bind(name).fetch_optional(c).await)?)
+}
+
+/// Whether the plan was new: one of the same name stays as it is.
+pub async fn insert(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
+    let id = on!(conn, c => sqlx::query_scalar::<_, i64>(INSERT)
+        .bind(plan.sid)
+        .bind(plan.name.as_str())
+        .bind(plan.description.as_str())
+        .bind(plan.plan_type)
+        .bind(plan.base_price_per_sms)
+        .bind(plan.card_discount)
+        .bind(plan.failed_refund)
+        .bind(Json(&plan.features))
+        .bind(plan.created_at)
+        .bind(plan.updated_at)
+        .fetch_optional(c)
+        .await)?;
+    let Some(id) = id else { return Ok(false) };
+    for (position, tier) in (1_i64..).zip(plan.tiers.as_slice()) {
+        on!(conn, c => sqlx::query(INSERT_TIER)
+            .bind(id)
+            .bind(position)
+            .bind(tier.up_to)
+            .bind(tier.price_per_sms)
+            .bind(tier.discount)
+            .execute(c)
+            .await
+            .map(|_| ()))?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,72 @@
+//! How the domain's own types travel to a column and back.
+
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Decode, Encode, Type};
+
+use crate::domain::alerts::{AlertSeverity, AlertType};
+use crate::domain::audit::AuditAction;
+use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
+use crate::domain::countries::CountryCode;
+use crate::domain::currency::Currency;
+use crate::domain::invoices::{InvoiceStatus, LineCategory};
+use crate::domain::money::{BasisPoints, Money};
+use crate::domain::pricing::PlanType;
+use crate::domain::sid::{AlertSid, InvoiceSid, PlanSid, RateCardSid, TransactionSid, WalletSid};
+use crate::domain::text::Reference;
+use crate::domain::time::Timestamp;
+use crate::domain::transactions::TransactionType;
+
+/// A type that a column holds as another one: how it goes in, and how it comes out.
+macro_rules! column_types {
+    ($($type:ty as $column:ty: |$value:ident| $into:expr, |$stored:ident| $from:expr);+ $(;)?) => {$(
+        impl<DB: Database> Type<DB> for $type where $column: Type<DB> {
+            fn type_info() -> DB::TypeInfo {
+                <$column as Type<DB>>::type_info()
+            }
+
+            fn compatible(ty: &DB::TypeInfo) -> bool {
+                <$column as Type<DB>>::compatible(ty)
+            }
+        }
+
+        impl<'q, DB: Database> Encode<'q, DB> for $type where $column: Encode<'q, DB> {
+            fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                let $value = self;
+                <$column as Encode<'q, DB>>::encode($into, buffer)
+            }
+        }
+
+        impl<'r, DB: Database> Decode<'r, DB> for $type where $column: Decode<'r, DB> {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                let $stored = <$column as Decode<'r, DB>>::decode(value)?;
+                Ok($from)
+            }
+        }
+    )+};
+}
+
+column_types! {
+    Money as i64: |money| money.micros(), |micros| Money::from_micros(micros);
+    BasisPoints as i64: |share| share.get(), |basis_points| BasisPoints::new(basis_points);
+    Timestamp as i64: |instant| instant.micros(), |micros| Timestamp::from_micros(micros);
+    WalletSid as uuid::Uuid: |sid| sid.uuid(), |id| WalletSid::new(id);
+    TransactionSid as uuid::Uuid: |sid| sid.uuid(), |id| TransactionSid::new(id);
+    PlanSid as uuid::Uuid: |sid| sid.uuid(), |id| PlanSid::new(id);
+    RateCardSid as uuid::Uuid: |sid| sid.uuid(), |id| RateCardSid::new(id);
+    InvoiceSid as uuid::Uuid: |sid| sid.uuid(), |id| InvoiceSid::new(id);
+    AlertSid as uuid::Uuid: |sid| sid.uuid(), |id| AlertSid::new(id);
+    BusinessSid as String: |sid| sid.as_str().to_owned(), |text| text.parse()?;
+    Reference as String: |reference| reference.as_str().to_owned(), |text| text.parse()?;
+    Currency as String: |currency| currency.code().to_owned(), |text| text.parse()?;
+    CountryCode as String: |country| country.as_str().to_owned(), |text| text.parse()?;
+    BusinessKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
+    BusinessStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
+    PlanType as String: |plan_type| plan_type.as_str().to_owned(), |text| text.parse()?;
+    TransactionType as String: |transaction_type| transaction_type.as_str().to_owned(), |text| text.parse()?;
+    InvoiceStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
+    LineCategory as String: |category| category.as_str().to_owned(), |text| text.parse()?;
+    AlertType as String: |alert_type| alert_type.as_str().to_owned(), |text| text.parse()?;
+    AlertSeverity as String: |severity| severity.as_str().to_owned(), |text| text.parse()?;
+    AuditAction as String: |action| action.as_str().to_owned(), |text| text.parse()?;
+}

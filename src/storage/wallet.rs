@@ -1,0 +1,161 @@
+//! Wallets, and how they come to be.
+
+use serde_json::json;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::audit;
+use super::businesses;
+use super::db::{Conn, on};
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::currency::Currency;
+use crate::domain::money::Money;
+use crate::domain::pricing::PlanType;
+use crate::domain::sid::{PlanSid, WalletSid};
+use crate::domain::time::Timestamp;
+use crate::domain::wallet::{AutoRecharge, OpeningTerms, Wallet};
+use crate::error::{Error, Result};
+
+/// A wallet and the key its rows go by inside the database.
+#[derive(Clone, Debug)]
+pub struct StoredWallet {
+    pub id: i64,
+    pub wallet: Wallet,
+}
+
+macro_rules! select_wallet {
+    ($tail:literal) => {
+        concat!(
+            "SELECT w.id, w.uid, b.sid AS business_sid, p.type AS plan_type, p.uid AS plan_uid, w.currency, w.balance, ",
+            "w.credit_limit, w.auto_recharge_enabled, w.auto_recharge_amount, w.auto_recharge_threshold, w.last_seq, ",
+            "w.created_at, w.updated_at FROM businesses b JOIN wallets w ON w.business_id = b.id ",
+            "LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id WHERE b.sid = $1",
+            $tail
+        )
+    };
+}
+
+pub const FIND: &str = select_wallet!("");
+
+/// Holds the wallet's row until the transaction ends. SQLite needs no such word: its one writer is alone already.
+pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_wallet!(" FOR UPDATE OF w");
+
+pub const INSERT: &str = "INSERT INTO wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, \
+     auto_recharge_enabled, auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at) \
+     VALUES ($1, $2, (SELECT id FROM pricing_plans WHERE name = $3), $4, 0, 0, FALSE, 0, 0, 0, $5, $5) \
+     ON CONFLICT (business_id) DO NOTHING";
+
+pub const UPDATE_BALANCE: &str = "UPDATE wallets SET balance = $2, last_seq = $3, updated_at = $4 WHERE id = $1";
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    uid: WalletSid,
+    business_sid: BusinessSid,
+    plan_type: Option<PlanType>,
+    plan_uid: Option<PlanSid>,
+    currency: Currency,
+    balance: Money,
+    credit_limit: Money,
+    auto_recharge_enabled: bool,
+    auto_recharge_amount: Money,
+    auto_recharge_threshold: Money,
+    last_seq: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Row> for StoredWallet {
+    fn from(row: Row) -> StoredWallet {
+        let wallet = Wallet {
+            sid: row.uid,
+            business_sid: row.business_sid,
+            plan_type: row.plan_type.unwrap_or(PlanType::Prepaid),
+            pricing_plan: row.plan_uid,
+            currency: row.currency,
+            balance: row.balance,
+            credit_limit: row.credit_limit,
+            auto_recharge: AutoRecharge {
+                enabled: row.auto_recharge_enabled,
+                amount: row.auto_recharge_amount,
+                threshold: row.auto_recharge_threshold,
+            },
+            last_seq: row.last_seq,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        StoredWallet { id: row.id, wallet }
+    }
+}
+
+pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Option<StoredWallet>> {
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND).bind(business.as_str()).fetch_optional(c).await)?;
+    Ok(row.map(StoredWallet::from))
+}
+
+/// The wallet, which nobody else changes until this transaction ends.
+pub async fn lock(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Option<StoredWallet>> {
+    let row = match conn {
+        Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(business.as_str()).fetch_optional(&mut **c).await?,
+        Conn::Postgres(c) => {
+            let query = sqlx::query_as::<_, Row>(FIND_AND_LOCK_ON_POSTGRES);
+            query.bind(business.as_str()).fetch_optional(&mut **c).await?
+        }
+    };
+    Ok(row.map(StoredWallet::from))
+}
+
+/// What a wallet that may not exist yet would be opened with.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    pub business: &'a BusinessSid,
+    pub terms: &'a OpeningTerms,
+    pub wallet_id: Uuid,
+    pub now: Timestamp,
+    pub actor: &'a Actor,
+}
+
+/// The wallet of a business, locked; business and wallet are made where they do not exist.
+pub async fn lock_or_open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<StoredWallet> {
+    if let Some(existing) = lock(conn, opening.business).await? {
+        return Ok(existing);
+    }
+    open(conn, opening).await?;
+    lock(conn, opening.business)
+        .await?
+        .ok_or_else(|| Error::Corrupt(format!("the wallet of {} is gone while it is made", opening.business)))
+}
+
+async fn open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<()> {
+    let business_id = businesses::find_or_create(conn, opening.business, opening.now, opening.actor).await?;
+    let sid = WalletSid::new(opening.wallet_id);
+    let inserted = on!(conn, c => sqlx::query(INSERT)
+        .bind(sid)
+        .bind(business_id)
+        .bind(opening.terms.plan_name.as_str())
+        .bind(opening.terms.currency)
+        .bind(opening.now)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    if inserted == 1 {
+        let after = json!({"business_sid": opening.business, "currency": opening.terms.currency, "balance": 0});
+        let entry = AuditEntry::created(AuditAction::WalletCreated, sid.to_string(), after);
+        audit::append(conn, &entry, opening.actor, opening.now).await?;
+    }
+    Ok(())
+}
+
+/// Stores what the ledger made of a wallet.
+pub async fn update_balance(conn: &mut Conn<'_>, id: i64, after: &Wallet) -> Result<()> {
+    on!(conn, c => sqlx::query(UPDATE_BALANCE)
+        .bind(id)
+        .bind(after.balance)
+        .bind(after.last_seq)
+        .bind(after.updated_at)
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
+}
