@@ -38,7 +38,12 @@ pub async fn index() -> Redirect {
     Redirect::temporary("/docs/")
 }
 
-/// The page itself. Its files are named relative to `/docs/`.
+/// The page names its files relative to an address that ends in a slash.
+pub async fn to_page() -> Redirect {
+    Redirect::permanent("/docs/")
+}
+
+/// The page itself.
 pub async fn page() -> Response {
     serve("index.html")
 }

@@ -122,7 +122,7 @@ pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::conv
 pub fn service(state: AppState) -> Service {
     let router = table()
         .route("/", get(docs::index))
-        .route("/docs", get(docs::page))
+        .route("/docs", get(docs::to_page))
         .route("/docs/", get(docs::page))
         .route("/docs/{*file}", get(docs::asset))
         .fallback(async || Problem::not_found())

@@ -41,11 +41,8 @@ pub const PAGE_OF_TYPE: &str = select_page!("AND type = $5 AND type <> 'SMS_DEBI
 pub const FIRST_SEQ_SINCE: &str = "WITH RECURSIVE bounds (low, high) AS ( \
      SELECT CAST(0 AS BIGINT), $2 + 1 \
      UNION ALL \
-     SELECT CASE WHEN middle.is_early THEN middle.seq ELSE middle.low END, \
-            CASE WHEN middle.is_early THEN middle.high ELSE middle.seq END \
-     FROM (SELECT low, high, (low + high) / 2 AS seq, \
-                  (SELECT created_at FROM transactions WHERE wallet_id = $1 AND seq = (low + high) / 2) < $3 AS is_early \
-           FROM bounds WHERE high - low > 1) middle \
+     SELECT CASE WHEN t.created_at < $3 THEN t.seq ELSE low END, CASE WHEN t.created_at < $3 THEN high ELSE t.seq END \
+     FROM bounds JOIN transactions t ON t.wallet_id = $1 AND t.seq = (low + high) / 2 WHERE high - low > 1 \
      ) SELECT high FROM bounds WHERE high - low = 1";
 
 #[derive(FromRow)]

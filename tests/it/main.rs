@@ -1,0 +1,24 @@
+//! The integration tests: one binary, a module per subject, everything through HTTP on SQLite and on Postgres.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should panic")]
+
+mod support;
+
+mod alerts;
+mod architecture;
+mod bad_inputs;
+mod contract;
+mod http;
+mod invoices;
+mod openapi;
+mod process;
+mod query_plans;
+mod rate_cards;
+mod readme;
+mod schema;
+mod seed;
+mod settings;
+mod topup;
+mod transactions;
+mod usage;
+mod wallet;

@@ -1,0 +1,215 @@
+//! A server per test, in this process, on a database of its own.
+
+pub mod postgres;
+pub mod process;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use wecall_billing::clock::Clock;
+use wecall_billing::config::{Cli, Settings};
+use wecall_billing::domain::time::Timestamp;
+use wecall_billing::services::Billing;
+use wecall_billing::storage::db::Db;
+use wecall_billing::storage::open::IfMissing;
+use wecall_billing::{app, seed, storage};
+
+/// When every test begins: a Wednesday in the middle of a month.
+pub const START: &str = "2026-03-18T10:00:00Z";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs one test on either database, as `name::sqlite` and `name::postgres`.
+///
+/// Where there is no Postgres the latter passes at once: the first line of the output says so, and
+/// `TEST_REQUIRE_POSTGRES=1` makes it a failure.
+macro_rules! on_each_database {
+    ($($(#[$meta:meta])* async fn $name:ident($server:ident) $body:block)+) => {$(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "not every test needs all that its module imports")]
+            use super::*;
+
+            async fn run($server: &$crate::support::Server) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                run(&$crate::support::Server::start($crate::support::Database::Sqlite, &[]).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if $crate::support::postgres::is_available() {
+                    run(&$crate::support::Server::start($crate::support::Database::Postgres, &[]).await).await;
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use on_each_database;
+
+/// A running server with the sample data loaded, its clock standing at [`START`].
+pub struct Server {
+    pub database: Database,
+    pub base_url: String,
+    pub billing: Billing,
+    pub client: reqwest::Client,
+    /// Where the database is, for a second program on it.
+    pub database_url: String,
+    _stop: oneshot::Sender<()>,
+    _home: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// `args` are settings as on the command line.
+    pub async fn start(database: Database, args: &[&str]) -> Server {
+        let (database_url, home) = match database {
+            Database::Sqlite => {
+                let home = tempfile::tempdir().unwrap();
+                let file = home.path().join("billing.db");
+                std::fs::copy(sqlite_template(), &file).unwrap();
+                (format!("sqlite://{}", file.display()), Some(home))
+            }
+            Database::Postgres => (postgres::create_database().await, None),
+        };
+        let settings = settings(&database_url, args);
+        let clock = Clock::fixed(START.parse().unwrap());
+        let (billing, _) = app::open_and_migrate(&settings, clock).await.unwrap();
+        seed::load(&billing, true).await.unwrap();
+        let listener = app::listen(settings.address()).await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let service = app::http_service(&settings, billing.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let limits = app::ConnectionLimits {
+            header_timeout: settings.header_timeout_seconds.duration(),
+            shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
+        };
+        tokio::spawn(app::serve(listener, service, limits, async {
+            let _ = stopped.await;
+        }));
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Server { database, base_url, billing, client, database_url, _stop: stop, _home: home }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base_url))
+    }
+
+    /// GET that must succeed; the JSON it answers.
+    pub async fn get(&self, path: &str) -> Value {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The text a GET answers, for what parsing would hide.
+    pub async fn get_text(&self, path: &str) -> String {
+        self.request(Method::GET, path).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Posts JSON as it stands; status and JSON of the answer.
+    pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
+        let response = request.body(body.to_owned()).send().await.unwrap();
+        let status = response.status();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    pub async fn top_up(&self, business: &str, amount: &str) -> Value {
+        let body = format!(r#"{{"business_sid": "{business}", "amount": {amount}}}"#);
+        let (status, wallet) = self.post("/api/billing/topup/", &body).await;
+        assert_eq!(status, StatusCode::OK, "{wallet}");
+        wallet
+    }
+
+    pub fn set_clock(&self, at: &str) {
+        self.billing.clock.set(at.parse::<Timestamp>().unwrap());
+    }
+
+    /// Runs a statement that reads or writes no values of a caller.
+    pub async fn execute(&self, sql: &str) -> Result<u64, sqlx::Error> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match &self.billing.db {
+            Db::Sqlite { writer, .. } => sqlx::query(sql).execute(writer).await.map(|done| done.rows_affected()),
+            Db::Postgres(pool) => sqlx::query(sql).execute(pool).await.map(|done| done.rows_affected()),
+        }
+    }
+
+    /// The one whole number a statement yields.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        match &self.billing.db {
+            Db::Sqlite { writer, .. } => sqlx::query_scalar(sql).fetch_one(writer).await.unwrap(),
+            Db::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+        }
+    }
+
+    /// How many rows each table has: what a refused request must leave as it was.
+    pub async fn row_counts(&self) -> Vec<(&'static str, i64)> {
+        let mut counts = Vec::new();
+        for table in TABLES {
+            counts.push((*table, self.number(&format!("SELECT count(*) FROM {table}")).await));
+        }
+        counts
+    }
+}
+
+/// Every table that a request may write.
+const TABLES: &[&str] = &[
+    "businesses",
+    "wallets",
+    "transactions",
+    "idempotency_keys",
+    "pricing_plans",
+    "volume_tiers",
+    "rate_cards",
+    "usage_metrics",
+    "invoices",
+    "invoice_line_items",
+    "alerts",
+    "audit_log",
+    "seeded_items",
+];
+
+pub fn settings(database_url: &str, args: &[&str]) -> Settings {
+    use clap::Parser;
+    let fixed = ["wecall-billing", "--database-url", database_url, "--bind", "127.0.0.1:0"];
+    Cli::try_parse_from(fixed.iter().chain(args)).unwrap().settings
+}
+
+/// A migrated, empty SQLite file to copy, made once.
+fn sqlite_template() -> &'static PathBuf {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let home = tempfile::tempdir().unwrap().keep();
+        let file = home.join("template.db");
+        let url = format!("sqlite://{}", file.display());
+        in_own_runtime(migrate(url));
+        file
+    })
+}
+
+/// Makes the tables, and fixes no time zone: tests choose their own.
+pub async fn migrate(database_url: String) {
+    let settings = settings(&database_url, &[]);
+    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await.unwrap();
+    storage::open::migrate(&db).await.unwrap();
+    db.close().await;
+}
+
+/// Runs async work from inside another runtime, to its end.
+pub fn in_own_runtime<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let thread = std::thread::spawn(|| {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    });
+    thread.join().unwrap()
+}

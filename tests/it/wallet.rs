@@ -1,0 +1,53 @@
+//! Endpoint 1: the wallet.
+
+use serde_json::json;
+
+use crate::support::on_each_database;
+
+on_each_database! {
+    /// The first look at a business opens its wallet, once, and leaves word of it.
+    async fn opened_on_first_use(server) {
+        let wallet = server.get("/api/billing/wallet/AC_CLIENT_2001/").await;
+        assert_eq!(wallet["balance"], json!(0));
+        assert_eq!(wallet["currency"], json!("USD"));
+        assert_eq!(wallet["type"], json!("PREPAID"));
+        let plans = server.get("/api/billing/pricing-plans/").await;
+        assert_eq!(wallet["pricing_plan_sid"], plans[0]["sid"], "new wallets get the default plan");
+        assert_eq!(server.get("/api/billing/wallet/AC_CLIENT_2001").await, wallet, "and stay what they are");
+        let trail = "SELECT count(*) FROM audit_log WHERE action = 'wallet.created' AND actor = 'anonymous' \
+                     AND request_id IS NOT NULL AND address = '127.0.0.1'";
+        assert_eq!(server.number(trail).await, 1);
+    }
+
+    /// A hundred first looks at once make one wallet.
+    async fn opened_once_however_many_ask(server) {
+        let looks = (0..100).map(|_| server.get("/api/billing/wallet/crowd/"));
+        let wallets = futures_util::future::join_all(looks).await;
+        assert!(wallets.iter().all(|wallet| wallet == &wallets[0]));
+        assert_eq!(server.number("SELECT count(*) FROM businesses WHERE sid = 'crowd'").await, 1);
+    }
+
+    async fn available_includes_credit(server) {
+        server.execute("UPDATE wallets SET credit_limit = 250000001 WHERE id = 1").await.unwrap();
+        let text = server.get_text("/api/billing/wallet/biz_test_001/").await;
+        assert!(text.contains(r#""credit_limit":250.000001,"available":1250.000001,"#), "{text}");
+    }
+
+    /// Without the default plan a wallet has none, and the field is left out.
+    async fn without_a_plan(server) {
+        server.execute("UPDATE wallets SET pricing_plan_id = NULL").await.unwrap();
+        server.execute("DELETE FROM pricing_plans").await.unwrap();
+        let wallet = server.get("/api/billing/wallet/planless/").await;
+        assert!(wallet.get("pricing_plan_sid").is_none());
+        assert_eq!(wallet["type"], json!("PREPAID"));
+    }
+
+    /// Other endpoints that only read make nothing.
+    async fn reading_elsewhere_opens_nothing(server) {
+        let before = server.row_counts().await;
+        assert_eq!(server.get("/api/billing/transactions/nobody/").await, json!([]));
+        assert_eq!(server.get("/api/billing/alerts/nobody/").await, json!([]));
+        assert_eq!(server.get("/api/billing/usage/nobody/").await["total_cost"], json!(0));
+        assert_eq!(server.row_counts().await, before);
+    }
+}
