@@ -25,14 +25,14 @@ RUN touch src/main.rs src/lib.rs \
 
 FROM debian:bookworm-slim
 # A fixed user id, so that the owner of a mounted directory can be set from outside.
-RUN groupadd --system --gid 10001 billing \
-    && useradd --system --uid 10001 --gid billing --home-dir /data --no-create-home --shell /usr/sbin/nologin billing \
+RUN groupadd --gid 10001 billing \
+    && useradd --uid 10001 --gid billing --home-dir /data --no-create-home --shell /usr/sbin/nologin billing \
     && install --directory --owner=billing --group=billing --mode=0750 /data
 COPY --from=builder /build/target/release/wecall-billing /usr/local/bin/wecall-billing
 
 # All addresses, because a container's own loopback cannot be reached from outside it. With AUTH=open the server refuses
 # to start like this until AUTH_OPEN_ANYWHERE=true says that it is meant: see "Docker" in the README.
-ENV BIND=0.0.0.0:8000 \
+ENV BIND=0.0.0.0 \
     DATABASE_URL=sqlite:///data/billing.db
 WORKDIR /data
 VOLUME /data

@@ -1,11 +1,12 @@
 //! What the subcommands do, and how they speak to the person who runs them.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use tracing_subscriber::EnvFilter;
@@ -26,13 +27,25 @@ use crate::storage::open::IfMissing;
 pub fn parse() -> Result<Cli, String> {
     let file = Path::new(".env");
     if file.is_file() {
-        dotenvy::from_path(file).map_err(|error| format!("the file .env: {error}"))?;
+        // The error would repeat the line, which may hold a password.
+        let complaint = "the file .env cannot be read: each line must be NAME=value, with quotes around blanks";
+        dotenvy::from_path(file).map_err(|_| complaint)?;
     }
-    Cli::try_parse().map_err(|error| match name_setting(&error) {
+    let matches = without_empty_variables(Cli::command()).try_get_matches();
+    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| match name_setting(&error) {
         Some(sentence) => sentence,
         // Help, version, and errors of the command line itself, which clap explains best.
         None => error.exit(),
     })
+}
+
+/// A variable that is set to nothing is not set: `PORT=` leaves the port as it is.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let empty: Vec<clap::Id> =
+        command.get_arguments().filter(|arg| is_empty(arg)).map(|arg| arg.get_id().clone()).collect();
+    // An argument cannot be parted from its variable, but it can be given one that nobody can set.
+    empty.into_iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.env("=").hide_env(true)))
 }
 
 /// For a value that is wrong, wherever it came from: the setting's two names and what it must be. The value itself is
@@ -73,6 +86,16 @@ pub async fn run(cli: Cli) -> Result<(), String> {
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// How long a server may take to say that it is alive.
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prints a line, and does not mind when nobody reads it any more (`check | head -1`).
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    }};
+}
 
 fn start_logging(settings: &Settings) {
     let filter = EnvFilter::new(&settings.log_level);
@@ -120,11 +143,11 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
 async fn greet(settings: &Settings, billing: &Billing, address: SocketAddr) -> Outcome {
     let version = storage::deployment::version(&mut billing.db.read().await?.conn()).await?;
     let base = format!("http://{}", reachable(address));
-    println!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
-    println!("  a wallet   {base}/api/billing/wallet/biz_test_001/");
-    println!("  the API    {base}/docs/ (OpenAPI: {base}/openapi.json)");
-    println!("  health     {base}/healthz, {base}/readyz, {base}/metrics");
-    println!("  database   {} ({version}), days in {}", settings.database_url, settings.billing_timezone);
+    say!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
+    say!("  a wallet   {base}/api/billing/wallet/biz_test_001/");
+    say!("  the API    {base}/docs/ (OpenAPI: {base}/openapi.json)");
+    say!("  health     {base}/healthz, {base}/readyz, {base}/metrics");
+    say!("  database   {} ({version}), days in {}", settings.database_url, settings.billing_timezone);
     Ok(())
 }
 
@@ -143,15 +166,18 @@ async fn seed(settings: &Settings, args: SeedArgs) -> Outcome {
     let with_wallets = settings.auth == AuthMode::Open || args.test_wallets;
     let loaded = seed::load(&billing, with_wallets).await?;
     billing.db.close().await;
-    println!(
+    say!(
         "Loaded {} plans, {} rate cards and {} wallets into {}.",
-        loaded.plans, loaded.rate_cards, loaded.wallets, settings.database_url
+        loaded.plans,
+        loaded.rate_cards,
+        loaded.wallets,
+        settings.database_url
     );
     if loaded == seed::Loaded::default() {
-        println!("All of it was there before, or was edited or deleted since, and stays as it is.");
+        say!("All of it was there before, or was edited or deleted since, and stays as it is.");
     }
     if !with_wallets {
-        println!("The test wallets were left out because of AUTH=required; --test-wallets loads them.");
+        say!("The test wallets were left out because of AUTH=required; --test-wallets loads them.");
     }
     Ok(())
 }
@@ -160,14 +186,14 @@ async fn migrate(settings: &Settings) -> Outcome {
     let (billing, applied) = app::open_and_migrate(settings, Clock::system()).await?;
     billing.db.close().await;
     for migration in &applied {
-        println!("applied {migration}");
+        say!("applied {migration}");
     }
-    println!("{} is up to date.", settings.database_url);
+    say!("{} is up to date.", settings.database_url);
     Ok(())
 }
 
 fn openapi() -> Outcome {
-    println!("{}", crate::http::openapi::document().to_pretty_json()?);
+    say!("{}", crate::http::openapi::document().to_pretty_json()?);
     Ok(())
 }
 
@@ -175,7 +201,7 @@ async fn backup(settings: &Settings, file: &Path) -> Outcome {
     let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     storage::backup::backup(&db, &settings.database_url, file).await?;
     db.close().await;
-    println!("{} was copied to {}.", settings.database_url, file.display());
+    say!("{} was copied to {}.", settings.database_url, file.display());
     Ok(())
 }
 
@@ -183,7 +209,7 @@ async fn backup(settings: &Settings, file: &Path) -> Outcome {
 async fn check(settings: &Settings) -> Outcome {
     let mut problems = Vec::new();
     match settings.validate() {
-        Ok(()) => println!("ok       settings: listens on {}, AUTH={:?}", settings.address(), settings.auth),
+        Ok(()) => say!("ok       settings: listens on {}, AUTH={}", settings.address(), settings.auth),
         Err(problem) => problems.push(problem),
     }
     match storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await {
@@ -194,7 +220,7 @@ async fn check(settings: &Settings) -> Outcome {
         Err(error) => problems.push(error.to_string()),
     }
     for problem in &problems {
-        println!("problem  {problem}");
+        say!("problem  {problem}");
     }
     match problems.len() {
         0 => Ok(()),
@@ -207,20 +233,20 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
     let pending = storage::open::pending_migrations(&billing.db).await?;
     let mut reader = billing.db.read().await?;
     let version = storage::deployment::version(&mut reader.conn()).await?;
-    println!("ok       database: {} ({version})", settings.database_url);
+    say!("ok       database: {} ({version})", settings.database_url);
     if !pending.is_empty() {
         problems.push(format!("migrations not applied yet: {}; run `migrate` or `serve`", pending.join(", ")));
         return Ok(());
     }
-    println!("ok       tables: up to date");
+    say!("ok       tables: up to date");
     let zone = settings.billing_timezone.name();
     match storage::deployment::timezone(&mut reader.conn()).await? {
         Some(fixed) if fixed != zone => problems.push(storage::open::other_timezone(&fixed, zone)),
-        _ => println!("ok       billing time zone: {zone}"),
+        _ => say!("ok       billing time zone: {zone}"),
     }
     drop(reader);
     match app::check_default_plan(&billing).await {
-        Ok(()) => println!("ok       default plan: {}", billing.terms.plan_name),
+        Ok(()) => say!("ok       default plan: {}", billing.terms.plan_name),
         Err(error) => problems.push(error.to_string()),
     }
     Ok(())
@@ -228,6 +254,13 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
 
 async fn healthcheck(address: SocketAddr) -> Outcome {
     let address = reachable(address);
+    match tokio::time::timeout(HEALTHCHECK_TIMEOUT, ask_health(address)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!("no healthy server at {address}: it does not answer").into()),
+    }
+}
+
+async fn ask_health(address: SocketAddr) -> Outcome {
     let explain = |error: &dyn std::fmt::Display| format!("no healthy server at {address}: {error}");
     let stream = tokio::net::TcpStream::connect(address).await.map_err(|error| explain(&error))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -238,6 +271,6 @@ async fn healthcheck(address: SocketAddr) -> Outcome {
     if !status.is_success() {
         return Err(explain(&status).into());
     }
-    println!("{address} is healthy.");
+    say!("{address} is healthy.");
     Ok(())
 }

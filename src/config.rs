@@ -84,7 +84,7 @@ pub struct Settings {
 
     /// Let AUTH=open listen on addresses that others can reach: anyone who does may read everything and top up
     #[arg(long, env, global = true, default_value = "false", value_parser = BoolishValueParser::new(),
-          action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+          action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub auth_open_anywhere: bool,
 
     /// The origins whose web pages may call this server, separated by commas

@@ -12,7 +12,7 @@ pub enum Error {
     Invalid { field: &'static str, problem: String },
 
     /// An `Idempotency-Key` came back with another input than the first time.
-    #[error("this Idempotency-Key was used before with a different request; send a new key for a new request")]
+    #[error("This Idempotency-Key was used before with a different request; send a new key for a new request.")]
     IdempotencyConflict,
 
     #[error("{0}")]

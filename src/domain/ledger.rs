@@ -21,7 +21,7 @@ pub struct Posting {
 /// Why a posting was not entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the balance would leave the range this ledger can hold")]
+    #[error("The balance would leave the range this ledger can hold.")]
     BalanceOutOfRange,
 }
 

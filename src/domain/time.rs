@@ -212,7 +212,9 @@ impl BillingCalendar {
         }
         let (first, last) = (self.day_meant_by(start), self.day_meant_by(end));
         if last < first {
-            return Err(format!("the period ends ({last}) before it starts ({first})"));
+            return Err(format!(
+                "must not lie before the start of the period: it ends on {last}, but starts on {first}"
+            ));
         }
         Ok(DayRange { first, last })
     }

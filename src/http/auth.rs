@@ -20,6 +20,15 @@ pub enum AuthMode {
     Required,
 }
 
+impl std::fmt::Display for AuthMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            AuthMode::Open => "open",
+            AuthMode::Required => "required",
+        })
+    }
+}
+
 /// Who makes a request that may go on.
 #[derive(Debug)]
 pub struct Caller(pub Actor);

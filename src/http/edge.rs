@@ -1,4 +1,4 @@
-//! The outermost layer: what every request and every answer goes through, whatever lies behind.
+//! The outer layers: what every request and every answer goes through, whatever lies behind.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -25,8 +25,7 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
     request.extensions_mut().insert(id.clone());
 
     let span = tracing::info_span!("request", request_id = id.as_str(), method, route = route_label);
-    let guarded = guard(&state, request, next);
-    let mut response = catch_panics(guarded).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
 
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
@@ -47,8 +46,8 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
     response
 }
 
-/// What a request must pass before its handler runs.
-async fn guard(state: &AppState, request: Request, next: Next) -> Response {
+/// What a request must pass before its handler runs. It lies inside CORS, so that a page can read why it was refused.
+pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_probe = matches!(path, "/healthz" | "/readyz" | "/metrics");
     if !is_probe && let Err(problem) = auth::check_host(request.headers(), &state.allowed_hosts) {
@@ -67,7 +66,8 @@ async fn guard(state: &AppState, request: Request, next: Next) -> Response {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
     }
-    tokio::time::timeout(state.limits.request_timeout, next.run(request)).await.unwrap_or_else(|_| {
+    let answer = catch_panics(next.run(request));
+    tokio::time::timeout(state.limits.request_timeout, answer).await.unwrap_or_else(|_| {
         let detail = "The server could not answer in time; a write may still have happened, so repeat it with the same \
                       Idempotency-Key.";
         let cause = Some("the request met its deadline".to_owned());

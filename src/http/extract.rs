@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::AppState;
 use super::error::Problem;
@@ -71,6 +71,11 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
             let detail = "The body did not arrive in time; send it again, at once.";
             Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
         })??;
+        // A list of the right length would pass for a struct.
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first.is_some_and(|byte| *byte != b'{') && serde_json::from_slice::<IgnoredAny>(&bytes).is_ok() {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "The body must be a JSON object."));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let field = error.path().to_string();
@@ -114,13 +119,15 @@ fn refusal(path: &str, message: String, code: &'static str) -> Problem {
         return Problem::invalid(field, "is given twice");
     }
     if path == "." || path.is_empty() || path == "?" {
-        let detail = format!("The body must be a JSON object with the fields of this endpoint: {message}");
-        return Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail);
+        return Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);
     }
     if path == "business_sid" {
         return invalid_business_sid().with_error("business_sid", message);
     }
-    Problem::invalid(path, message)
+    match message.split_once(", expected ").filter(|_| message.starts_with("invalid type: ")) {
+        Some((_, expected)) => Problem::invalid(path, format!("must be {expected}")),
+        None => Problem::invalid(path, message),
+    }
 }
 
 fn malformed(message: &str) -> Problem {

@@ -118,7 +118,8 @@ impl RequestId {
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
-/// Layers, the outermost last: routes → compression → CORS → guard, panics, problems, log (`edge`) → slash.
+/// Layers, the outermost last: routes → compression → guard (who may, deadline, panics) → CORS → edge (ids, bodies of
+/// problems, log, headers) → slash.
 pub fn service(state: AppState) -> Service {
     let router = table()
         .route("/", get(docs::index))
@@ -128,7 +129,8 @@ pub fn service(state: AppState) -> Service {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(other_method)
         .with_state(state.clone())
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)));
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
+        .layer(middleware::from_fn_with_state(state.clone(), edge::guard));
     let edge = middleware::from_fn_with_state(state.clone(), edge::wrap);
     let for_pages = router.clone().layer(cors(&state)).layer(edge.clone());
     let plain = router.layer(edge);

@@ -79,6 +79,7 @@ pub enum ProbeErrors<'a> {
                        for programs.",
         license(name = "MIT", identifier = "MIT"),
     ),
+    components(schemas(ProblemBody)),
     servers((url = "/", description = "This server")),
     tags(
         (name = "Wallets", description = "What a business has to spend"),

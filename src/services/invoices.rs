@@ -36,7 +36,7 @@ fn resolve(billing: &Billing, bounds: Option<(Moment, Moment)>) -> Result<DayRan
     let Some((start, end)) = bounds else { return Ok(DayRange::month_of(billing.today())) };
     let period = billing.calendar.range(start, end).map_err(|problem| Error::invalid("period_end", problem))?;
     if period.len_days() > LONGEST_PERIOD_DAYS {
-        let problem = format!("lies more than {LONGEST_PERIOD_DAYS} days after period_start");
+        let problem = format!("must leave a period of at most {LONGEST_PERIOD_DAYS} days");
         return Err(Error::invalid("period_end", problem));
     }
     Ok(period)

@@ -33,7 +33,7 @@ fn resolve(billing: &Billing, request: PeriodRequest) -> Result<(Period, DayRang
         PeriodRequest::Custom { start, end } => {
             let days = billing.calendar.range(start, end).map_err(|problem| Error::invalid("end", problem))?;
             if days.len_days() > LONGEST_PERIOD_DAYS {
-                let problem = format!("lies more than {LONGEST_PERIOD_DAYS} days after the start");
+                let problem = format!("must leave a period of at most {LONGEST_PERIOD_DAYS} days");
                 return Err(Error::invalid("end", problem));
             }
             Ok((Period::Custom, days))

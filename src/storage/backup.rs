@@ -1,5 +1,6 @@
 //! A consistent copy of the database, made while it is in use.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tokio::process::Command;
@@ -67,6 +68,8 @@ fn percent_decoded(text: &str) -> String {
 }
 
 async fn finish(partial: &Path, file: &Path) -> std::io::Result<()> {
+    // As private as the database itself.
+    tokio::fs::set_permissions(partial, std::fs::Permissions::from_mode(0o600)).await?;
     tokio::fs::File::open(partial).await?.sync_all().await?;
     tokio::fs::rename(partial, file).await?;
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -1,5 +1,6 @@
 //! Opening a database: where it is, how its connections are set up, and which tables it must have.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -108,23 +109,34 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
     if if_missing == IfMissing::Fail && !path.is_file() {
         return setup(format!("there is no SQLite file {}; `migrate` or `serve` creates it", path.display()));
     }
+    let explain = |error: &dyn std::fmt::Display| {
+        Error::Setup(format!("cannot open the SQLite file {}: {error}", path.display()))
+    };
+    if !path.exists() {
+        create_private(path).map_err(|error| explain(&error))?;
+    }
     let file = SqliteConnectOptions::new().filename(path).busy_timeout(SQLITE_BUSY_TIMEOUT).foreign_keys(true);
     let writer_options = file
         .clone()
-        .create_if_missing(if_missing == IfMissing::Create)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", "67108864");
-    let explain = |error: sqlx::Error| Error::Setup(format!("cannot open the SQLite file {}: {error}", path.display()));
     let keep_open = SqlitePoolOptions::new()
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(pools.acquire_timeout);
-    let writer = keep_open.clone().max_connections(1).connect_with(writer_options).await.map_err(explain)?;
+    let writer =
+        keep_open.clone().max_connections(1).connect_with(writer_options).await.map_err(|error| explain(&error))?;
     refuse_old_sqlite(&mut *writer.acquire().await?).await?;
     let readers = keep_open.max_connections(pools.sqlite_readers).connect_lazy_with(file.read_only(true));
     Ok(Db::Sqlite { readers, writer })
+}
+
+/// An empty file is an empty database. This one holds other people's money, so only its owner may read it; the files
+/// SQLite puts beside it follow suit.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(|_| ())
 }
 
 async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<()> {

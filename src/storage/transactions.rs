@@ -39,7 +39,7 @@ pub const PAGE_OF_TYPE: &str = select_page!("AND type = $5 AND type <> 'SMS_DEBI
 /// The first `seq` at or after an instant, found by halving: along a wallet, `seq` and time rise together. Between
 /// `low` (too early, or 0) and `high` (late enough, or one past the newest) the middle row decides.
 pub const FIRST_SEQ_SINCE: &str = "WITH RECURSIVE bounds (low, high) AS ( \
-     SELECT CAST(0 AS BIGINT), $2 + 1 \
+     SELECT CAST(0 AS BIGINT), CAST($2 AS BIGINT) + 1 \
      UNION ALL \
      SELECT CASE WHEN t.created_at < $3 THEN t.seq ELSE low END, CASE WHEN t.created_at < $3 THEN high ELSE t.seq END \
      FROM bounds JOIN transactions t ON t.wallet_id = $1 AND t.seq = (low + high) / 2 WHERE high - low > 1 \

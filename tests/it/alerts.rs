@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{Database, Server, on_each_database};
 
 /// Alerts of the first wallet, numbered; the odd ones are read.
-async fn warn(server: &Server, count: i64) {
+pub async fn warn(server: &Server, count: i64) {
     let uid = match server.database {
         Database::Sqlite => "randomblob(16)",
         Database::Postgres => "gen_random_uuid()",

@@ -1,1 +1,118 @@
+//! Who may use whom: the rule of `src/lib.rs`, read off the sources.
 
+use std::path::{Path, PathBuf};
+
+/// A layer, and what no line of it may name.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    (
+        "domain",
+        &[
+            "crate::http",
+            "crate::services",
+            "crate::storage",
+            "crate::error",
+            "crate::clock",
+            "crate::config",
+            "crate::app",
+            "sqlx",
+            "axum",
+            "tokio",
+            "utoipa",
+            "async fn",
+        ],
+    ),
+    ("storage", &["crate::http", "crate::services", "crate::config", "crate::app", "axum", "utoipa"]),
+    ("services", &["crate::http", "crate::config", "crate::app", "axum", "sqlx", "utoipa", "use super::{Billing, "]),
+    ("http", &["crate::storage", "crate::config", "crate::app", "sqlx"]),
+];
+
+/// No service calls another.
+const SERVICES: &[&str] = &["alerts", "health", "invoices", "pricing", "rate_cards", "transactions", "usage", "wallet"];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The lines of a file that are code, numbered.
+fn code(file: &Path) -> Vec<(usize, String)> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    (1..).zip(text.lines()).filter(|(_, line)| is_code(line)).map(|(number, line)| (number, line.to_owned())).collect()
+}
+
+#[test]
+fn layers_keep_to_themselves() {
+    let mut breaches = Vec::new();
+    for (layer, words) in FORBIDDEN {
+        let files = sources(&src().join(layer));
+        assert!(files.len() > 5, "the layer {layer} is where it should be");
+        for file in files {
+            for (number, line) in code(&file) {
+                if let Some(word) = words.iter().find(|word| names(&line, word)) {
+                    breaches.push(format!("{}:{number} names {word}: {line}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+/// Whether a line names a path or a word, not merely a longer word that holds it.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        let is_word = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+        !is_word(before) && !is_word(after)
+    })
+}
+
+#[test]
+fn no_service_calls_another() {
+    for file in sources(&src().join("services")) {
+        let own = file.file_stem().unwrap().to_string_lossy().into_owned();
+        for (number, line) in code(&file) {
+            for other in SERVICES.iter().filter(|other| **other != own) {
+                let calls = line.contains(&format!("services::{other}")) || line.contains(&format!("super::{other}"));
+                assert!(!calls, "{}:{number} calls {other}: {line}", file.display());
+            }
+        }
+    }
+    let listed: Vec<String> = sources(&src().join("services"))
+        .iter()
+        .map(|file| file.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| name != "mod")
+        .collect();
+    assert!(listed.iter().all(|name| SERVICES.contains(&name.as_str())), "list every service here: {listed:?}");
+}
+
+/// Only `storage/db.rs` and those that show a true difference between the dialects know which database is open.
+#[test]
+fn few_know_which_database_is_open() {
+    let allowed = ["db.rs", "open.rs", "backup.rs", "deployment.rs", "wallet.rs"];
+    for file in sources(&src()) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let in_storage = file.parent().is_some_and(|folder| folder.ends_with("storage"));
+        if in_storage && allowed.contains(&name.as_str()) {
+            continue;
+        }
+        for (number, line) in code(&file) {
+            let knows =
+                ["Db::Sqlite", "Db::Postgres", "Conn::Sqlite", "Conn::Postgres"].iter().any(|word| line.contains(word));
+            assert!(!knows, "{}:{number}: {line}", file.display());
+        }
+    }
+}

@@ -254,5 +254,8 @@ async fn the_documentation_page() {
     assert!(server.get_text("/docs/swagger-initializer.js").await.contains("/openapi.json"));
     assert!(!page.contains("http://") && !page.contains("https://"), "nothing from elsewhere: {page}");
     let response = server.request(Method::GET, "/docs").send().await.unwrap();
-    assert_eq!((response.status(), &response.headers()["location"]), (StatusCode::PERMANENT_REDIRECT, &"/docs/".parse().unwrap()));
+    assert_eq!(
+        (response.status(), &response.headers()["location"]),
+        (StatusCode::PERMANENT_REDIRECT, &"/docs/".parse().unwrap())
+    );
 }

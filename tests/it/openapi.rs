@@ -1,1 +1,159 @@
+//! The OpenAPI document: complete, true, and with examples that work as they stand.
 
+use std::collections::BTreeSet;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use wecall_billing::http::ROUTES;
+
+use crate::support::{Database, Server, on_each_database};
+use crate::usage::roll_up;
+
+fn document() -> Value {
+    serde_json::to_value(wecall_billing::http::openapi::document()).unwrap()
+}
+
+/// Every operation: method, path, and what the document says of it.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut found = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            found.push((method.clone(), path.clone(), operation.clone()));
+        }
+    }
+    found
+}
+
+#[test]
+fn documents_what_is_served() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    let documented: BTreeSet<(String, String)> =
+        operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+    let served: BTreeSet<(String, String)> =
+        ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(documented, served);
+}
+
+#[test]
+fn every_operation_is_described() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let what = format!("{method} {path}");
+        assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{what}: its id is taken");
+        for field in ["summary", "description"] {
+            assert!(operation[field].as_str().is_some_and(|text| text.len() > 8), "{what} has no {field}");
+        }
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.contains_key("200"), "{what}");
+        if path.starts_with("/api/") {
+            for status in ["400", "401", "500", "503"] {
+                let content = &responses[status]["content"]["application/problem+json"];
+                assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{what} {status}");
+            }
+        }
+        for (status, response) in responses {
+            assert!(response["description"].as_str().is_some_and(|text| text.len() > 2), "{what} {status}");
+        }
+        for parameter in operation["parameters"].as_array().unwrap_or(&Vec::new()) {
+            assert!(parameter["description"].as_str().is_some_and(|text| text.len() > 5), "{what}: {parameter}");
+        }
+    }
+}
+
+/// Every `$ref` leads somewhere, and the schemas are schemas.
+#[test]
+fn references_resolve() {
+    fn walk(document: &Value, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                    let pointer = reference.trim_start_matches('#');
+                    assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                }
+                fields.values().for_each(|value| walk(document, value));
+            }
+            Value::Array(items) => items.iter().for_each(|value| walk(document, value)),
+            _ => {}
+        }
+    }
+    let document = document();
+    walk(&document, &document);
+    for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        jsonschema::validator_for(&schema_of(&document, &json!({"$ref": format!("#/components/schemas/{name}")})))
+            .unwrap();
+    }
+}
+
+/// A schema of the document on its own, with what it refers to.
+fn schema_of(document: &Value, schema: &Value) -> Value {
+    let mut alone = schema.clone();
+    alone["components"] = document["components"].clone();
+    alone
+}
+
+fn check(document: &Value, schema: &Value, answer: &Value, what: &str) {
+    let validator = jsonschema::validator_for(&schema_of(document, schema)).unwrap();
+    let errors: Vec<String> = validator.iter_errors(answer).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{what}: {errors:?} in {answer:#}");
+}
+
+/// The request an operation's examples make: the address with its parameters filled in, and the body.
+fn example_request(document: &Value, path: &str, operation: &Value) -> (String, Option<Value>) {
+    let (mut address, mut query) = (path.to_owned(), Vec::new());
+    for parameter in operation["parameters"].as_array().unwrap_or(&Vec::new()) {
+        let Some(example) = parameter.get("example").and_then(Value::as_str) else { continue };
+        let name = parameter["name"].as_str().unwrap();
+        match parameter["in"].as_str().unwrap() {
+            "path" => address = address.replace(&format!("{{{name}}}"), example),
+            "query" => query.push(format!("{name}={example}")),
+            _ => {}
+        }
+    }
+    if !query.is_empty() {
+        address = format!("{address}?{}", query.join("&"));
+    }
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    let body = schema
+        .as_str()
+        .map(|reference| document.pointer(reference.trim_start_matches('#')).unwrap()["example"].clone());
+    (address, body)
+}
+
+on_each_database! {
+    /// Every operation, called as its examples stand, answers 200 with what its schema says.
+    async fn examples_work(server) {
+        roll_up(server, "'2026-03-17', 'KE', 'Safaricom', 20000, 10, 8, 1, 12, 240000").await;
+        crate::alerts::warn(server, 2).await;
+        let document = document();
+        for (method, path, operation) in operations(&document) {
+            let (address, body) = example_request(&document, &path, &operation);
+            assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
+            let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
+            let request = match &body {
+                Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+                None => request,
+            };
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{address}");
+            if let Some(content) = operation["responses"]["200"]["content"].get("application/json") {
+                let answer: Value = response.json().await.unwrap();
+                check(&document, &content["schema"], &answer, &address);
+                assert_ne!(answer, json!([]), "{address}: an example that shows nothing");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_are_as_documented() {
+    let server = Server::start(Database::Sqlite, &[]).await;
+    let document = document();
+    for path in ["/api/billing/wallet/undefined/", "/api/billing/transactions/b/?limit=0", "/nowhere"] {
+        let problem: Value = server.request(Method::GET, path).send().await.unwrap().json().await.unwrap();
+        check(&document, &json!({"$ref": "#/components/schemas/Problem"}), &problem, path);
+    }
+    let served: Value = server.get("/openapi.json").await;
+    assert_eq!(served, document);
+}

@@ -1,1 +1,158 @@
+//! No query of an endpoint may read more the longer the history grows: the databases' own plans say so.
 
+use sqlx::Row;
+use wecall_billing::storage::db::Db;
+use wecall_billing::storage::{
+    alerts, audit, businesses, deployment, idempotency, invoices, pricing, rate_cards, seeds, transactions, usage,
+    wallet,
+};
+
+use crate::support::{Database, Server, on_each_database};
+
+/// Tables that grow with time or with the number of businesses: reading one whole is a mistake.
+const GROWING: &[&str] = &[
+    "businesses",
+    "wallets",
+    "transactions",
+    "idempotency_keys",
+    "usage_metrics",
+    "invoices",
+    "invoice_line_items",
+    "alerts",
+    "audit_log",
+];
+
+/// Every query an endpoint makes. Plans and rate cards are a catalogue: they are read whole, and on purpose.
+const QUERIES: &[(&str, &str)] = &[
+    ("wallet::FIND", wallet::FIND),
+    ("wallet::INSERT", wallet::INSERT),
+    ("wallet::UPDATE_BALANCE", wallet::UPDATE_BALANCE),
+    ("businesses::FIND_ID", businesses::FIND_ID),
+    ("businesses::INSERT", businesses::INSERT),
+    ("transactions::INSERT", transactions::INSERT),
+    ("transactions::PAGE", transactions::PAGE),
+    ("transactions::PAGE_OF_DEBITS", transactions::PAGE_OF_DEBITS),
+    ("transactions::PAGE_OF_TYPE", transactions::PAGE_OF_TYPE),
+    ("transactions::FIRST_SEQ_SINCE", transactions::FIRST_SEQ_SINCE),
+    ("idempotency::FIND", idempotency::FIND),
+    ("idempotency::INSERT", idempotency::INSERT),
+    ("idempotency::FORGET_SOME", idempotency::FORGET_SOME),
+    ("pricing::LIST", pricing::LIST),
+    ("pricing::LIST_TIERS", pricing::LIST_TIERS),
+    ("pricing::FIND_TYPE_BY_NAME", pricing::FIND_TYPE_BY_NAME),
+    ("pricing::INSERT", pricing::INSERT),
+    ("pricing::INSERT_TIER", pricing::INSERT_TIER),
+    ("rate_cards::INSERT", rate_cards::INSERT),
+    ("rate_cards::LIST_IN_FORCE", rate_cards::LIST_IN_FORCE),
+    ("usage::BY_OPERATOR", usage::BY_OPERATOR),
+    ("usage::BY_DAY", usage::BY_DAY),
+    ("usage::BY_PRICE", usage::BY_PRICE),
+    ("invoices::FIND", invoices::FIND),
+    ("invoices::INSERT_DRAFT", invoices::INSERT_DRAFT),
+    ("invoices::LINES", invoices::LINES),
+    ("alerts::PAGE", alerts::PAGE),
+    ("alerts::PAGE_OF_UNREAD", alerts::PAGE_OF_UNREAD),
+    ("audit::INSERT", audit::INSERT),
+    ("seeds::CLAIM", seeds::CLAIM),
+    ("deployment::FIX_TIMEZONE", deployment::FIX_TIMEZONE),
+    ("deployment::TIMEZONE", deployment::TIMEZONE),
+];
+
+async fn plan(server: &Server, sql: &str) -> Vec<String> {
+    match &server.billing.db {
+        Db::Sqlite { writer, .. } => {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(writer).await.unwrap();
+            rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+        }
+        Db::Postgres(pool) => {
+            // The tables are small here, and a small table is best read whole: what counts is what the planner does when
+            // it may avoid that. A generic plan is one that holds for any values.
+            let mut connection = pool.acquire().await.unwrap();
+            let prepare = [
+                "SET enable_seqscan = off".to_owned(),
+                "SET plan_cache_mode = force_generic_plan".to_owned(),
+                format!("PREPARE explained AS {sql}"),
+            ];
+            for statement in prepare {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await.unwrap();
+            }
+            let highest = (1..=20).rev().find(|number| sql.contains(&format!("${number}"))).unwrap_or(0);
+            let nulls = vec!["NULL"; highest].join(", ");
+            let arguments = if highest == 0 { String::new() } else { format!("({nulls})") };
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN EXECUTE explained{arguments}"));
+            let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await.unwrap();
+            sqlx::raw_sql("DEALLOCATE explained").execute(&mut *connection).await.unwrap();
+            rows.iter().map(|row| row.get::<String, _>(0)).collect()
+        }
+    }
+}
+
+/// Whether a line of a plan reads a whole growing table (or sorts, which reads all it is given before it answers).
+fn reads_all(database: Database, line: &str) -> Option<&'static str> {
+    let is_scan = |table: &&&str| match database {
+        Database::Sqlite => {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words.first() == Some(&"SCAN") && words.get(1).is_some_and(|scanned| alias_of(table).contains(scanned))
+        }
+        Database::Postgres => {
+            line.contains("Seq Scan on ") && line.split("Seq Scan on ").any(|rest| rest.starts_with(**table))
+        }
+    };
+    GROWING.iter().find(is_scan).copied()
+}
+
+/// The names a table goes by in our queries.
+fn alias_of(table: &str) -> Vec<&str> {
+    match table {
+        "businesses" => vec!["businesses", "b"],
+        "wallets" => vec!["wallets", "w"],
+        "transactions" => vec!["transactions", "t"],
+        other => vec![other],
+    }
+}
+
+on_each_database! {
+    async fn nothing_grows_with_history(server) {
+        for (name, sql) in QUERIES {
+            let plan = plan(server, sql).await;
+            for line in &plan {
+                let scanned = reads_all(server.database, line);
+                assert!(scanned.is_none(), "{name} reads all of {scanned:?}:\n{}", plan.join("\n"));
+            }
+        }
+    }
+
+    /// A page needs no sort: rows come in the order of their index, so a page costs what it shows.
+    async fn pages_are_not_sorted(server) {
+        let pages = [
+            transactions::PAGE, transactions::PAGE_OF_DEBITS, transactions::PAGE_OF_TYPE, alerts::PAGE, alerts::PAGE_OF_UNREAD,
+        ];
+        for sql in pages {
+            let plan = plan(server, sql).await.join("\n");
+            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "{sql}:\n{plan}");
+        }
+    }
+
+    /// The check itself can fail.
+    async fn a_scan_is_noticed(server) {
+        let plan = plan(server, "SELECT sum(amount) FROM transactions WHERE reference = $1").await;
+        assert!(plan.iter().any(|line| reads_all(server.database, line) == Some("transactions")), "{plan:?}");
+    }
+}
+
+/// Every constant of `storage/` that is SQL stands in the list above, so that a new query cannot be forgotten.
+#[test]
+fn every_query_is_listed() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/storage");
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let module = entry.path().file_stem().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        for line in text.lines().filter_map(|line| line.strip_prefix("pub const ")) {
+            let name = format!("{module}::{}", line.split(':').next().unwrap());
+            // The same text as FIND and a lock.
+            let is_lock = name == "wallet::FIND_AND_LOCK_ON_POSTGRES";
+            assert!(is_lock || QUERIES.iter().any(|(listed, _)| *listed == name), "{name} is not checked");
+        }
+    }
+}

@@ -1,1 +1,47 @@
+//! The README's commands, as a reader would run them.
 
+use std::process::Command;
+
+use crate::support::process::{ServerProcess, text};
+
+fn readme() -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The commands between the markers: what stands in blocks of `sh`, a command over several lines joined.
+fn curl_commands(readme: &str) -> Vec<String> {
+    let marked =
+        readme.split("<!-- curl:start -->").nth(1).and_then(|rest| rest.split("<!-- curl:end -->").next()).unwrap();
+    let blocks = marked.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let joined = blocks.map(|block| block.replace("\\\n", " ")).collect::<Vec<_>>().join("\n");
+    joined.lines().map(str::trim).filter(|line| line.starts_with("curl")).map(str::to_owned).collect()
+}
+
+#[test]
+fn its_curl_commands_work() {
+    let home = tempfile::tempdir().unwrap();
+    let server = ServerProcess::start(home.path(), &[]);
+    let commands = curl_commands(&readme());
+    let mut endpoints: Vec<&str> = Vec::new();
+    for command in &commands {
+        assert!(command.contains("--fail"), "{command} would hide a failure");
+        let here = command.replace("http://localhost:8000", &server.base_url);
+        let output = Command::new("sh").args(["-c", &here]).output().unwrap();
+        assert!(output.status.success(), "{command}: {} {}", text(&output.stdout), text(&output.stderr));
+        endpoints.extend(
+            command.split("/api/billing/").nth(1).and_then(|rest| rest.split(['/', '?', '"', '\'', ' ']).next()),
+        );
+    }
+    endpoints.sort_unstable();
+    endpoints.dedup();
+    let all = ["alerts", "invoices", "pricing-plans", "rate-cards", "topup", "transactions", "usage", "wallet"];
+    assert_eq!(endpoints, all, "each of the eight is shown");
+}
+
+/// The first two commands are the ones that matter.
+#[test]
+fn it_opens_with_two_commands() {
+    let readme = readme();
+    let opening: String = readme.lines().take(25).collect::<Vec<_>>().join("\n");
+    assert!(opening.contains("cargo run -- serve --seed") && opening.contains("cargo test"), "{opening}");
+}

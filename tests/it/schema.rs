@@ -1,1 +1,171 @@
+//! The tables: equal in both dialects, strict, and keeping their promises whoever writes.
 
+use std::collections::BTreeMap;
+
+use sqlx::Row;
+use wecall_billing::storage::db::Db;
+
+use crate::support::{Database, Server, on_each_database, postgres};
+
+/// Table → column → (type, may be NULL).
+type Columns = BTreeMap<String, BTreeMap<String, (String, bool)>>;
+
+/// A type of SQLite and what stands for it in Postgres.
+fn common_type(table: &str, column: &str, sqlite: &str) -> String {
+    let is_flag = ["is_read", "auto_recharge_enabled"].contains(&column);
+    let is_day = ["day", "effective_from", "period_start", "period_end", "due_date", "paid_date"].contains(&column);
+    let is_document = ["features", "networks", "details", "metadata", "answer", "before", "after"].contains(&column);
+    match sqlite {
+        "INTEGER" if is_flag => "boolean",
+        "INTEGER" => "bigint",
+        "BLOB" if column == "uid" => "uuid",
+        "BLOB" => "bytea",
+        "TEXT" if is_day => "date",
+        "TEXT" if is_document => "jsonb",
+        "TEXT" => "text",
+        other => panic!("{table}.{column} has the type {other}"),
+    }
+    .to_owned()
+}
+
+async fn sqlite_columns(server: &Server) -> Columns {
+    let Db::Sqlite { writer, .. } = &server.billing.db else { panic!("not SQLite") };
+    let sql = "SELECT t.name AS tbl, c.name AS col, c.type AS type, c.\"notnull\" = 0 AND c.pk = 0 AS nullable \
+               FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE '\\_%' ESCAPE '\\' \
+               AND t.name NOT LIKE 'sqlite%'";
+    let mut columns = Columns::new();
+    for row in sqlx::query(sql).fetch_all(writer).await.unwrap() {
+        let (table, column): (String, String) = (row.get("tbl"), row.get("col"));
+        let kind = common_type(&table, &column, row.get("type"));
+        columns.entry(table).or_default().insert(column, (kind, row.get("nullable")));
+    }
+    columns
+}
+
+async fn postgres_columns(server: &Server) -> Columns {
+    let Db::Postgres(pool) = &server.billing.db else { panic!("not Postgres") };
+    let sql = "SELECT table_name::text AS tbl, column_name::text AS col, data_type::text AS type, \
+               is_nullable = 'YES' AS nullable FROM information_schema.columns \
+               WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%'";
+    let mut columns = Columns::new();
+    for row in sqlx::query(sql).fetch_all(pool).await.unwrap() {
+        columns.entry(row.get("tbl")).or_default().insert(row.get("col"), (row.get("type"), row.get("nullable")));
+    }
+    columns
+}
+
+/// Every index: its table, whether it is unique, and its columns in order. Both name their own for a UNIQUE constraint.
+async fn indexes(server: &Server) -> Vec<(String, bool, String, bool)> {
+    let mut found: Vec<_> = match &server.billing.db {
+        Db::Sqlite { writer, .. } => {
+            let sql = "SELECT t.name AS tbl, i.\"unique\" AS is_unique, i.partial AS partial, \
+                       (SELECT group_concat(name, ',') FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)) AS cols \
+                       FROM sqlite_schema t JOIN pragma_index_list(t.name) i WHERE t.type = 'table' \
+                       AND t.name NOT LIKE '\\_%' ESCAPE '\\'";
+            let rows = sqlx::query(sql).fetch_all(writer).await.unwrap();
+            rows.iter().map(|row| (row.get("tbl"), row.get("is_unique"), row.get("cols"), row.get("partial"))).collect()
+        }
+        Db::Postgres(pool) => {
+            let sql = "SELECT c.relname::text AS tbl, i.indisunique AS is_unique, i.indpred IS NOT NULL AS partial, \
+                       (SELECT string_agg(a.attname::text, ',' ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY k (num, n) \
+                        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.num) AS cols \
+                       FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
+                       JOIN pg_namespace s ON s.oid = c.relnamespace WHERE s.nspname = 'public' \
+                       AND c.relname NOT LIKE '\\_%'";
+            let rows = sqlx::query(sql).fetch_all(pool).await.unwrap();
+            rows.iter().map(|row| (row.get("tbl"), row.get("is_unique"), row.get("cols"), row.get("partial"))).collect()
+        }
+    };
+    // SQLite's rowid is the primary key of a table with an integer `id`, and needs no index.
+    found.retain(|(_, _, columns, _): &(String, bool, String, bool)| columns != "id");
+    found.sort();
+    found
+}
+
+/// The two folders of migrations make the same tables, columns and indexes.
+#[tokio::test]
+async fn both_dialects_are_equal() {
+    if !postgres::is_available() {
+        return;
+    }
+    let sqlite = Server::start(Database::Sqlite, &[]).await;
+    let postgres = Server::start(Database::Postgres, &[]).await;
+    let (ours, theirs) = (sqlite_columns(&sqlite).await, postgres_columns(&postgres).await);
+    assert!(ours.len() >= 14, "{:?}", ours.keys());
+    assert_eq!(ours, theirs);
+    assert_eq!(indexes(&sqlite).await, indexes(&postgres).await);
+    let names = |folder: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+        let mut names: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}
+
+#[tokio::test]
+async fn sqlite_tables_are_strict_and_its_writer_durable() {
+    let server = Server::start(Database::Sqlite, &[]).await;
+    let loose = "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 \
+                 AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_%' ESCAPE '\\'";
+    assert_eq!(server.number(loose).await, 0);
+    assert_eq!(server.number("PRAGMA synchronous").await, 2, "FULL");
+    assert_eq!(server.number("PRAGMA foreign_keys").await, 1);
+    assert_eq!(server.number("SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'").await, 1);
+    let Db::Sqlite { readers, .. } = &server.billing.db else { panic!("not SQLite") };
+    let refused = sqlx::query("DELETE FROM alerts").execute(readers).await.unwrap_err().to_string();
+    assert!(refused.contains("readonly"), "{refused}");
+}
+
+on_each_database! {
+    /// The ledger and the audit log only grow.
+    async fn append_only(server) {
+        for table in ["transactions", "audit_log"] {
+            let before = server.number(&format!("SELECT count(*) FROM {table}")).await;
+            assert!(before > 0);
+            for sql in [format!("UPDATE {table} SET actor = 'x'"), format!("DELETE FROM {table}")] {
+                let refused = server.execute(&sql).await.unwrap_err().to_string();
+                assert!(refused.contains("append-only"), "{sql}: {refused}");
+            }
+            if server.database == Database::Postgres {
+                assert!(server.execute(&format!("TRUNCATE {table} CASCADE")).await.is_err());
+            }
+            assert_eq!(server.number(&format!("SELECT count(*) FROM {table}")).await, before);
+        }
+    }
+
+    /// What the rules forbid, the tables forbid too.
+    async fn constraints(server) {
+        let entry = |values: &str| {
+            let uid = match server.database {
+                Database::Sqlite => "randomblob(16)",
+                Database::Postgres => "gen_random_uuid()",
+            };
+            format!(
+                "INSERT INTO transactions (wallet_id, seq, uid, type, amount, balance_after, reference, actor, created_at) \
+                 VALUES ({}, '', 'test', 0)",
+                values.replace("UID", uid)
+            )
+        };
+        for sql in [
+            entry("1, 1, UID, 'TOPUP', 5, 5"),           // a seq that is taken
+            entry("1, 0, UID, 'TOPUP', 5, 5"),           // no seq at all
+            entry("1, 2, UID, 'TOPUP', -5, 5"),          // a top-up that takes
+            entry("1, 2, UID, 'SMS_DEBIT', 5, 5"),       // a debit that gives
+            entry("1, 2, UID, 'GIFT', 5, 5"),            // an unknown type
+            entry("99, 1, UID, 'TOPUP', 5, 5"),          // a wallet that does not exist
+            entry("1, 2, UID, 'TOPUP', 5, NULL"),        // a balance that is missing
+            "UPDATE wallets SET currency = 'KES'".to_owned(),
+            "UPDATE wallets SET credit_limit = -1".to_owned(),
+            "UPDATE wallets SET credit_limit = 1000000000000000001".to_owned(),
+            "UPDATE wallets SET last_seq = -1".to_owned(),
+            "UPDATE businesses SET parent_id = id".to_owned(),
+            "UPDATE pricing_plans SET card_discount = 10001".to_owned(),
+            "UPDATE volume_tiers SET price_per_sms = -1".to_owned(),
+            "INSERT INTO deployment (id, billing_timezone, created_at) VALUES (2, 'UTC', 0)".to_owned(),
+        ] {
+            assert!(server.execute(&sql).await.is_err(), "{sql}");
+        }
+        server.execute(&entry("1, 2, UID, 'TOPUP', 5, 5")).await.unwrap();
+    }
+}

@@ -61,8 +61,6 @@ pub struct Server {
     pub base_url: String,
     pub billing: Billing,
     pub client: reqwest::Client,
-    /// Where the database is, for a second program on it.
-    pub database_url: String,
     _stop: oneshot::Sender<()>,
     _home: Option<tempfile::TempDir>,
 }
@@ -95,7 +93,7 @@ impl Server {
             let _ = stopped.await;
         }));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Server { database, base_url, billing, client, database_url, _stop: stop, _home: home }
+        Server { database, base_url, billing, client, _stop: stop, _home: home }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

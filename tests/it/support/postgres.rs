@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::{Connection, Executor, PgConnection};
 use super::{in_own_runtime, migrate};
+use sqlx::{Connection, Executor, PgConnection};
 
 /// A server and an empty, migrated database on it to copy.
 struct Postgres {

@@ -1,6 +1,7 @@
 //! The real program, as a process.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -29,21 +30,19 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `serve` and waits until it says where it listens.
+    /// Starts `serve`, its log going to the file `log`, and waits until it says where it listens.
     pub fn start(home: &Path, args: &[&str]) -> ServerProcess {
         let mut child = program(home)
             .args(["serve", "--seed", "--bind", "127.0.0.1:0"])
             .args(args)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(File::create(home.join("log")).unwrap())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let greeting: Vec<String> = lines.by_ref().take(5).map(Result::unwrap).collect();
         let Some(first) = greeting.first() else {
-            let mut error = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-            panic!("the server did not start: {error}");
+            panic!("the server did not start: {}", std::fs::read_to_string(home.join("log")).unwrap());
         };
         let base_url = first.split(' ').next_back().unwrap().to_owned();
         ServerProcess { child, base_url, greeting }
