@@ -77,7 +77,7 @@ pub struct AlertQuery {
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), AlertQuery),
     responses(
         (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
-         headers(("Link" = Option<String>, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
         ReadErrors,
     ),
 )]

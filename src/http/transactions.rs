@@ -116,7 +116,7 @@ impl TransactionQuery {
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), TransactionQuery),
     responses(
         (status = 200, description = "A page of transactions", body = Vec<TransactionBody>,
-         headers(("Link" = Option<String>, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
         ReadErrors,
     ),
 )]

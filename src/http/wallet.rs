@@ -122,7 +122,7 @@ pub struct TopupRequest {
     request_body(content = TopupRequest, description = "Which wallet, and how much"),
     responses(
         (status = 200, description = "The wallet after the top-up", body = WalletBody,
-         headers(("Idempotent-Replayed" = Option<String>, description = "`true` where the key was used before"))),
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
         WriteErrors,
     ),
 )]

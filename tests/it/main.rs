@@ -7,6 +7,7 @@ mod support;
 mod alerts;
 mod architecture;
 mod bad_inputs;
+mod browser;
 mod contract;
 mod http;
 mod invoices;
