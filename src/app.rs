@@ -22,6 +22,7 @@ use crate::http::auth::PeerAddress;
 use crate::http::metrics::Metrics;
 use crate::http::{self, HttpState, Service};
 use crate::services::Billing;
+use crate::services::wallet_reads::WalletReads;
 use crate::storage;
 use crate::storage::db::Db;
 use crate::storage::open::IfMissing;
@@ -32,6 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What use cases work with, by the settings.
 pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Billing {
     Billing {
+        wallet_reads: WalletReads::start(db.clone()),
         db,
         clock,
         calendar: BillingCalendar::new(settings.billing_timezone),

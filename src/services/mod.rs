@@ -1,5 +1,5 @@
 //! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
-//! None calls another; a rule that two share is domain code.
+//! None calls another; a rule that two share is domain code. `wallet_reads` is none: it is how wallets are read fast.
 
 pub mod alerts;
 pub mod health;
@@ -9,6 +9,7 @@ pub mod rate_cards;
 pub mod transactions;
 pub mod usage;
 pub mod wallet;
+pub mod wallet_reads;
 
 use chrono::NaiveDate;
 
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
 use crate::storage::db::Db;
+use wallet_reads::WalletReads;
 
 /// What every use case works with.
 #[derive(Clone, Debug)]
@@ -25,6 +27,7 @@ pub struct Billing {
     pub calendar: BillingCalendar,
     /// What new wallets start with.
     pub terms: OpeningTerms,
+    pub wallet_reads: WalletReads,
 }
 
 impl Billing {

@@ -19,9 +19,8 @@ use crate::storage::wallet::Opening;
 /// # Errors
 /// Those of the database.
 pub async fn show(billing: &Billing, business: &BusinessSid, actor: &Actor) -> Result<Wallet> {
-    let found = storage::wallet::find(&mut billing.db.read().await?.conn(), business).await?;
-    if let Some(stored) = found {
-        return Ok(stored.wallet);
+    if let Some(wallet) = billing.wallet_reads.find(business).await? {
+        return Ok(wallet);
     }
     let now = billing.clock.now();
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use sqlx::FromRow;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::audit;
@@ -25,21 +26,25 @@ pub struct StoredWallet {
 }
 
 macro_rules! select_wallet {
-    ($tail:literal) => {
+    ($condition:literal) => {
         concat!(
             "SELECT w.id, w.uid, b.sid AS business_sid, p.type AS plan_type, p.uid AS plan_uid, w.currency, w.balance, ",
             "w.credit_limit, w.auto_recharge_enabled, w.auto_recharge_amount, w.auto_recharge_threshold, w.last_seq, ",
             "w.created_at, w.updated_at FROM businesses b JOIN wallets w ON w.business_id = b.id ",
-            "LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id WHERE b.sid = $1",
-            $tail
+            "LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id WHERE b.sid ",
+            $condition
         )
     };
 }
 
-pub const FIND: &str = select_wallet!("");
+pub const FIND: &str = select_wallet!("= $1");
 
 /// Holds the wallet's row until the transaction ends. SQLite needs no such word: its one writer is alone already.
-pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_wallet!(" FOR UPDATE OF w");
+pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_wallet!("= $1 FOR UPDATE OF w");
+
+pub const FIND_MANY_ON_SQLITE: &str = select_wallet!("IN (SELECT value FROM json_each($1))");
+
+pub const FIND_MANY_ON_POSTGRES: &str = select_wallet!("= ANY ($1)");
 
 pub const INSERT: &str = "INSERT INTO wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, \
      auto_recharge_enabled, auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at) \
@@ -92,6 +97,21 @@ impl From<Row> for StoredWallet {
 pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Option<StoredWallet>> {
     let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND).bind(business.as_str()).fetch_optional(c).await)?;
     Ok(row.map(StoredWallet::from))
+}
+
+/// The wallets of those businesses that have one, in any order.
+pub async fn find_many(conn: &mut Conn<'_>, businesses: &[&str]) -> Result<Vec<StoredWallet>> {
+    let rows = match conn {
+        Conn::Sqlite(c) => {
+            let query = sqlx::query_as::<_, Row>(FIND_MANY_ON_SQLITE);
+            query.bind(Json(businesses)).fetch_all(&mut **c).await?
+        }
+        Conn::Postgres(c) => {
+            let query = sqlx::query_as::<_, Row>(FIND_MANY_ON_POSTGRES);
+            query.bind(businesses).fetch_all(&mut **c).await?
+        }
+    };
+    Ok(rows.into_iter().map(StoredWallet::from).collect())
 }
 
 /// The wallet, which nobody else changes until this transaction ends.

@@ -14,9 +14,13 @@ use crate::support::{Database, Server};
 fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file());
+    let found =
+        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var("TEST_REQUIRE_BROWSER").is_err(), "TEST_REQUIRE_BROWSER is set, but there is no Chromium");
+        assert!(
+            std::env::var("TEST_REQUIRE_BROWSER").is_err(),
+            "TEST_REQUIRE_BROWSER is set, but there is no Chromium"
+        );
         let _ = writeln!(std::io::stderr(), "\n=== no Chromium is installed here: the browser tests test nothing ===");
     }
     found

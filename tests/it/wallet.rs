@@ -27,6 +27,29 @@ on_each_database! {
         assert_eq!(server.number("SELECT count(*) FROM businesses WHERE sid = 'crowd'").await, 1);
     }
 
+    /// Reads of many wallets at once, some of which do not exist: each gets its own, and sees what was written before.
+    async fn many_readers_each_get_their_own(server) {
+        for number in 0..20 {
+            server.top_up(&format!("reader_{number}"), &(number + 1).to_string()).await;
+        }
+        for round in 0..5 {
+            let reads = (0..200).map(|turn| async move {
+                let number = turn % 20;
+                let wallet = server.get(&format!("/api/billing/wallet/reader_{number}/")).await;
+                assert_eq!(wallet["business_sid"], json!(format!("reader_{number}")));
+                assert_eq!(wallet["balance"], json!(number + 1 + round));
+            });
+            let fresh = (0..20).map(|number| async move {
+                let wallet = server.get(&format!("/api/billing/wallet/fresh_{round}_{number}/")).await;
+                assert_eq!(wallet["balance"], json!(0));
+            });
+            futures_util::future::join(futures_util::future::join_all(reads), futures_util::future::join_all(fresh)).await;
+            for number in 0..20 {
+                server.top_up(&format!("reader_{number}"), "1").await;
+            }
+        }
+    }
+
     async fn available_includes_credit(server) {
         server.execute("UPDATE wallets SET credit_limit = 250000001 WHERE id = 1").await.unwrap();
         let text = server.get_text("/api/billing/wallet/biz_test_001/").await;
