@@ -47,26 +47,24 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Billing {
 /// [`Error::Setup`] with a sentence on what stands in the way.
 pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Billing, Vec<String>)> {
     let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await?;
-    let applied = storage::open::migrate(&db).await?;
-    storage::open::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
+    let applied = storage::migrations::migrate(&db).await?;
+    storage::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
     Ok((billing(settings, db, clock), applied))
 }
 
-/// New wallets need a plan that is paid before sending, or none: a plan of this name may still be made later.
+/// Whether the plan for new wallets exists. It must be one that is paid before sending; where there is none of its name
+/// new wallets have none, and it may still be made later.
 ///
 /// # Errors
 /// [`Error::Setup`] where the plan is a postpaid one.
-pub async fn check_default_plan(billing: &Billing) -> Result<()> {
+pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
     let name = &billing.terms.plan_name;
     match storage::pricing::find_type_by_name(&mut billing.db.read().await?.conn(), name).await? {
-        Some(PlanType::Prepaid) => Ok(()),
+        Some(PlanType::Prepaid) => Ok(true),
         Some(PlanType::Postpaid) => {
             Err(Error::Setup(format!("DEFAULT_PLAN is {name}, which is POSTPAID; new wallets need a PREPAID plan")))
         }
-        None => {
-            tracing::warn!(plan = name, "there is no plan of the name in DEFAULT_PLAN: new wallets get none");
-            Ok(())
-        }
+        None => Ok(false),
     }
 }
 
@@ -77,12 +75,7 @@ pub fn http_service(settings: &Settings, billing: Billing) -> Service {
         billing,
         auth: settings.auth,
         cors_origins: settings.cors_origins.iter().filter_map(|origin| header(origin.as_str())).collect(),
-        allowed_hosts: settings
-            .allowed_hosts
-            .iter()
-            .map(|host| host.trim().to_lowercase())
-            .filter(|host| !host.is_empty())
-            .collect(),
+        allowed_hosts: settings.allowed_hosts.iter().map(|host| host.as_str().to_owned()).collect(),
         limits: settings.limits(),
         metrics: Metrics::default(),
     }))
@@ -111,7 +104,7 @@ pub struct ConnectionLimits {
     pub shutdown_timeout: Duration,
 }
 
-/// Serves until `stop` ends; then finishes what was accepted.
+/// Serves until `stop` ends; then finishes what was accepted, for at most the shutdown timeout.
 pub async fn serve(listener: TcpListener, service: Service, limits: ConnectionLimits, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let mut server = hyper::server::conn::http1::Builder::new();
@@ -132,8 +125,10 @@ pub async fn serve(listener: TcpListener, service: Service, limits: ConnectionLi
         }
     }
     drop(listener);
-    if tokio::time::timeout(limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not end in time and were broken off");
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("some requests did not end in time"),
+        () = stop_signal() => tracing::warn!("told to stop again: breaking off what is under way"),
     }
 }
 
@@ -173,5 +168,5 @@ pub async fn stop_signal() {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    tracing::info!("stopping: finishing what was accepted");
+    tracing::info!("told to stop");
 }

@@ -27,9 +27,11 @@ use crate::storage::open::IfMissing;
 pub fn parse() -> Result<Cli, String> {
     let file = Path::new(".env");
     if file.is_file() {
-        // The error would repeat the line, which may hold a password.
-        let complaint = "the file .env cannot be read: each line must be NAME=value, with quotes around blanks";
-        dotenvy::from_path(file).map_err(|_| complaint)?;
+        dotenvy::from_path(file).map_err(|error| match error {
+            dotenvy::Error::Io(error) => format!("the file .env cannot be read: {error}"),
+            // The error would repeat the line, which may hold a password.
+            _ => "the file .env cannot be read: each line must be NAME=value, with quotes around blanks".to_owned(),
+        })?;
     }
     let matches = without_empty_variables(Cli::command()).try_get_matches();
     matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| match name_setting(&error) {
@@ -116,6 +118,8 @@ fn start_logging(settings: &Settings) {
 async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     settings.validate()?;
     start_logging(settings);
+    // A panic goes to the log like everything else, and not as lines of its own between lines of JSON.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic")));
     let (billing, applied) = app::open_and_migrate(settings, Clock::system()).await?;
     for migration in applied {
         tracing::info!(migration, "the database was migrated");
@@ -125,7 +129,9 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
         let seed::Loaded { plans, rate_cards, wallets } = loaded;
         tracing::info!(plans, rate_cards, wallets, "the sample data is there; these items of it are new");
     }
-    app::check_default_plan(&billing).await?;
+    if !app::has_default_plan(&billing).await? {
+        tracing::warn!("{}", no_default_plan(&billing));
+    }
     let listener = app::listen(settings.address()).await?;
     greet(settings, &billing, listener.local_addr()?).await?;
     let limits = ConnectionLimits {
@@ -134,8 +140,12 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     };
     let service = app::http_service(settings, billing.clone());
     app::serve(listener, service, limits, app::stop_signal()).await;
-    billing.db.close().await;
-    tracing::info!("stopped");
+    // Writes go on when their callers have gone, and each holds a connection until it has ended.
+    tokio::select! {
+        () = billing.db.close() => tracing::info!("stopped"),
+        () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("stopped while the database was busy"),
+        () = app::stop_signal() => tracing::warn!("stopped at once"),
+    }
     Ok(())
 }
 
@@ -230,7 +240,13 @@ async fn check(settings: &Settings) -> Outcome {
 }
 
 async fn check_database(settings: &Settings, billing: Billing, problems: &mut Vec<String>) -> Outcome {
-    let pending = storage::open::pending_migrations(&billing.db).await?;
+    let pending = match storage::migrations::pending(&billing.db).await {
+        Ok(pending) => pending,
+        Err(error) => {
+            problems.push(error.to_string());
+            return Ok(());
+        }
+    };
     let mut reader = billing.db.read().await?;
     let version = storage::deployment::version(&mut reader.conn()).await?;
     say!("ok       database: {} ({version})", settings.database_url);
@@ -241,15 +257,21 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
     say!("ok       tables: up to date");
     let zone = settings.billing_timezone.name();
     match storage::deployment::timezone(&mut reader.conn()).await? {
-        Some(fixed) if fixed != zone => problems.push(storage::open::other_timezone(&fixed, zone)),
+        Some(fixed) if fixed != zone => problems.push(storage::migrations::other_timezone(&fixed, zone)),
         _ => say!("ok       billing time zone: {zone}"),
     }
     drop(reader);
-    match app::check_default_plan(&billing).await {
-        Ok(()) => say!("ok       default plan: {}", billing.terms.plan_name),
+    match app::has_default_plan(&billing).await {
+        Ok(false) => problems.push(no_default_plan(&billing)),
+        Ok(true) => say!("ok       default plan: {}", billing.terms.plan_name),
         Err(error) => problems.push(error.to_string()),
     }
     Ok(())
+}
+
+fn no_default_plan(billing: &Billing) -> String {
+    let name = &billing.terms.plan_name;
+    format!("there is no plan {name}, which DEFAULT_PLAN names: new wallets get none; `seed` loads the sample plans")
 }
 
 async fn healthcheck(address: SocketAddr) -> Outcome {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::currency::Currency;
@@ -75,7 +75,7 @@ pub struct Settings {
     pub bind: Option<BindAddress>,
 
     /// The port to listen on; without BIND it means all addresses (0.0.0.0)
-    #[arg(long, env, global = true)]
+    #[arg(long, env, global = true, value_parser = |text: &str| parse_between(text, 0..=u16::MAX))]
     pub port: Option<u16>,
 
     /// `open` asks nobody for credentials and listens on this machine only; `required` asks everybody
@@ -83,7 +83,7 @@ pub struct Settings {
     pub auth: AuthMode,
 
     /// Let AUTH=open listen on addresses that others can reach: anyone who does may read everything and top up
-    #[arg(long, env, global = true, default_value = "false", value_parser = BoolishValueParser::new(),
+    #[arg(long, env, global = true, default_value = "false", value_parser = parse_flag,
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub auth_open_anywhere: bool,
 
@@ -100,7 +100,7 @@ pub struct Settings {
 
     /// The host names this server goes by, separated by commas; requests to others are refused [default: any]
     #[arg(long, env, global = true, value_delimiter = ',', value_name = "HOSTS")]
-    pub allowed_hosts: Vec<String>,
+    pub allowed_hosts: Vec<HostName>,
 
     /// The time zone of billing days and months (an IANA name); fixed when a database is first used
     #[arg(long, env, global = true, default_value = "UTC", value_name = "ZONE", value_parser = parse_zone)]
@@ -123,11 +123,11 @@ pub struct Settings {
     pub log_level: String,
 
     /// How many connections read from a SQLite file at once (one more writes)
-    #[arg(long, env, global = true, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, env, global = true, default_value_t = 4, value_name = "N", value_parser = |text: &str| parse_between(text, 1_u32..=64))]
     pub sqlite_readers: u32,
 
     /// How many connections to Postgres at most
-    #[arg(long, env, global = true, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, env, global = true, default_value_t = 16, value_name = "N", value_parser = |text: &str| parse_between(text, 1_u32..=1000))]
     pub postgres_connections: u32,
 
     /// How long a request waits for a database connection
@@ -135,7 +135,7 @@ pub struct Settings {
     pub database_timeout_seconds: Seconds,
 
     /// The largest request body, in bytes
-    #[arg(long, env, global = true, default_value_t = 1_048_576, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1_024..=67_108_864))]
+    #[arg(long, env, global = true, default_value_t = 1_048_576, value_name = "BYTES", value_parser = |text: &str| parse_between(text, 1_024_u32..=67_108_864))]
     pub max_body_bytes: u32,
 
     /// How long a request's body may take to arrive
@@ -177,8 +177,7 @@ impl FromStr for Seconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Seconds, String> {
-        let seconds = text.parse().ok().filter(|seconds| (1..=3_600).contains(seconds));
-        seconds.map(Seconds).ok_or_else(|| "must be a whole number of seconds from 1 to 3600".to_owned())
+        parse_between(text, 1..=3_600).map(Seconds)
     }
 }
 
@@ -207,7 +206,8 @@ impl FromStr for BindAddress {
         if let Ok(socket) = address.parse::<SocketAddr>() {
             return Ok(BindAddress { ip: socket.ip(), port: Some(socket.port()) });
         }
-        let ip = address.trim_start_matches('[').trim_end_matches(']').parse();
+        let bracketed = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let ip = bracketed.unwrap_or(&address).parse();
         ip.map(|ip| BindAddress { ip, port: None }).map_err(|_| {
             "must be an IP address, with or without a port, such as 127.0.0.1:8000 or [::]:8000".to_owned()
         })
@@ -243,8 +243,50 @@ fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {
 }
 
 fn parse_log_filter(text: &str) -> Result<String, String> {
-    let filter = tracing_subscriber::EnvFilter::builder().parse(text);
-    filter.map(|_| text.to_owned()).map_err(|error| format!("must be a log filter such as info ({error})"))
+    let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    // A bare word that is no level would be taken for the name of a module, and everything else would fall silent.
+    let is_known = text.split(',').all(|part| part.contains('=') || is_level(part.trim()));
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) if is_known => Ok(text.to_owned()),
+        _ => Err("must be off, error, warn, info, debug or trace, or a filter such as info,sqlx=debug".to_owned()),
+    }
+}
+
+/// A host name or address as a `Host` header has it, without the port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(String);
+
+impl HostName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HostName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HostName, String> {
+        let name = text.trim().to_lowercase();
+        let authority = name.parse::<axum::http::uri::Authority>().ok();
+        let is_bare = authority.is_some_and(|authority| authority.host() == name && authority.port().is_none());
+        let names = "must be a list of host names without scheme and port, such as billing.example.com,10.0.0.7";
+        is_bare.then_some(HostName(name)).ok_or_else(|| names.to_owned())
+    }
+}
+
+/// A whole number between two bounds, with a sentence that says so.
+fn parse_between<T>(text: &str, bounds: std::ops::RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + fmt::Display,
+{
+    let number = text.parse().ok().filter(|number| bounds.contains(number));
+    number.ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
+}
+
+fn parse_flag(text: &str) -> Result<bool, String> {
+    BoolishValueParser::new()
+        .parse_ref(&clap::Command::new(""), None, text.as_ref())
+        .map_err(|_| "must be true or false".to_owned())
 }
 
 impl Settings {

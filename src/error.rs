@@ -26,6 +26,10 @@ pub enum Error {
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
 
+    /// The connection broke while a transaction was committed: it may have happened or not.
+    #[error("the outcome of a commit is unknown: {0}")]
+    OutcomeUnknown(#[source] sqlx::Error),
+
     #[error("database error: {0}")]
     Database(#[source] sqlx::Error),
 
@@ -42,11 +46,34 @@ impl Error {
     pub fn invalid(field: &'static str, problem: impl Into<String>) -> Error {
         Error::Invalid { field, problem: problem.into() }
     }
+
+    /// No connection to the database was free in time.
+    pub fn no_connection() -> Error {
+        Error::Unavailable(sqlx::Error::PoolTimedOut)
+    }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         if is_passing(&error) { Error::Unavailable(error) } else { Error::Database(error) }
+    }
+}
+
+/// What a failed COMMIT means. Where the database itself says that it rolled back, nothing happened; where anything else
+/// went wrong, who knows.
+pub fn commit_failed(error: sqlx::Error) -> Error {
+    let is_rolled_back = match &error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_rollback_code(&code)),
+        _ => false,
+    };
+    if is_rolled_back { error.into() } else { Error::OutcomeUnknown(error) }
+}
+
+/// SQLite: busy, locked, a constraint. Postgres: a constraint (class 23), serialisation failure, deadlock.
+fn is_rollback_code(code: &str) -> bool {
+    match code.parse::<i32>() {
+        Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6 | 19),
+        _ => code.starts_with("23") || matches!(code, "40001" | "40P01"),
     }
 }
 
@@ -63,8 +90,12 @@ fn is_passing_code(code: &str) -> bool {
     match code.parse::<i32>() {
         // SQLite's extended result codes hold the primary one in their low byte: 5 is SQLITE_BUSY, 6 SQLITE_LOCKED.
         Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6),
-        // Postgres: classes 08 (connection), 53 (resources), 57P (shutdown), 40 (serialisation, deadlock).
-        _ => ["08", "53", "57P", "40"].iter().any(|class| code.starts_with(class)),
+        // Postgres: classes 08 (connection), 53 (resources), 57 (shutdown, a statement that took too long), and
+        // serialisation failure, deadlock, a lock that was not had in time.
+        _ => {
+            matches!(code, "40001" | "40P01" | "55P03")
+                || ["08", "53", "57"].iter().any(|class| code.starts_with(class))
+        }
     }
 }
 
@@ -72,7 +103,7 @@ fn is_passing_code(code: &str) -> bool {
 mod tests {
     use rstest::rstest;
 
-    use super::is_passing_code;
+    use super::{is_passing_code, is_rollback_code};
 
     #[rstest]
     #[case("5", true)] // SQLITE_BUSY
@@ -83,8 +114,23 @@ mod tests {
     #[case("53300", true)] // too_many_connections
     #[case("57P01", true)] // admin_shutdown
     #[case("40P01", true)] // deadlock_detected
+    #[case("55P03", true)] // lock_not_available
+    #[case("57014", true)] // query_canceled
+    #[case("40003", false)] // statement_completion_unknown
     #[case("23505", false)] // unique_violation
     fn passing_errors(#[case] code: &str, #[case] passing: bool) {
         assert_eq!(is_passing_code(code), passing);
+    }
+
+    #[rstest]
+    #[case("5", true)] // SQLITE_BUSY
+    #[case("787", true)] // SQLITE_CONSTRAINT_FOREIGNKEY
+    #[case("10", false)] // SQLITE_IOERR: the write-ahead log may hold it or not
+    #[case("23505", true)] // unique_violation
+    #[case("40001", true)] // serialization_failure
+    #[case("40003", false)] // statement_completion_unknown
+    #[case("57P01", false)] // admin_shutdown
+    fn rollbacks(#[case] code: &str, #[case] rolled_back: bool) {
+        assert_eq!(is_rollback_code(code), rolled_back);
     }
 }

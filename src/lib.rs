@@ -10,7 +10,8 @@
 //! - [`http`]: THE route table (`http/mod.rs`); request and response bodies and their handlers, a file a noun.
 //! - [`services`]: use cases, one a function. Each owns its transaction.
 //! - [`domain`]: the rules, pure: no async, no clock, no I/O.
-//! - [`storage`]: SQL as constants, and typed functions around them; `storage/db.rs` alone knows there are two databases.
+//! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
+//!   show which database is open; `storage/db.rs` holds the rest of that knowledge.
 //! - [`clock`]: the only reader of the wall clock. [`error`]: what can go wrong, in the domain's words.
 //!
 //! # Who may use whom
@@ -39,6 +40,11 @@
 //!   never wait for writes.
 //! - A ledger row's key is (wallet, seq). It needs no other index to be paged, and because `created_at` never falls along
 //!   `seq`, a time is found by halving instead of by an index that every charge would pay for.
+//! - Wallets are read many at a time under load ([`services::wallet_reads`]): a statement's way to the database and back
+//!   costs several times what finding the row does.
+//! - On Postgres every connection has a `lock_timeout`: who waits for a row that somebody holds fails alone, and does not
+//!   keep the connections that others need.
+//! - A COMMIT whose outcome is unknown is looked up again by its idempotency key before anything is answered.
 //! - Everything that answers HTTP returns either its body or a [`http::error::Problem`]; the outermost layer alone
 //!   writes error bodies, because it alone knows the request's id.
 

@@ -168,6 +168,10 @@ impl Loader<'_> {
         if !storage::seeds::claim(conn, &format!("wallet {}", seed.business_sid), self.now).await? {
             return Ok(false);
         }
+        if storage::wallet::lock(conn, &seed.business_sid).await?.is_some() {
+            // Somebody uses a business of this name already: its wallet is theirs.
+            return Ok(false);
+        }
         let terms = OpeningTerms { currency: seed.currency, plan_name: seed.plan };
         let opening = Opening {
             business: &seed.business_sid,
@@ -177,10 +181,6 @@ impl Loader<'_> {
             actor: &self.actor,
         };
         let stored = storage::wallet::lock_or_open(conn, &opening).await?;
-        if stored.wallet.last_seq > 0 {
-            // Somebody uses a business of this name already: its balance is theirs.
-            return Ok(false);
-        }
         let posting = Posting {
             transaction_type: TransactionType::Topup,
             amount: seed.opening_balance,

@@ -31,10 +31,10 @@ EXECUTE FUNCTION refuse_change('transactions are append-only');
 
 -- What was answered to a request that carried an Idempotency-Key. Stored with the effect, in one transaction.
 CREATE TABLE idempotency_keys (
-    caller       TEXT NOT NULL,
-    route        TEXT NOT NULL,
-    business_sid TEXT NOT NULL,
-    key          TEXT NOT NULL,
+    caller       TEXT COLLATE "C" NOT NULL,
+    route        TEXT COLLATE "C" NOT NULL,
+    business_sid TEXT COLLATE "C" NOT NULL,
+    key          TEXT COLLATE "C" NOT NULL,
     input_hash   BYTEA NOT NULL CHECK (length(input_hash) = 32),
     answer       JSONB NOT NULL,
     created_at   BIGINT NOT NULL,

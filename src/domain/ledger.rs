@@ -28,9 +28,6 @@ pub enum Refusal {
 /// No balance goes past this many units, either way, so that adding a credit limit to it cannot overflow.
 const BALANCE_LIMIT: Money = Money::from_micros(4_000_000_000_000 * 1_000_000);
 
-/// The most a credit limit may be (checked by the database too).
-pub const CREDIT_LIMIT_MAX: Money = Money::from_micros(1_000_000_000_000 * 1_000_000);
-
 /// Enters a posting: the entry to append, and the wallet as it stands afterwards.
 ///
 /// The entry takes the wallet's next `seq`; its `created_at` never falls behind the entry before it, even where the
@@ -113,7 +110,8 @@ mod tests {
         assert_eq!(refused.map(|_| ()), Err(Refusal::BalanceOutOfRange));
         let beyond = post(&full, topup(i64::MAX), sid, Timestamp::from_micros(1));
         assert_eq!(beyond.map(|_| ()), Err(Refusal::BalanceOutOfRange));
-        assert!(BALANCE_LIMIT.checked_add(CREDIT_LIMIT_MAX).is_ok());
+        let credit_limit_max = Money::from_micros(1_000_000_000_000_000_000); // as the table of wallets has it
+        assert!(BALANCE_LIMIT.checked_add(credit_limit_max).is_ok());
     }
 
     proptest! {

@@ -176,10 +176,6 @@ impl BillingCalendar {
         BillingCalendar { zone }
     }
 
-    pub fn zone(self) -> Tz {
-        self.zone
-    }
-
     pub fn day_of(self, instant: Timestamp) -> NaiveDate {
         instant.to_utc().with_timezone(&self.zone).date_naive()
     }

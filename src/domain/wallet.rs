@@ -11,7 +11,8 @@ use super::time::Timestamp;
 
 /// The wallet of a business as it stood at one moment.
 ///
-/// Serialised, it is what an idempotent answer keeps of it; the wire has a shape of its own.
+/// Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs a default for the
+/// answers stored before it. The wire has a shape of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wallet {
     pub sid: WalletSid,
@@ -56,4 +57,22 @@ pub struct OpeningTerms {
     pub currency: Currency,
     /// The name of the plan a new wallet gets, if a plan of that name exists.
     pub plan_name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer stored by the first version, which later ones must go on reading.
+    #[test]
+    fn stored_answers_stay_readable() {
+        let stored = r#"{"sid":"wallet_0195a1b2c3d47e5f8091a2b3c4d5e6f7","business_sid":"biz_test_001",
+            "plan_type":"PREPAID","pricing_plan":null,"currency":"USD","balance":12.345678,"credit_limit":0,
+            "auto_recharge":{"enabled":false,"amount":0,"threshold":0},"last_seq":7,
+            "created_at":"2026-03-18T10:00:00.000000Z","updated_at":"2026-03-18T10:00:00.000001Z"}"#;
+        let wallet: Wallet = serde_json::from_str(stored).expect("an answer of the first version");
+        assert_eq!(wallet.balance, Money::from_micros(12_345_678));
+        let again: Wallet = serde_json::from_str(&serde_json::to_string(&wallet).expect("JSON")).expect("and back");
+        assert_eq!(again, wallet);
+    }
 }

@@ -15,9 +15,7 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::document().to_json(
 
 static PAGE_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::from("/openapi.json");
-    Arc::new(
-        config.display_request_duration(true).try_it_out_enabled(true).persist_authorization(true).deep_linking(true),
-    )
+    Arc::new(config.display_request_duration(true).try_it_out_enabled(true).validator_url("none").deep_linking(true))
 });
 
 /// The OpenAPI document

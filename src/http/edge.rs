@@ -67,10 +67,15 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
     }
+    let is_read = request.method().is_safe();
     let answer = catch_panics(next.run(request));
     tokio::time::timeout(state.limits.request_timeout, answer).await.unwrap_or_else(|_| {
-        let detail = "The server could not answer in time; a write may still have happened, so repeat it with the same \
-                      Idempotency-Key.";
+        let detail = if is_read {
+            "The server could not answer in time; try again in a moment."
+        } else {
+            "The server could not answer in time. It may still do what was asked: repeat it with the same \
+             Idempotency-Key; without one, look whether it happened first."
+        };
         let cause = Some("the request met its deadline".to_owned());
         Problem::unavailable("deadline_exceeded", detail, cause).into_response()
     })
@@ -144,9 +149,26 @@ pub fn with_slash(mut request: Request) -> Request {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::http::StatusCode;
     use rstest::rstest;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error() {
+        async fn fail(reason: &str) -> Response {
+            match reason {
+                "" => panic!("a plain text"),
+                reason => panic!("a text with {reason}"),
+            }
+        }
+        for (reason, cause) in [("", "panic: a plain text"), ("numbers", "panic: a text with numbers")] {
+            let response = catch_panics(fail(reason)).await;
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            let problem = response.extensions().get::<Problem>().expect("a problem");
+            assert_eq!((problem.code, problem.cause.as_deref()), ("internal_error", Some(cause)));
+        }
+    }
 
     #[rstest]
     #[case("/api/x", "/api/x/")]

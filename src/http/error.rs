@@ -147,6 +147,13 @@ impl From<Error> for Problem {
                 "The database is busy or cannot be reached; try again in a moment.",
                 Some(error.to_string()),
             ),
+            Error::OutcomeUnknown(_) => {
+                let detail = "The database broke off while it stored this: it may have happened or not. Repeat it with the \
+                              same Idempotency-Key; without one, look whether it happened first.";
+                let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", detail);
+                problem.cause = Some(error.to_string());
+                problem
+            }
             Error::Database(_) | Error::Corrupt(_) | Error::Money(_) | Error::Setup(_) => {
                 Problem::internal(error.to_string())
             }

@@ -43,14 +43,14 @@ fn resolve(billing: &Billing, bounds: Option<(Moment, Moment)>) -> Result<DayRan
 }
 
 async fn show_month(billing: &Billing, business: BusinessSid, month: DayRange, actor: &Actor) -> Result<Invoice> {
-    let mut reader = billing.db.read().await?;
-    let mut conn = reader.conn();
+    let mut snapshot = billing.db.snapshot().await?;
+    let mut conn = snapshot.conn();
     if let Some(wallet) = storage::wallet::find(&mut conn, &business).await?
         && let Some(invoice) = storage::invoices::find(&mut conn, wallet.id, month).await?
     {
         return with_lines(&mut conn, wallet, invoice, month).await;
     }
-    drop(reader);
+    drop(snapshot);
     draft(billing, &business, month, actor).await
 }
 
@@ -95,8 +95,8 @@ async fn with_lines(
 
 async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> Result<Invoice> {
     let header = InvoiceHeader::preview(billing.clock.now());
-    let mut reader = billing.db.read().await?;
-    let mut conn = reader.conn();
+    let mut snapshot = billing.db.snapshot().await?;
+    let mut conn = snapshot.conn();
     let Some(StoredWallet { id, wallet }) = storage::wallet::find(&mut conn, &business).await? else {
         return Ok(Invoice::new((business, billing.terms.currency), period, header, Vec::new())?);
     };

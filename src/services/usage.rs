@@ -14,8 +14,8 @@ use crate::storage;
 pub async fn show(billing: &Billing, business: BusinessSid, request: PeriodRequest) -> Result<UsageMetrics> {
     let today = billing.today();
     let (period, days) = resolve(billing, request)?;
-    let mut reader = billing.db.read().await?;
-    let mut conn = reader.conn();
+    let mut snapshot = billing.db.snapshot().await?;
+    let mut conn = snapshot.conn();
     let Some(stored) = storage::wallet::find(&mut conn, &business).await? else {
         return Ok(summarise(business, billing.terms.currency, (period, days), today, Vec::new(), &[])?);
     };

@@ -81,7 +81,7 @@ pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, acto
     let posting = Posting {
         transaction_type: TransactionType::Topup,
         amount: topup.amount,
-        reference: topup.reference,
+        reference: topup.reference.clone(),
         details: JsonObject::default(),
         metadata: JsonObject::default(),
     };
@@ -92,6 +92,25 @@ pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, acto
     if let Some(key) = &key {
         storage::idempotency::remember(&mut tx.conn(), key, &input, &after, now).await?;
     }
-    tx.commit().await?;
-    Ok(Answer { value: after, replayed: false })
+    match (tx.commit().await, &key) {
+        (Ok(()), _) => Ok(Answer { value: after, replayed: false }),
+        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
+            let found = find_again(billing, &topup.business, key, &input).await?;
+            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Looks a key up after a COMMIT whose outcome is unknown: what it did, if it did anything.
+async fn find_again(
+    billing: &Billing,
+    business: &BusinessSid,
+    key: &KeyScope,
+    input: &InputHash,
+) -> Result<Option<Wallet>> {
+    let mut tx = billing.db.begin().await?;
+    // Waits for the lost transaction, should the database still be at it.
+    storage::wallet::lock(&mut tx.conn(), business).await?;
+    storage::idempotency::find(&mut tx.conn(), key, input, billing.clock.now()).await
 }

@@ -7,12 +7,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::businesses::BusinessSid;
 use crate::domain::wallet::Wallet;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Db;
 
@@ -26,15 +27,21 @@ const QUEUE_LENGTH: usize = 1_024;
 pub struct WalletReads {
     db: Db,
     queue: mpsc::Sender<Read>,
-    /// Whoever holds it reads at once, as there is nobody to share a statement with.
-    alone: Arc<Semaphore>,
+    /// How many reads are under way, in line or not.
+    under_way: Arc<AtomicUsize>,
 }
+
+/// A wallet, or word that no connection was to be had.
+type Answer = std::result::Result<Option<Wallet>, Unavailable>;
+
+#[derive(Clone, Copy, Debug)]
+struct Unavailable;
 
 #[derive(Debug)]
 struct Read {
     business: BusinessSid,
-    /// Dropped without an answer where the batch failed.
-    answer: oneshot::Sender<Option<Wallet>>,
+    /// Dropped without an answer where the batch failed for a reason of its own.
+    answer: oneshot::Sender<Answer>,
 }
 
 impl WalletReads {
@@ -42,7 +49,7 @@ impl WalletReads {
     pub fn start(db: Db) -> WalletReads {
         let (queue, line) = mpsc::channel(QUEUE_LENGTH);
         tokio::spawn(answer_in_batches(db.clone(), line));
-        WalletReads { db, queue, alone: Arc::new(Semaphore::new(1)) }
+        WalletReads { db, queue, under_way: Arc::default() }
     }
 
     /// The wallet of a business, if it has one.
@@ -50,22 +57,43 @@ impl WalletReads {
     /// # Errors
     /// Those of the database.
     pub async fn find(&self, business: &BusinessSid) -> Result<Option<Wallet>> {
-        if let Ok(_alone) = self.alone.try_acquire() {
+        let counted = Counted::new(&self.under_way);
+        if counted.is_alone {
             return self.find_alone(business).await;
         }
         let (answer, answered) = oneshot::channel();
-        // Neither of these fails but where the batch did: then each reads for itself, and learns its own error.
-        if self.queue.send(Read { business: business.clone(), answer }).await.is_ok()
-            && let Ok(wallet) = answered.await
-        {
-            return Ok(wallet);
+        // This fails only where the task has ended; then nobody answers either.
+        let _ = self.queue.send(Read { business: business.clone(), answer }).await;
+        match answered.await {
+            Ok(Ok(wallet)) => Ok(wallet),
+            Ok(Err(Unavailable)) => Err(Error::no_connection()),
+            // One row that cannot be read spoils a batch: each then reads for itself, and learns its own error.
+            Err(_) => self.find_alone(business).await,
         }
-        self.find_alone(business).await
     }
 
     async fn find_alone(&self, business: &BusinessSid) -> Result<Option<Wallet>> {
         let stored = storage::wallet::find(&mut self.db.read().await?.conn(), business).await?;
         Ok(stored.map(|stored| stored.wallet))
+    }
+}
+
+/// A read under way, for as long as this lives.
+struct Counted<'a> {
+    under_way: &'a AtomicUsize,
+    /// Whether there was nobody to share a statement with.
+    is_alone: bool,
+}
+
+impl Counted<'_> {
+    fn new(under_way: &AtomicUsize) -> Counted<'_> {
+        Counted { under_way, is_alone: under_way.fetch_add(1, Ordering::Relaxed) == 0 }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -83,7 +111,14 @@ async fn answer_in_batches(db: Db, mut line: mpsc::Receiver<Read>) {
             Ok(wallets) => {
                 for read in reads.drain(..) {
                     // Who asked may have gone.
-                    let _ = read.answer.send(wallets.get(&read.business).cloned());
+                    let _ = read.answer.send(Ok(wallets.get(&read.business).cloned()));
+                }
+            }
+            Err(Error::Unavailable(_)) => {
+                // Those behind them have waited as long: nobody waits twice for a database that does not answer.
+                let in_line = std::iter::from_fn(|| line.try_recv().ok());
+                for read in reads.drain(..).chain(in_line) {
+                    let _ = read.answer.send(Err(Unavailable));
                 }
             }
             Err(_) => reads.clear(),

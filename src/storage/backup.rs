@@ -1,6 +1,6 @@
 //! A consistent copy of the database, made while it is in use.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use tokio::process::Command;
@@ -23,6 +23,9 @@ pub async fn backup(db: &Db, url: &DatabaseUrl, file: &Path) -> Result<()> {
     let partial = file.with_file_name(name);
     // What a backup that was broken off has left.
     let _ = tokio::fs::remove_file(&partial).await;
+    // The copy is as private as the database itself, from its first byte.
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);
+    created.map_err(|error| Error::Setup(format!("no backup was made to {}: {error}", file.display())))?;
     let copied = match (db, url) {
         (Db::Sqlite { writer, .. }, _) => copy_sqlite(writer, &partial).await,
         (Db::Postgres(_), DatabaseUrl::Postgres { url, .. }) => dump_postgres(url, &partial).await,
@@ -47,18 +50,37 @@ async fn copy_sqlite(pool: &sqlx::SqlitePool, partial: &Path) -> std::result::Re
 
 async fn dump_postgres(url: &url::Url, partial: &Path) -> std::result::Result<(), String> {
     // A password on the command line could be read by every user of the machine; in the environment it cannot.
-    let mut bare_url = url.clone();
-    let _ = bare_url.set_password(None);
+    let (bare_url, password) = without_password(url);
     let mut command = Command::new("pg_dump");
     command.arg("--format=custom").arg("--file").arg(partial).arg("--dbname").arg(bare_url.as_str());
-    if let Some(password) = url.password() {
-        command.env("PGPASSWORD", percent_decoded(password));
+    if let Some(password) = password {
+        command.env("PGPASSWORD", password);
     }
     match command.output().await {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(format!("pg_dump says: {}", String::from_utf8_lossy(&output.stderr).trim())),
         Err(error) => Err(format!("pg_dump, which comes with PostgreSQL's client programs, cannot be run: {error}")),
     }
+}
+
+/// The URL without its password, wherever it stands in it, and the password.
+fn without_password(url: &url::Url) -> (url::Url, Option<String>) {
+    let mut bare = url.clone();
+    let _ = bare.set_password(None);
+    let mut password = url.password().map(percent_decoded);
+    if url.query().is_some() {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in url.query_pairs() {
+            if name == "password" {
+                password = Some(value.into_owned());
+            } else {
+                query.append_pair(&name, &value);
+            }
+        }
+        let query = query.finish();
+        bare.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
+    }
+    (bare, password)
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -68,8 +90,6 @@ fn percent_decoded(text: &str) -> String {
 }
 
 async fn finish(partial: &Path, file: &Path) -> std::io::Result<()> {
-    // As private as the database itself.
-    tokio::fs::set_permissions(partial, std::fs::Permissions::from_mode(0o600)).await?;
     tokio::fs::File::open(partial).await?.sync_all().await?;
     tokio::fs::rename(partial, file).await?;
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -78,7 +98,20 @@ async fn finish(partial: &Path, file: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::percent_decoded;
+    use super::{percent_decoded, without_password};
+
+    #[test]
+    fn passwords_leave_the_url() {
+        for (url, bare, password) in [
+            ("postgres://me:s%40fe@h/d", "postgres://me@h/d", Some("s@fe")),
+            ("postgres://me@h/d?sslmode=require&password=s%40fe", "postgres://me@h/d?sslmode=require", Some("s@fe")),
+            ("postgres://me@h/d?password=safe", "postgres://me@h/d", Some("safe")),
+            ("postgres://me@h/d", "postgres://me@h/d", None),
+        ] {
+            let (found, secret) = without_password(&url.parse().expect("a URL"));
+            assert_eq!((found.as_str(), secret.as_deref()), (bare, password));
+        }
+    }
 
     #[test]
     fn passwords_are_decoded() {

@@ -1,9 +1,9 @@
-//! The only file that knows there are two databases, and what a statement runs on.
+//! Where it is decided which of the two databases a statement runs on.
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
-use crate::error::Result;
+use crate::error::{Result, commit_failed};
 
 /// An open database.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub enum Reader {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// An open write transaction. Dropped without [`Tx::commit`], it is rolled back.
+/// An open transaction. Dropped without [`Tx::commit`], it is rolled back.
 #[derive(Debug)]
 pub enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
@@ -76,6 +76,19 @@ impl Db {
         })
     }
 
+    /// Begins a transaction that only reads: all its statements see the same moment.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Unavailable`] where no connection is free in time.
+    pub async fn snapshot(&self) -> Result<Tx> {
+        Ok(match self {
+            Db::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
+            Db::Postgres(pool) => {
+                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
     /// Waits for what is under way and closes every connection.
     pub async fn close(&self) {
         match self {
@@ -120,12 +133,12 @@ impl Tx {
     /// On disk once this returns.
     ///
     /// # Errors
-    /// Those of the database; the outcome of the transaction is then unknown.
+    /// [`crate::error::Error::OutcomeUnknown`] where it may have happened all the same.
     pub async fn commit(self) -> Result<()> {
-        match self {
-            Tx::Sqlite(transaction) => transaction.commit().await?,
-            Tx::Postgres(transaction) => transaction.commit().await?,
-        }
-        Ok(())
+        let committed = match self {
+            Tx::Sqlite(transaction) => transaction.commit().await,
+            Tx::Postgres(transaction) => transaction.commit().await,
+        };
+        committed.map_err(commit_failed)
     }
 }

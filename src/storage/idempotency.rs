@@ -19,9 +19,23 @@ pub const INSERT: &str = "INSERT INTO idempotency_keys (caller, route, business_
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (caller, route, business_sid, key) \
      DO UPDATE SET input_hash = excluded.input_hash, answer = excluded.answer, created_at = excluded.created_at";
 
+macro_rules! forget_some {
+    ($lock:literal) => {
+        concat!(
+            "DELETE FROM idempotency_keys WHERE (caller, route, business_sid, key) IN ( ",
+            "SELECT caller, route, business_sid, key FROM idempotency_keys WHERE created_at < $1 ",
+            "ORDER BY created_at LIMIT 4",
+            $lock,
+            ")"
+        )
+    };
+}
+
 /// A handful a time: the table shrinks faster than keys are added, and no request pays for a long deletion.
-pub const FORGET_SOME: &str = "DELETE FROM idempotency_keys WHERE (caller, route, business_sid, key) IN ( \
-     SELECT caller, route, business_sid, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT 4)";
+pub const FORGET_SOME_ON_SQLITE: &str = forget_some!("");
+
+/// Rows that another request is about to forget are left to it, else wallets would wait for each other.
+pub const FORGET_SOME_ON_POSTGRES: &str = forget_some!(" FOR UPDATE SKIP LOCKED");
 
 #[derive(FromRow)]
 struct Row {
@@ -63,7 +77,11 @@ pub async fn remember<T: Serialize>(
     answer: &T,
     now: Timestamp,
 ) -> Result<()> {
-    on!(conn, c => sqlx::query(FORGET_SOME).bind(forgotten_before(now)).execute(c).await.map(|_| ()))?;
+    let forget_some = match conn {
+        Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,
+        Conn::Postgres(_) => FORGET_SOME_ON_POSTGRES,
+    };
+    on!(conn, c => sqlx::query(forget_some).bind(forgotten_before(now)).execute(c).await.map(|_| ()))?;
     on!(conn, c => sqlx::query(INSERT)
         .bind(scope.caller.as_str())
         .bind(scope.route)

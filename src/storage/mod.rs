@@ -8,6 +8,7 @@ pub mod db;
 pub mod deployment;
 pub mod idempotency;
 pub mod invoices;
+pub mod migrations;
 pub mod open;
 pub mod pricing;
 pub mod rate_cards;

@@ -1,21 +1,16 @@
-//! Opening a database: where it is, how its connections are set up, and which tables it must have.
+//! Opening a database: where it is, and how its connections are set up.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
 use super::db::Db;
-use super::deployment;
 use crate::error::{Error, Result};
-
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Older ones can lose committed rows when a write-ahead log is reset (<https://sqlite.org/wal.html>, section 11).
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
@@ -25,6 +20,13 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An idle Postgres connection is asked whether it still lives before it is used again after this long.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
+
+/// What every connection to Postgres begins with. What is acknowledged is on disk, whatever the server's own default. A
+/// row that somebody else holds is waited for so long, then its request fails alone: else those that wait would take every
+/// connection, and with them requests that have nothing to do with it.
+const POSTGRES_SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') = 'off'; \
+     SET lock_timeout = '3s'; SET statement_timeout = '20s'; SET idle_in_transaction_session_timeout = '20s'";
 
 /// Where the database is, from `DATABASE_URL`.
 #[derive(Clone, Debug)]
@@ -51,7 +53,8 @@ impl FromStr for DatabaseUrl {
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(FORMS.to_owned());
         }
-        let options = PgConnectOptions::from_str(text).map_err(|error| format!("{FORMS} ({error})"))?;
+        let options =
+            PgConnectOptions::from_str(text).map_err(|_| format!("{FORMS}; something after its `?` is not known"))?;
         Ok(DatabaseUrl::Postgres { options: Box::new(options.application_name("wecall-billing")), url })
     }
 }
@@ -166,79 +169,12 @@ async fn open_postgres(options: &PgConnectOptions, pools: PoolSettings) -> Resul
         })
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // What is acknowledged is on disk, whatever the server's own default.
-                let sql = "SELECT set_config('synchronous_commit', 'on', false) \
-                           WHERE current_setting('synchronous_commit') = 'off'";
-                connection.execute(sql).await?;
+                connection.execute(POSTGRES_SESSION).await?;
                 Ok(())
             })
         })
         .connect_lazy_with(options.clone());
     Ok(Db::Postgres(pool))
-}
-
-/// Brings the tables up to this program's version; the names of the steps that were missing.
-///
-/// # Errors
-/// [`Error::Setup`] where the database is of a newer version or a step fails (a failed step leaves no trace).
-pub async fn migrate(db: &Db) -> Result<Vec<String>> {
-    let missing = pending_migrations(db).await?;
-    let outcome = match db {
-        Db::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await,
-        Db::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
-    };
-    match outcome {
-        Ok(()) => Ok(missing),
-        Err(MigrateError::VersionMissing(version)) => Err(Error::Setup(format!(
-            "the database has migration {version}, which this program does not know: it is older than the database"
-        ))),
-        Err(error) => Err(Error::Setup(format!("migration failed: {error}"))),
-    }
-}
-
-/// The names of the steps the database has not taken yet.
-pub async fn pending_migrations(db: &Db) -> Result<Vec<String>> {
-    const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
-    let (migrations, applied) = match db {
-        Db::Sqlite { writer, .. } => {
-            (&SQLITE_MIGRATIONS, sqlx::query_scalar::<_, i64>(APPLIED).fetch_all(writer).await)
-        }
-        Db::Postgres(pool) => (&POSTGRES_MIGRATIONS, sqlx::query_scalar::<_, i64>(APPLIED).fetch_all(pool).await),
-    };
-    let applied = match applied {
-        Ok(versions) => versions,
-        // Nobody has migrated this database yet, so it has no such table.
-        Err(sqlx::Error::Database(error)) if is_missing_table(error.as_ref()) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let is_pending = |migration: &&sqlx::migrate::Migration| !applied.contains(&migration.version);
-    Ok(migrations
-        .iter()
-        .filter(is_pending)
-        .map(|migration| format!("{:04} {}", migration.version, migration.description))
-        .collect())
-}
-
-fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
-    error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
-}
-
-/// Fixes the billing time zone of a database at its first use.
-///
-/// # Errors
-/// [`Error::Setup`] where it was first used with another one: its days and months would no longer be what they were.
-pub async fn fix_timezone(db: &Db, zone: &str, now: crate::domain::time::Timestamp) -> Result<()> {
-    let mut tx = db.begin().await?;
-    let fixed = deployment::fix_timezone(&mut tx.conn(), zone, now).await?;
-    tx.commit().await?;
-    if fixed == zone { Ok(()) } else { Err(Error::Setup(other_timezone(&fixed, zone))) }
-}
-
-pub fn other_timezone(fixed: &str, wanted: &str) -> String {
-    format!(
-        "BILLING_TIMEZONE is {wanted}, but this database was first used with {fixed}, by which its days and months are \
-         counted; set BILLING_TIMEZONE={fixed}"
-    )
 }
 
 #[cfg(test)]

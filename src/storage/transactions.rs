@@ -19,8 +19,12 @@ pub const INSERT: &str = "INSERT INTO transactions (wallet_id, seq, uid, type, a
 
 macro_rules! select_page {
     ($filter:literal) => {
+        select_page!("", $filter)
+    };
+    ($hint:literal, $filter:literal) => {
         concat!(
             "SELECT uid, type, amount, balance_after, seq, reference, details, metadata, created_at FROM transactions ",
+            $hint,
             "WHERE wallet_id = $1 AND seq >= $2 AND seq < $3 ",
             $filter,
             "ORDER BY seq DESC LIMIT $4"
@@ -30,11 +34,15 @@ macro_rules! select_page {
 
 pub const PAGE: &str = select_page!("");
 
-/// Debits are nearly all rows, so a page of them is found by walking the wallet's rows.
+/// Debits are nearly all rows of a wallet that sends, so a page of them is found by walking its rows.
 pub const PAGE_OF_DEBITS: &str = select_page!("AND type = 'SMS_DEBIT' ");
 
 /// The words after AND let both databases see that the partial index holds every such row.
-pub const PAGE_OF_TYPE: &str = select_page!("AND type = $5 AND type <> 'SMS_DEBIT' ");
+pub const PAGE_OF_TYPE_ON_POSTGRES: &str = select_page!("AND type = $5 AND type <> 'SMS_DEBIT' ");
+
+/// SQLite prefers the primary key for the sake of its two bounds, and would walk the whole history.
+pub const PAGE_OF_TYPE_ON_SQLITE: &str =
+    select_page!("INDEXED BY transactions_by_type ", "AND type = $5 AND type <> 'SMS_DEBIT' ");
 
 /// The first `seq` at or after an instant, found by halving: along a wallet, `seq` and time rise together. Between
 /// `low` (too early, or 0) and `high` (late enough, or one past the newest) the middle row decides.
@@ -112,7 +120,10 @@ pub async fn page(conn: &mut Conn<'_>, span: Span, cursor: Cursor, limit: Limit)
     let sql = match span.transaction_type {
         None => PAGE,
         Some(TransactionType::SmsDebit) => PAGE_OF_DEBITS,
-        Some(_) => PAGE_OF_TYPE,
+        Some(_) => match conn {
+            Conn::Sqlite(_) => PAGE_OF_TYPE_ON_SQLITE,
+            Conn::Postgres(_) => PAGE_OF_TYPE_ON_POSTGRES,
+        },
     };
     let bound_type = span.transaction_type.filter(|found| *found != TransactionType::SmsDebit);
     let rows = on!(conn, c => {

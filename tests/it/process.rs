@@ -72,7 +72,7 @@ fn refuses_to_start() {
         (vec!["--bind", "0.0.0.0"], vec!["AUTH=required", "AUTH_OPEN_ANYWHERE=true"]),
         (vec!["--port", "8000"], vec!["AUTH=required", "AUTH_OPEN_ANYWHERE=true"]),
         (vec!["--bind", "localhost:http"], vec!["BIND (or --bind) must be an IP address"]),
-        (vec!["--port", "70000"], vec!["PORT (or --port)", "70000 is not in"]),
+        (vec!["--port", "70000"], vec!["PORT (or --port) must be a whole number from 0 to 65535"]),
         (vec!["--auth", "none"], vec!["AUTH (or --auth) must be one of open, required"]),
         (
             vec!["--billing-timezone", "Nairobi"],
@@ -81,9 +81,25 @@ fn refuses_to_start() {
         (vec!["--default-currency", "XYZ"], vec!["DEFAULT_CURRENCY (or --default-currency) must be an ISO 4217"]),
         (vec!["--default-plan", "Enterprise"], vec!["DEFAULT_PLAN", "POSTPAID"]),
         (vec!["--cors-origins", "*"], vec!["CORS_ORIGINS (or --cors-origins) must be a list of origins"]),
-        (vec!["--log-level", "loud=maybe"], vec!["LOG_LEVEL (or --log-level) must be a log filter"]),
+        (
+            vec!["--allowed-hosts", "https://billing.example/"],
+            vec!["ALLOWED_HOSTS (or --allowed-hosts) must be a list of host names"],
+        ),
+        (
+            vec!["--auth-open-anywhere=perhaps"],
+            vec!["AUTH_OPEN_ANYWHERE (or --auth-open-anywhere) must be true or false"],
+        ),
+        (vec!["--log-level", "verbose"], vec!["LOG_LEVEL (or --log-level) must be off, error, warn"]),
+        (
+            vec!["--database-url", "postgres://u:secret@h/d?sslmode=secret"],
+            vec!["DATABASE_URL (or --database-url)", "after its `?`"],
+        ),
+        (vec!["--log-level", "loud=maybe"], vec!["LOG_LEVEL (or --log-level) must be off, error, warn"]),
         (vec!["--request-timeout-seconds", "0"], vec!["REQUEST_TIMEOUT_SECONDS", "from 1 to 3600"]),
-        (vec!["--sqlite-readers", "0"], vec!["SQLITE_READERS", "0 is not in"]),
+        (
+            vec!["--sqlite-readers", "0"],
+            vec!["SQLITE_READERS (or --sqlite-readers) must be a whole number from 1 to 64"],
+        ),
     ] {
         let output =
             program(home.path()).env("LOG_LEVEL", "error").args(["serve", "--seed"]).args(&args).output().unwrap();
@@ -152,6 +168,9 @@ fn subcommands_say_what_they_did() {
     assert!(!stdout.contains("problem"), "{stdout}");
     let (code, stdout, stderr) = out(&["check", "--billing-timezone", "Asia/Tokyo", "--bind", "0.0.0.0"]);
     assert_eq!((code, stderr.as_str()), (Some(1), "error: 2 problems were found\n"), "{stdout}");
+    let (code, stdout, _) = out(&["check", "--default-plan", "Nope"]);
+    assert_eq!(code, Some(1));
+    assert!(stdout.contains("problem  there is no plan Nope"), "{stdout}");
     let (_, stdout, _) = out(&["openapi"]);
     let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
@@ -161,6 +180,42 @@ fn subcommands_say_what_they_did() {
     let (_, stdout, _) = out(&["--help"]);
     for part in ["serve", "seed", "migrate", "openapi", "check", "backup", "healthcheck", "[env: DATABASE_URL]"] {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
+    }
+}
+
+/// A database that another version of the program migrated is not touched.
+#[tokio::test]
+async fn another_versions_database_is_left_alone() {
+    for (change, sentence) in [
+        ("SET checksum = x'00' WHERE version = 3", "migration 3 of the database is not this program's"),
+        ("SET version = 99 WHERE version = 5", "migration 99, which this program does not know"),
+    ] {
+        let home = home();
+        assert!(run(home.path(), &["migrate"]).status.success());
+        let url = format!("sqlite://{}", home.path().join("billing.db").display());
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("UPDATE _sqlx_migrations {change}"));
+        sqlx::query(sql).execute(&pool).await.unwrap();
+        pool.close().await;
+        for command in ["check", "migrate", "serve"] {
+            let output = run(home.path(), &[command]);
+            let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+            assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+            assert!(said.contains(sentence), "{command}: {said}");
+        }
+    }
+}
+
+/// Several processes may meet at one new database: each finds it ready.
+#[test]
+fn processes_may_migrate_at_once() {
+    let home = home();
+    let children: Vec<_> = (0..6)
+        .map(|_| program(home.path()).arg("migrate").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
     }
 }
 
@@ -267,6 +322,21 @@ fn stops_when_it_has_finished() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     drop(idle);
     assert!(!home.path().join("billing.db-wal").exists(), "the write-ahead log was moved into the file");
+}
+
+/// Told to stop twice, it does not wait for anybody.
+#[test]
+fn stops_at_once_when_told_twice() {
+    let home = home();
+    let mut server = ServerProcess::start(home.path(), &[]);
+    let mut stream = connect(&server);
+    stream.write_all(b"POST /api/billing/topup/ HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    server.signal("-TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(server.child.try_wait().unwrap().is_none(), "it waits for the request under way");
+    server.signal("-INT");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
 /// Killed at any moment, it comes back with every acknowledged top-up and none doubled.

@@ -75,6 +75,26 @@ on_each_database! {
         assert_eq!(prices(&country)[0], ("", "USD", 0.04), "a card for the whole country has no operator");
     }
 
+    /// The order is that of bytes on either database, whatever the server's locale.
+    async fn order_does_not_depend_on_the_locale(server) {
+        for operator in ["econet", "MTN", "T-Mobile", "TMobile", "\u{e9}mobile"] {
+            let uid = match server.database {
+                Database::Sqlite => "randomblob(16)",
+                Database::Postgres => "gen_random_uuid()",
+            };
+            let sql = format!(
+                "INSERT INTO rate_cards (uid, country_code, operator, operator_key, networks, price_per_sms, currency, \
+                 effective_from, notes, created_at) VALUES ({uid}, 'ZW', '{operator}', '{}', '[]', 1, 'USD', '2024-01-01', \
+                 '', 0)",
+                operator.to_lowercase()
+            );
+            server.execute(&sql).await.unwrap();
+        }
+        let cards = server.get("/api/billing/rate-cards/?country_code=ZW").await;
+        let operators: Vec<&str> = prices(&cards).iter().map(|(operator, ..)| *operator).collect();
+        assert_eq!(operators, ["econet", "MTN", "T-Mobile", "TMobile", "\u{e9}mobile"]);
+    }
+
     async fn plans_with_their_tiers(server) {
         let plans = server.get("/api/billing/pricing-plans/").await;
         assert_eq!(plans.as_array().unwrap().len(), 3);

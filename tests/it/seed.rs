@@ -29,6 +29,17 @@ on_each_database! {
         assert_eq!(server.row_counts().await, before);
     }
 
+    /// A wallet that somebody opened before is theirs: no sample money goes into it.
+    async fn a_wallet_in_use_is_left_alone(server) {
+        server.execute("DELETE FROM seeded_items WHERE item = 'wallet biz_test_001'").await.unwrap();
+        let before = server.row_counts().await;
+        assert_eq!(seed::load(&server.billing, true).await.unwrap(), Loaded::default());
+        let claimed = server.number("SELECT count(*) FROM seeded_items WHERE item = 'wallet biz_test_001'").await;
+        assert_eq!(claimed, 1);
+        let after = server.row_counts().await;
+        assert_eq!(after.last(), before.last(), "no money moved");
+    }
+
     /// What a person edited or deleted since stays so.
     async fn what_people_did_stays(server) {
         server.execute("UPDATE pricing_plans SET name = 'Beginner', base_price_per_sms = 1 WHERE name = 'Starter'").await.unwrap();

@@ -163,3 +163,67 @@ on_each_database! {
         assert_eq!(server.get("/api/billing/wallet/gone/").await["balance"], json!(20));
     }
 }
+
+/// On Postgres somebody may hold a wallet's row: requests for it fail in a few seconds, and no others wait with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wallet_that_is_held_stops_no_other() {
+    use crate::support::{Database, postgres};
+    if !postgres::is_available() {
+        return;
+    }
+    let server = Server::start(Database::Postgres, &["--postgres-connections", "4"]).await;
+    let wecall_billing::storage::db::Db::Postgres(pool) = &server.billing.db else { panic!("not Postgres") };
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("SELECT id FROM wallets WHERE id = 1 FOR UPDATE").fetch_one(&mut *holder).await.unwrap();
+    let body = r#"{"business_sid":"biz_test_001","amount":1}"#;
+    let waiting = futures_util::future::join_all((0..3).map(|_| server.post(PATH, body)));
+    let others = async {
+        let mut served = 0;
+        for _ in 0..40 {
+            let response = server.request(Method::GET, "/api/billing/wallet/biz_test_002/").send().await.unwrap();
+            served += usize::from(response.status() == StatusCode::OK);
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        }
+        served
+    };
+    let (refused, served) = futures_util::future::join(waiting, others).await;
+    for (status, problem) in refused {
+        assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    }
+    assert!(served > 0, "others were served while it was held, and after");
+    holder.rollback().await.unwrap();
+    assert_eq!(server.get("/api/billing/wallet/biz_test_001/").await["balance"], json!(1000), "nothing was credited");
+    server.top_up("biz_test_001", "1").await;
+}
+
+/// A connection that breaks during COMMIT leaves the outcome unknown: the key is looked up again, the answer does not
+/// claim that nothing happened, and the same key settles it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_outcome_is_unknown() {
+    use crate::support::{Database, postgres};
+    if !postgres::is_available() {
+        return;
+    }
+    let server = Server::start(Database::Postgres, &[]).await;
+    for sql in [
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(30); RETURN NULL; END'",
+        "CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON transactions DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION dawdle()",
+    ] {
+        server.execute(sql).await.unwrap();
+    }
+    let body = r#"{"business_sid":"biz_test_001","amount":1}"#;
+    let breaking = async {
+        let find = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() \
+                    AND state = 'active' AND query ILIKE 'COMMIT%'";
+        while server.number(find).await == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let ((status, _, text), ()) = futures_util::future::join(keyed(&server, "k", body), breaking).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{text}");
+    assert!(text.contains("outcome_unknown") && text.contains("may have happened or not"), "{text}");
+    server.execute("DROP TRIGGER dawdle ON transactions").await.unwrap();
+    assert_eq!(keyed(&server, "k", body).await.0, StatusCode::OK);
+    assert_eq!(server.get("/api/billing/wallet/biz_test_001/").await["balance"], json!(1001));
+}

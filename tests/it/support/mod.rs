@@ -157,6 +157,8 @@ impl Server {
         for table in TABLES {
             counts.push((*table, self.number(&format!("SELECT count(*) FROM {table}")).await));
         }
+        let money = "SELECT CAST(SUM(balance + credit_limit + last_seq) AS BIGINT) FROM wallets";
+        counts.push(("money", self.number(money).await));
         counts
     }
 }
@@ -200,7 +202,7 @@ fn sqlite_template() -> &'static PathBuf {
 pub async fn migrate(database_url: String) {
     let settings = settings(&database_url, &[]);
     let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await.unwrap();
-    storage::open::migrate(&db).await.unwrap();
+    storage::migrations::migrate(&db).await.unwrap();
     db.close().await;
 }
 
