@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::clock::Clock;
@@ -104,8 +105,14 @@ pub struct ConnectionLimits {
     pub shutdown_timeout: Duration,
 }
 
-/// Serves until `stop` ends; then finishes what was accepted, for at most the shutdown timeout.
-pub async fn serve(listener: TcpListener, service: Service, limits: ConnectionLimits, stop: impl Future<Output = ()>) {
+/// Serves until `stop` ends; then finishes what was accepted, for at most the shutdown timeout. Returns when that time is
+/// up, for what else there is to finish.
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    limits: ConnectionLimits,
+    stop: impl Future<Output = ()>,
+) -> Instant {
     let graceful = GracefulShutdown::new();
     let mut server = hyper::server::conn::http1::Builder::new();
     // axum's own loop sets no timer, so a connection that never ends its head would stay for ever.
@@ -125,11 +132,16 @@ pub async fn serve(listener: TcpListener, service: Service, limits: ConnectionLi
         }
     }
     drop(listener);
+    let deadline = Instant::now() + limits.shutdown_timeout;
     tokio::select! {
         () = graceful.shutdown() => {}
-        () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("some requests did not end in time"),
-        () = stop_signal() => tracing::warn!("told to stop again: breaking off what is under way"),
+        () = tokio::time::sleep_until(deadline) => tracing::warn!("some requests did not end in time"),
+        () = stop_signal() => {
+            tracing::warn!("told to stop again: breaking off what is under way");
+            return Instant::now();
+        }
     }
+    deadline
 }
 
 fn accept(

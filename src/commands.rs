@@ -139,11 +139,11 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
         shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
     };
     let service = app::http_service(settings, billing.clone());
-    app::serve(listener, service, limits, app::stop_signal()).await;
+    let deadline = app::serve(listener, service, limits, app::stop_signal()).await;
     // Writes go on when their callers have gone, and each holds a connection until it has ended.
     tokio::select! {
         () = billing.db.close() => tracing::info!("stopped"),
-        () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("stopped while the database was busy"),
+        () = tokio::time::sleep_until(deadline) => tracing::warn!("stopped while the database was busy"),
         () = app::stop_signal() => tracing::warn!("stopped at once"),
     }
     Ok(())
