@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::AppState;
 use super::error::Problem;
 use super::extract::{BusinessPath, Flag, Query};
-use super::openapi::ReadErrors;
+use super::openapi::CommonErrors;
 use super::page::next_link;
 use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert};
 use crate::domain::businesses::BusinessSid;
@@ -78,7 +78,7 @@ pub struct AlertQuery {
     responses(
         (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
          headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
-        ReadErrors,
+        CommonErrors,
     ),
 )]
 pub async fn list_alerts(

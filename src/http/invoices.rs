@@ -10,7 +10,7 @@ use super::AppState;
 use super::auth::Caller;
 use super::error::Problem;
 use super::extract::{BusinessPath, Query};
-use super::openapi::ReadErrors;
+use super::openapi::CommonErrors;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::invoices::{Invoice, InvoiceLine, InvoiceStatus, LineCategory};
@@ -128,7 +128,7 @@ impl InvoiceQuery {
     path = "/api/billing/invoices/{business_sid}/",
     tag = "Invoices",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), InvoiceQuery),
-    responses((status = 200, description = "The invoice", body = InvoiceBody), ReadErrors),
+    responses((status = 200, description = "The invoice", body = InvoiceBody), CommonErrors),
 )]
 pub async fn show_invoice(
     State(state): State<AppState>,

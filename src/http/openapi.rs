@@ -5,10 +5,10 @@ use utoipa::{IntoResponses, OpenApi};
 use super::Operations;
 use super::error::ProblemBody;
 
-/// How every read can fail.
+/// How every request to the API can fail.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
-pub enum ReadErrors<'a> {
+pub enum CommonErrors<'a> {
     /// Something in the request is not what it must be; `errors` names the field or parameter.
     #[response(status = 400, content_type = "application/problem+json")]
     Invalid(ProblemBody<'a>),
@@ -23,16 +23,10 @@ pub enum ReadErrors<'a> {
     Unavailable(ProblemBody<'a>),
 }
 
-/// How every write can fail.
+/// How a write can fail besides.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum WriteErrors<'a> {
-    /// Something in the request is not what it must be; `errors` names the field or parameter.
-    #[response(status = 400, content_type = "application/problem+json")]
-    Invalid(ProblemBody<'a>),
-    /// The server asks for credentials (`AUTH=required`), and the request carried none that it knows.
-    #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(ProblemBody<'a>),
     /// The request came from a web page whose origin is not in `CORS_ORIGINS`.
     #[response(status = 403, content_type = "application/problem+json")]
     OriginNotAllowed(ProblemBody<'a>),
@@ -51,12 +45,6 @@ pub enum WriteErrors<'a> {
     /// The request is understood but impossible: the balance would leave its range.
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
-    /// Something went wrong inside the server.
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(ProblemBody<'a>),
-    /// The server is busy or cannot reach its database; `Retry-After` says when to ask again.
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProblemBody<'a>),
 }
 
 /// How a probe fails.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::error::Problem;
-use super::openapi::ReadErrors;
+use super::openapi::CommonErrors;
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier};
 use crate::domain::sid::PlanSid;
@@ -87,7 +87,7 @@ impl From<PricingPlan> for PlanBody {
     get,
     path = "/api/billing/pricing-plans/",
     tag = "Prices",
-    responses((status = 200, description = "Every plan", body = Vec<PlanBody>), ReadErrors),
+    responses((status = 200, description = "Every plan", body = Vec<PlanBody>), CommonErrors),
 )]
 pub async fn list_pricing_plans(State(state): State<AppState>) -> Result<axum::Json<Vec<PlanBody>>, Problem> {
     let plans = services::pricing::list(&state.billing).await?;

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::AppState;
 use super::error::Problem;
 use super::extract::Query;
-use super::openapi::ReadErrors;
+use super::openapi::CommonErrors;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
@@ -94,7 +94,7 @@ pub struct RateCardQuery {
     path = "/api/billing/rate-cards/",
     tag = "Prices",
     params(RateCardQuery),
-    responses((status = 200, description = "The cards in force", body = Vec<RateCardBody>), ReadErrors),
+    responses((status = 200, description = "The cards in force", body = Vec<RateCardBody>), CommonErrors),
 )]
 pub async fn list_rate_cards(
     State(state): State<AppState>,

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::AppState;
 use super::error::Problem;
 use super::extract::{BusinessPath, Query};
-use super::openapi::ReadErrors;
+use super::openapi::CommonErrors;
 use super::page::next_link;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
@@ -117,7 +117,7 @@ impl TransactionQuery {
     responses(
         (status = 200, description = "A page of transactions", body = Vec<TransactionBody>,
          headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
-        ReadErrors,
+        CommonErrors,
     ),
 )]
 pub async fn list_transactions(

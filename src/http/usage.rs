@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::AppState;
 use super::error::Problem;
 use super::extract::{BusinessPath, Query};
-use super::openapi::ReadErrors;
+use super::openapi::CommonErrors;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
@@ -180,7 +180,7 @@ impl UsageQuery {
     path = "/api/billing/usage/{business_sid}/",
     tag = "Usage",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), UsageQuery),
-    responses((status = 200, description = "The usage", body = UsageBody), ReadErrors),
+    responses((status = 200, description = "The usage", body = UsageBody), CommonErrors),
 )]
 pub async fn show_usage(
     State(state): State<AppState>,

@@ -10,7 +10,7 @@ use super::AppState;
 use super::auth::Caller;
 use super::error::Problem;
 use super::extract::{BusinessPath, IdempotencyHeader, Json};
-use super::openapi::{ReadErrors, WriteErrors};
+use super::openapi::{CommonErrors, WriteErrors};
 use super::to_the_end;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
@@ -81,7 +81,7 @@ impl TryFrom<Wallet> for WalletBody {
     path = "/api/billing/wallet/{business_sid}/",
     tag = "Wallets",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
-    responses((status = 200, description = "The wallet", body = WalletBody), ReadErrors),
+    responses((status = 200, description = "The wallet", body = WalletBody), CommonErrors),
 )]
 pub async fn show_wallet(
     State(state): State<AppState>,
@@ -123,6 +123,7 @@ pub struct TopupRequest {
     responses(
         (status = 200, description = "The wallet after the top-up", body = WalletBody,
          headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        CommonErrors,
         WriteErrors,
     ),
 )]
