@@ -17,14 +17,14 @@ const LATENCY_BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
-    method: String,
+    method: &'static str,
     /// The template, not the address: `/api/billing/wallet/{business_sid}/`.
     route: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     route: String,
     status: u16,
 }
@@ -59,9 +59,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub fn count(&self, method: &str, route: &str, status: u16, latency: Duration) {
-        let (method, route) = (method.to_owned(), route.to_owned());
-        let labels = RouteLabels { method: method.clone(), route: route.clone() };
+    pub fn count(&self, method: &'static str, route: &str, status: u16, latency: Duration) {
+        let route = route.to_owned();
+        let labels = RouteLabels { method, route: route.clone() };
         self.latencies.get_or_create(&labels).observe(latency.as_secs_f64());
         self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
     }

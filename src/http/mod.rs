@@ -128,20 +128,30 @@ pub fn service(state: AppState) -> Service {
         .route("/docs/{*file}", get(docs::asset))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(other_method)
-        .with_state(state.clone())
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
-        .layer(middleware::from_fn_with_state(state.clone(), edge::guard));
+        .with_state(state.clone());
+    let guard = middleware::from_fn_with_state(state.clone(), edge::guard);
     let edge = middleware::from_fn_with_state(state.clone(), edge::wrap);
-    let for_pages = router.clone().layer(cors(&state)).layer(edge.clone());
-    let plain = router.layer(edge);
-    // The CORS layer takes every OPTIONS for a preflight; one that is none asks which methods there are.
+    let for_pages = router
+        .clone()
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
+        .layer(guard.clone())
+        .layer(cors(&state))
+        .layer(edge.clone());
+    let for_programs = router.layer(guard).layer(edge);
     let choose = tower::service_fn(move |request: Request| {
-        let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let is_plain_options = request.method() == Method::OPTIONS && !is_preflight;
-        let router = if is_plain_options { plain.clone() } else { for_pages.clone() };
+        let router = if needs_page_layers(&request) { for_pages.clone() } else { for_programs.clone() };
         router.oneshot(edge::with_slash(request))
     });
     tower::util::BoxCloneSyncService::new(choose)
+}
+
+/// Whether a request needs what browsers do: CORS where it names its page's origin, compression where it offers to take
+/// it. A gateway sends neither header, and does not pay for them. The CORS layer takes every OPTIONS for a preflight; one
+/// that is none asks which methods there are, and goes past it.
+fn needs_page_layers(request: &Request) -> bool {
+    let has = |name: HeaderName| request.headers().contains_key(name);
+    let is_plain_options = request.method() == Method::OPTIONS && !has(header::ACCESS_CONTROL_REQUEST_METHOD);
+    !is_plain_options && (has(header::ORIGIN) || has(header::ACCEPT_ENCODING))
 }
 
 /// What a known address says to a method it has no handler for. axum adds the `Allow` header.
