@@ -45,6 +45,9 @@
 //! - On Postgres every connection has a `lock_timeout`: who waits for a row that somebody holds fails alone, and does not
 //!   keep the connections that others need.
 //! - A COMMIT whose outcome is unknown is looked up again by its idempotency key before anything is answered.
+//! - Metrics are `prometheus-client`'s: typed, without a global, and with no upkeep to run between scrapes.
+//! - The names of countries are a data file of our own (`seeds/countries.txt`): short names as people say them, which the
+//!   crates at hand do not have.
 //! - Everything that answers HTTP returns either its body or a [`http::error::Problem`]; the outermost layer alone
 //!   writes error bodies, because it alone knows the request's id.
 
