@@ -23,6 +23,9 @@ use crate::http::auth::PeerAddress;
 use crate::http::metrics::Metrics;
 use crate::http::{self, HttpState, Service};
 use crate::services::Billing;
+use crate::services::charges::batch::Workshop;
+use crate::services::charges::committer::Committer;
+use crate::services::prices::Prices;
 use crate::services::wallet_reads::WalletReads;
 use crate::storage;
 use crate::storage::db::Db;
@@ -33,12 +36,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What use cases work with, by the settings.
 pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Billing {
+    let calendar = BillingCalendar::new(settings.billing_timezone);
+    let terms = OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() };
+    let prices = Prices::start(db.clone(), calendar);
+    let workshop = Workshop {
+        db: db.clone(),
+        clock: clock.clone(),
+        calendar,
+        terms: terms.clone(),
+        prices: prices.clone(),
+    };
     Billing {
         wallet_reads: WalletReads::start(db.clone()),
+        committer: Committer::start(workshop, settings.charge_queue),
         db,
         clock,
-        calendar: BillingCalendar::new(settings.billing_timezone),
-        terms: OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() },
+        calendar,
+        terms,
+        prices,
     }
 }
 
@@ -50,7 +65,9 @@ pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Bill
     let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await?;
     let applied = storage::migrations::migrate(&db).await?;
     storage::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
-    Ok((billing(settings, db, clock), applied))
+    let billing = billing(settings, db, clock);
+    billing.prices.refresh().await?;
+    Ok((billing, applied))
 }
 
 /// Whether the plan for new wallets exists. It must be one that is paid before sending; where there is none of its name

@@ -134,6 +134,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value_t = Seconds(5), value_name = "SECONDS")]
     pub database_timeout_seconds: Seconds,
 
+    /// How many messages may wait to be charged; more are answered 503
+    #[arg(long, env, global = true, default_value_t = 20_000, value_name = "N", value_parser = |text: &str| parse_between(text, 1_000_usize..=1_000_000))]
+    pub charge_queue: usize,
+
     /// The largest request body, in bytes
     #[arg(long, env, global = true, default_value_t = 1_048_576, value_name = "BYTES", value_parser = |text: &str| parse_between(text, 1_024_u32..=67_108_864))]
     pub max_body_bytes: u32,

@@ -1,6 +1,7 @@
 //! What can go wrong, in the domain's words. What HTTP makes of it stands in `http::error`.
 
-use crate::domain::ledger::Refusal;
+use crate::domain::charges::Refusal;
+use crate::domain::messages::InvalidMessage;
 use crate::domain::money::MoneyError;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -33,6 +34,14 @@ pub enum Error {
     #[error("database error: {0}")]
     Database(#[source] sqlx::Error),
 
+    /// A row is no longer as it was read: whoever decided by it decides again.
+    #[error("a row was changed by somebody else meanwhile")]
+    Stale,
+
+    /// More work waits than the server takes, or it is about to stop; nothing was done.
+    #[error("{0}")]
+    Busy(&'static str),
+
     /// A stored value that the domain's rules cannot read.
     #[error("the database holds a value that cannot be: {0}")]
     Corrupt(String),
@@ -47,9 +56,26 @@ impl Error {
         Error::Invalid { field, problem: problem.into() }
     }
 
+    /// The same failure for one more who is to hear of it.
+    pub fn again(&self) -> Error {
+        let cause = || sqlx::Error::Protocol(self.to_string());
+        match self {
+            Error::Unavailable(_) | Error::Stale => Error::Unavailable(cause()),
+            Error::OutcomeUnknown(_) => Error::OutcomeUnknown(cause()),
+            Error::Busy(sentence) => Error::Busy(sentence),
+            _ => Error::Database(cause()),
+        }
+    }
+
     /// No connection to the database was free in time.
     pub fn no_connection() -> Error {
         Error::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+}
+
+impl From<InvalidMessage> for Error {
+    fn from(InvalidMessage { field, problem }: InvalidMessage) -> Error {
+        Error::Invalid { field, problem }
     }
 }
 

@@ -7,16 +7,16 @@ use serde_json::json;
 
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
+use crate::domain::charges::Refusal;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
-use crate::domain::ledger::{self, Posting};
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
 use crate::domain::rate_cards::{Network, RateCard};
 use crate::domain::sid::{PlanSid, RateCardSid, TransactionSid};
 use crate::domain::text::Reference;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::{JsonObject, TransactionType};
+use crate::domain::transactions::{JsonObject, Posting, Transaction, TransactionType};
 use crate::domain::wallet::OpeningTerms;
 use crate::error::{Error, Result};
 use crate::services::Billing;
@@ -95,6 +95,7 @@ pub async fn load(billing: &Billing, with_wallets: bool) -> Result<Loaded> {
         }
     }
     tx.commit().await?;
+    billing.prices.refresh().await?;
     Ok(loaded)
 }
 
@@ -181,17 +182,17 @@ impl Loader<'_> {
             actor: &self.actor,
         };
         let stored = storage::wallet::lock_or_open(conn, &opening).await?;
+        let sid = TransactionSid::new(self.billing.clock.new_id());
+        let mut head = stored.head();
+        let entry = head.enter(seed.opening_balance, sid, self.now).map_err(Refusal::from)?;
         let posting = Posting {
             transaction_type: TransactionType::Topup,
-            amount: seed.opening_balance,
             reference: "Opening balance".parse::<Reference>().map_err(Error::Corrupt)?,
             details: JsonObject::default(),
             metadata: JsonObject::default(),
         };
-        let sid = TransactionSid::new(self.billing.clock.new_id());
-        let (entry, after) = ledger::post(&stored.wallet, posting, sid, self.now)?;
-        storage::transactions::append(conn, stored.id, &entry, &self.actor).await?;
-        storage::wallet::update_balance(conn, stored.id, &after).await?;
+        storage::transactions::append(conn, stored.id, &Transaction { entry, posting }, &self.actor).await?;
+        storage::wallet::update_head(conn, stored.id, head).await?;
         Ok(true)
     }
 

@@ -1,5 +1,7 @@
 //! The audit log: every write that is not its own record (a ledger entry is) leaves who, what, before and after.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::names::named_enum;
@@ -8,8 +10,8 @@ use super::names::named_enum;
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// `anonymous` in open mode, `seed` for the sample data.
-    pub name: String,
-    pub request_id: Option<String>,
+    pub name: Arc<str>,
+    pub request_id: Option<Arc<str>>,
     /// The address the request came from.
     pub address: Option<String>,
 }
@@ -17,7 +19,7 @@ pub struct Actor {
 impl Actor {
     /// The server itself, loading its sample data.
     pub fn seed() -> Actor {
-        Actor { name: "seed".to_owned(), request_id: None, address: None }
+        Actor { name: "seed".into(), request_id: None, address: None }
     }
 }
 

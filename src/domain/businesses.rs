@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,9 +17,8 @@ named_enum! {
 }
 
 /// The name a business goes by everywhere: 1 to 64 characters of `A-Z a-z 0-9 _ . -`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
-pub struct BusinessSid(String);
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BusinessSid(Arc<str>);
 
 /// What callers read when a business SID is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ impl FromStr for BusinessSid {
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
         // A page that has not loaded its user yet asks for the business `undefined`.
         if well_formed && text != "undefined" && text != "null" {
-            Ok(BusinessSid(text.to_owned()))
+            Ok(BusinessSid(Arc::from(text)))
         } else {
             Err(InvalidBusinessSid)
         }
@@ -49,6 +49,12 @@ impl FromStr for BusinessSid {
 }
 
 deserialize_from_str!(BusinessSid);
+
+impl Serialize for BusinessSid {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 impl fmt::Display for BusinessSid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
@@ -25,8 +26,27 @@ impl CountryCode {
     }
 }
 
-fn find(code: &str) -> Option<(&'static str, &'static str)> {
-    COUNTRIES.lines().filter_map(|line| line.split_once(' ')).find(|(assigned, _)| *assigned == code)
+/// A row of the table: the code and the name.
+type Country = (&'static str, &'static str);
+
+/// Found by its letters, because every message names a country.
+fn find(code: &str) -> Option<Country> {
+    static BY_LETTERS: LazyLock<Vec<Option<Country>>> = LazyLock::new(|| {
+        let mut places = vec![None; 26 * 26];
+        for country in COUNTRIES.lines().filter_map(|line| line.split_once(' ')) {
+            if let Some(place) = place_of(country.0).and_then(|place| places.get_mut(place)) {
+                *place = Some(country);
+            }
+        }
+        places
+    });
+    *BY_LETTERS.get(place_of(code)?)?
+}
+
+fn place_of(code: &str) -> Option<usize> {
+    let letter = |byte: u8| byte.is_ascii_uppercase().then(|| usize::from(byte - b'A'));
+    let [first, second] = code.as_bytes() else { return None };
+    Some(letter(*first)? * 26 + letter(*second)?)
 }
 
 impl FromStr for CountryCode {

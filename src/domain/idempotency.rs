@@ -65,8 +65,11 @@ impl InputHash {
         InputHash(hash.finalize().to_vec())
     }
 
-    pub fn from_bytes(bytes: Vec<u8>) -> InputHash {
-        InputHash(bytes)
+    /// 128 bits, enough to tell two requests apart where a row must stay small.
+    pub fn first_half(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        half.copy_from_slice(&self.0[..16]);
+        half
     }
 
     pub fn as_bytes(&self) -> &[u8] {

@@ -136,6 +136,34 @@ fn usage_line(usage: ChargedUsage, currency: Currency) -> Result<InvoiceLine, Mo
     })
 }
 
+/// What an invoice lists beside messages, for a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvoiceItem {
+    pub day: NaiveDate,
+    pub category: LineCategory,
+    pub description: String,
+    /// Signed: a credit is below zero.
+    pub amount: Money,
+}
+
+/// A line per item, each rounded to the currency.
+///
+/// # Errors
+/// [`MoneyError::Overflow`] where a rounded line leaves its range.
+pub fn item_lines(items: Vec<InvoiceItem>, currency: Currency) -> Result<Vec<InvoiceLine>, MoneyError> {
+    let to_line = |item: InvoiceItem| {
+        Ok(InvoiceLine {
+            description: item.description,
+            quantity: 1,
+            unit_price: item.amount,
+            total: item.amount.rounded_to_exponent(currency.exponent())?,
+            category: item.category,
+            details: json!({"day": item.day}).as_object().cloned().unwrap_or_default(),
+        })
+    };
+    items.into_iter().map(to_line).collect()
+}
+
 /// Whether a period is kept as an invoice: whole months that have begun are; anything else is a preview.
 pub fn is_kept(period: DayRange, today: NaiveDate) -> bool {
     period.is_whole_month() && period.first <= today

@@ -49,7 +49,7 @@ impl Money {
         self.0 < 0
     }
 
-    pub fn is_zero(self) -> bool {
+    pub fn is_zero(&self) -> bool {
         self.0 == 0
     }
 
@@ -57,6 +57,38 @@ impl Money {
     /// [`MoneyError::Overflow`] outside the 64-bit range.
     pub fn checked_add(self, other: Money) -> Result<Money, MoneyError> {
         self.0.checked_add(other.0).map(Money).ok_or(MoneyError::Overflow)
+    }
+
+    /// # Errors
+    /// [`MoneyError::Overflow`] outside the 64-bit range.
+    pub fn checked_sub(self, other: Money) -> Result<Money, MoneyError> {
+        self.0.checked_sub(other.0).map(Money).ok_or(MoneyError::Overflow)
+    }
+
+    /// A price, so many times.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] outside the 64-bit range.
+    pub fn checked_mul(self, count: i64) -> Result<Money, MoneyError> {
+        self.0.checked_mul(count).map(Money).ok_or(MoneyError::Overflow)
+    }
+
+    /// What is left of a price after discounts, one on top of the other: rounded once, half up to a millionth.
+    /// Shares above the whole count as the whole, so that no discount turns a price into a credit.
+    pub fn discounted(self, discounts: &[BasisPoints]) -> Money {
+        let whole = i128::from(BasisPoints::WHOLE.0);
+        let (mut left, mut scale) = (i128::from(self.0), 1);
+        for discount in discounts {
+            left *= whole - i128::from(discount.0).clamp(0, whole);
+            scale *= whole;
+        }
+        // A part of a value is no larger than the value, so this cannot overflow.
+        Money(i64::try_from((2 * left + scale).div_euclid(2 * scale)).unwrap_or(self.0))
+    }
+
+    /// A share of an amount: rounded once, half up to a millionth.
+    pub fn share(self, share: BasisPoints) -> Money {
+        self.discounted(&[BasisPoints(BasisPoints::WHOLE.0 - share.0)])
     }
 
     /// The sum of all, checked at every step.
@@ -209,7 +241,7 @@ impl<'de> Deserialize<'de> for Money {
 }
 
 /// A share in hundredths of a percent: `1_000` is 10 %, `10_000` is the whole. On the wire a number of percent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BasisPoints(i64);
 
 impl BasisPoints {
@@ -238,6 +270,18 @@ impl BasisPoints {
 impl Serialize for BasisPoints {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize_decimal(&Decimal::new(self.0, 2), serializer)
+    }
+}
+
+/// From a number of percent with at most two decimals. Works with `serde_json` only.
+impl<'de> Deserialize<'de> for BasisPoints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BasisPoints, D::Error> {
+        let millionths_of_percent = Money::deserialize(deserializer)?.0;
+        if millionths_of_percent % 10_000 == 0 {
+            Ok(BasisPoints(millionths_of_percent / 10_000))
+        } else {
+            Err(de::Error::custom("has more than two decimals of a percent"))
+        }
     }
 }
 
@@ -279,6 +323,30 @@ mod tests {
     #[case("9223372036854.775807", i64::MAX)]
     fn reads_exactly(#[case] text: &str, #[case] micros: i64) {
         assert_eq!(Money::parse(text), Ok(Money(micros)));
+    }
+
+    #[rstest]
+    #[case(20_000, &[1_000], 18_000)]
+    #[case(20_000, &[1_000, 2_000], 14_400)]
+    #[case(18_000, &[1_000, 1_000], 14_580)]
+    #[case(7_500, &[3_333, 3_333], 3_334)] // 3333.66…: up
+    #[case(15, &[1_000], 14)] // 13.5: half up
+    #[case(5, &[1_000, 1_000], 4)] // 4.05: rounded once, not 4.5 and then 5
+    #[case(1, &[10_000], 0)]
+    #[case(20_000, &[0, 0], 20_000)]
+    #[case(i64::MAX, &[0, 0], i64::MAX)]
+    #[case(20_000, &[12_000], 0)]
+    fn discounts_round_once(#[case] price: i64, #[case] discounts: &[i64], #[case] left: i64) {
+        let discounts: Vec<BasisPoints> = discounts.iter().copied().map(BasisPoints).collect();
+        assert_eq!(Money(price).discounted(&discounts), Money(left));
+    }
+
+    #[rstest]
+    #[case(18_000, 10_000, 18_000)]
+    #[case(18_000, 0, 0)]
+    #[case(3, 5_000, 2)] // 1.5: half up
+    fn shares(#[case] amount: i64, #[case] share: i64, #[case] part: i64) {
+        assert_eq!(Money(amount).share(BasisPoints(share)), Money(part));
     }
 
     #[rstest]

@@ -10,6 +10,7 @@ pub struct Limit(u16);
 
 impl Limit {
     const MAX: u16 = 1_000;
+    pub const LARGEST: Limit = Limit(Limit::MAX);
 
     pub const fn get(self) -> usize {
         self.0 as usize

@@ -104,6 +104,29 @@ impl FromStr for Moment {
 
 deserialize_from_str!(Moment);
 
+/// An instant that a caller names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instant(Timestamp);
+
+impl Instant {
+    pub fn timestamp(self) -> Timestamp {
+        self.0
+    }
+}
+
+impl FromStr for Instant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Instant, String> {
+        match text.parse() {
+            Ok(Moment::Instant(instant)) => Ok(Instant(instant)),
+            Ok(Moment::Day(_)) | Err(_) => Err("must be an instant such as 2026-03-01T00:00:00Z".to_owned()),
+        }
+    }
+}
+
+deserialize_from_str!(Instant);
+
 /// A day that a caller names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalendarDay(NaiveDate);

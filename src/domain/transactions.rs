@@ -1,13 +1,14 @@
 //! The entries of the ledger as callers see them.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
 use super::businesses::BusinessSid;
 use super::currency::Currency;
+use super::ledger::Entry;
+use super::messages::MessageSid;
 use super::money::Money;
 use super::names::named_enum;
-use super::sid::TransactionSid;
 use super::text::Reference;
 use super::time::Timestamp;
 
@@ -39,9 +40,40 @@ impl JsonObject {
         JsonObject(text)
     }
 
+    /// The same text for the same object, however it was spelled: sorted, and without blanks.
+    pub fn canonical(&self) -> String {
+        let parsed = self.text().map(|text| serde_json::from_str::<serde_json::Value>(text.get()));
+        match parsed {
+            Some(Ok(value)) => value.to_string(),
+            Some(Err(_)) => self.text().map_or_else(String::new, |text| text.get().to_owned()),
+            None => String::new(),
+        }
+    }
+
     /// The text; `None` for the empty object.
     pub fn text(&self) -> Option<&RawValue> {
         self.0.as_deref()
+    }
+}
+
+/// How large an object a caller may send along, in bytes.
+const OBJECT_MAX_BYTES: usize = 4_096;
+
+/// From an object of a bounded size. Works with `serde_json` only. What a database could not hold is refused: NUL
+/// characters, lone surrogates, numbers beyond all range.
+impl<'de> Deserialize<'de> for JsonObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<JsonObject, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let text = raw.get();
+        let parsed = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+        let is_fit = text.len() <= OBJECT_MAX_BYTES && !text.to_ascii_lowercase().contains("\\u0000");
+        match parsed {
+            Ok(object) if object.is_empty() => Ok(JsonObject(None)),
+            Ok(_) if is_fit => Ok(JsonObject(Some(raw))),
+            _ => Err(de::Error::custom(format!(
+                "must be a JSON object of at most {OBJECT_MAX_BYTES} bytes, without NUL characters"
+            ))),
+        }
     }
 }
 
@@ -54,23 +86,56 @@ impl Serialize for JsonObject {
     }
 }
 
-/// One row of a wallet's history. Rows of the ledger are never changed or deleted.
+/// What the debit of a message tells in its `details`. What is not known or zero is left out, because the pages would
+/// show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DebitDetails<'a> {
+    pub messages: u8,
+    pub segments: i64,
+    #[serde(skip_serializing_if = "Money::is_zero")]
+    pub price_per_sms: Money,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub country_code: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub operator: &'a str,
+    /// The number, masked.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub to: &'a str,
+}
+
+impl From<DebitDetails<'_>> for JsonObject {
+    fn from(details: DebitDetails<'_>) -> JsonObject {
+        // Texts and numbers always serialise.
+        JsonObject(serde_json::value::to_raw_value(&details).ok())
+    }
+}
+
+/// What somebody wants entered, beside its amount.
 #[derive(Clone, Debug)]
-pub struct Transaction {
-    pub sid: TransactionSid,
+pub struct Posting {
     pub transaction_type: TransactionType,
-    pub status: TransactionStatus,
-    /// Signed: what the wallet gained, so a debit is below zero.
-    pub amount: Money,
-    /// The balance this entry left.
-    pub balance_after: Money,
-    /// 1, 2, 3 … within the wallet, without a gap.
-    pub seq: i64,
     pub reference: Reference,
     pub details: JsonObject,
     pub metadata: JsonObject,
-    /// Never earlier than that of the entry before it.
-    pub created_at: Timestamp,
+}
+
+/// The refund of a message's charge: it goes by the message's name too, and says why.
+pub fn refund_posting(message: &MessageSid, reason: &str) -> Posting {
+    let details = serde_json::value::to_raw_value(&serde_json::json!({"message_sid": message, "reason": reason}));
+    Posting {
+        transaction_type: TransactionType::Refund,
+        reference: message.into(),
+        // Texts always serialise.
+        details: JsonObject(details.ok()),
+        metadata: JsonObject::default(),
+    }
+}
+
+/// One row of a wallet's history. Rows of the ledger are never changed or deleted.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    pub entry: Entry,
+    pub posting: Posting,
 }
 
 /// A wallet's history, or a page of it, with what its rows have in common.

@@ -70,7 +70,9 @@ pub struct UsageCounts {
 }
 
 impl UsageCounts {
-    fn checked_add(self, other: UsageCounts) -> Result<UsageCounts, MoneyError> {
+    /// # Errors
+    /// [`MoneyError::Overflow`] outside the 64-bit range.
+    pub fn checked_add(self, other: UsageCounts) -> Result<UsageCounts, MoneyError> {
         let add = |a: i64, b: i64| a.checked_add(b).ok_or(MoneyError::Overflow);
         Ok(UsageCounts {
             messages_sent: add(self.messages_sent, other.messages_sent)?,

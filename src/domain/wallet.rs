@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::businesses::BusinessSid;
 use super::currency::Currency;
+use super::ledger::LedgerHead;
 use super::money::{Money, MoneyError};
 use super::pricing::PlanType;
 use super::sid::{PlanSid, WalletSid};
@@ -48,6 +49,11 @@ impl Wallet {
     /// Where the sum leaves the range of [`Money`].
     pub fn available(&self) -> Result<Money, MoneyError> {
         self.balance.checked_add(self.credit_limit)
+    }
+
+    /// The wallet as its ledger left it.
+    pub fn at(&self, head: LedgerHead) -> Wallet {
+        Wallet { balance: head.balance, last_seq: head.last_seq, updated_at: head.updated_at, ..self.clone() }
     }
 }
 

@@ -41,9 +41,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Caller, Problem> {
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned());
+        let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
         let address = parts.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_string());
-        Ok(Caller(Actor { name: "anonymous".to_owned(), request_id, address }))
+        Ok(Caller(Actor { name: "anonymous".into(), request_id, address }))
     }
 }
 

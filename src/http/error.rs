@@ -8,6 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::charges::Refusal;
+use crate::domain::currency::Currency;
+use crate::domain::money::Money;
+use crate::domain::rating::Unrated;
 use crate::error::Error;
 
 /// How long a client should wait before it asks again when the server is busy, in seconds.
@@ -23,8 +27,20 @@ pub struct Problem {
     /// What is wrong with which field.
     pub errors: BTreeMap<String, Vec<String>>,
     pub retry_after_seconds: Option<u16>,
+    /// What was there and what was needed, where money was short.
+    pub funds: Option<Funds>,
     /// For the log, never for the client.
     pub cause: Option<String>,
+}
+
+/// Why a wallet could not pay.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Funds {
+    /// What a debit may take: the balance and the credit limit.
+    pub available: Money,
+    /// What the message costs.
+    pub required: Money,
+    pub currency: Currency,
 }
 
 /// The body of every error answer (RFC 9457).
@@ -55,6 +71,15 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
     errors: &'a BTreeMap<String, Vec<String>>,
+    /// With `insufficient_funds` alone: what a debit may take, the balance and the credit limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<Money>,
+    /// With `insufficient_funds` alone: what the message costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required: Option<Money>,
+    /// With `insufficient_funds` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<Currency>,
     /// The request's id, also in the `X-Request-Id` header: name it when you ask for help.
     request_id: &'a str,
 }
@@ -62,7 +87,7 @@ pub struct ProblemBody<'a> {
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Problem {
         let detail = detail.into();
-        Problem { status, code, detail, errors: BTreeMap::new(), retry_after_seconds: None, cause: None }
+        Problem { status, code, detail, errors: BTreeMap::new(), retry_after_seconds: None, funds: None, cause: None }
     }
 
     /// 400: one field or parameter is not what it must be.
@@ -102,17 +127,25 @@ impl Problem {
         problem
     }
 
-    /// Gives a response its body. The response keeps the headers it has.
-    pub fn render(&self, response: &mut Response, request_id: &str) {
-        let body = ProblemBody {
+    /// The problem as its body shows it.
+    pub fn body<'a>(&'a self, request_id: &'a str) -> ProblemBody<'a> {
+        ProblemBody {
             problem_type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
             code: self.code,
             errors: &self.errors,
+            available: self.funds.map(|funds| funds.available),
+            required: self.funds.map(|funds| funds.required),
+            currency: self.funds.map(|funds| funds.currency),
             request_id,
-        };
+        }
+    }
+
+    /// Gives a response its body. The response keeps the headers it has.
+    pub fn render(&self, response: &mut Response, request_id: &str) {
+        let body = self.body(request_id);
         // A struct of texts and numbers always serialises.
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let headers = response.headers_mut();
@@ -139,10 +172,9 @@ impl From<Error> for Problem {
             Error::Invalid { field, problem } => Problem::invalid(field, problem),
             Error::IdempotencyConflict => Problem::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
                 .with_error("Idempotency-Key", "was used before with a different request"),
-            Error::Refused(refusal) => {
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "balance_out_of_range", refusal.to_string())
-            }
-            Error::Unavailable(_) => Problem::unavailable(
+            Error::Refused(refusal) => refusal.into(),
+            Error::Busy(sentence) => Problem::unavailable("busy", sentence, None),
+            Error::Unavailable(_) | Error::Stale => Problem::unavailable(
                 "unavailable",
                 "The database is busy or cannot be reached; try again in a moment.",
                 Some(error.to_string()),
@@ -157,6 +189,38 @@ impl From<Error> for Problem {
             Error::Database(_) | Error::Corrupt(_) | Error::Money(_) | Error::Setup(_) => {
                 Problem::internal(error.to_string())
             }
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let (status, code) = match &refusal {
+            Refusal::InsufficientFunds { .. } => (StatusCode::PAYMENT_REQUIRED, "insufficient_funds"),
+            Refusal::BusinessSuspended => (StatusCode::FORBIDDEN, "business_suspended"),
+            Refusal::ChargeNotFound => (StatusCode::NOT_FOUND, "charge_not_found"),
+            Refusal::MessageConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
+            Refusal::Unrated(Unrated::NoRate { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "no_rate"),
+            Refusal::Unrated(Unrated::CurrencyMismatch { .. }) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "currency_mismatch")
+            }
+            Refusal::Unrated(Unrated::Money(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "price_out_of_range"),
+            Refusal::RefundExceedsCharge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refund_exceeds_charge"),
+            Refusal::BalanceOutOfRange(_) => (StatusCode::UNPROCESSABLE_ENTITY, "balance_out_of_range"),
+        };
+        let mut problem = Problem::new(status, code, refusal.to_string());
+        match refusal {
+            Refusal::InsufficientFunds { available, required, currency } => {
+                problem.funds = Some(Funds { available, required, currency });
+                problem
+            }
+            Refusal::MessageConflict => {
+                problem.with_error("message_sid", "was charged before with a different request")
+            }
+            Refusal::RefundExceedsCharge { left, .. } => {
+                problem.with_error("amount", format!("must be at most {left}"))
+            }
+            _ => problem,
         }
     }
 }

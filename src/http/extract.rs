@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use super::AppState;
 use super::error::Problem;
 use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
+use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 
@@ -28,6 +29,24 @@ impl FromRequestParts<AppState> for BusinessPath {
             invalid_business_sid().with_error("business_sid", error.to_string())
         })?;
         Ok(BusinessPath(sid))
+    }
+}
+
+/// The `{business_sid}` and `{message_sid}` of a path.
+#[derive(Debug)]
+pub struct ChargePath(pub ChargeKey);
+
+impl FromRequestParts<AppState> for ChargePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<ChargePath, Problem> {
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (business, message) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let business = business.parse().map_err(|error: InvalidBusinessSid| {
+            invalid_business_sid().with_error("business_sid", error.to_string())
+        })?;
+        let message = message.parse().map_err(|problem: String| Problem::invalid("message_sid", problem))?;
+        Ok(ChargePath(ChargeKey { business, message }))
     }
 }
 
@@ -71,21 +90,34 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
             let detail = "The body did not arrive in time; send it again, at once.";
             Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
         })??;
-        // A list of the right length would pass for a struct.
-        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        if first.is_some_and(|byte| *byte != b'{') && serde_json::from_slice::<IgnoredAny>(&bytes).is_ok() {
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "The body must be a JSON object."));
-        }
-        let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            let inner = error.into_inner();
-            let code = if inner.is_data() { "invalid_request" } else { "malformed_json" };
-            refusal(&field, inner.to_string(), code)
-        })?;
-        deserializer.end().map_err(|error| malformed(&error.to_string()))?;
-        Ok(Json(value))
+        from_json(&bytes).map(Json)
     }
+}
+
+/// Reads a JSON object, and says of a wrong one which field is wrong and how.
+///
+/// # Errors
+/// 400 `invalid_request` or `malformed_json`.
+pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // A list of the right length would pass for a struct.
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_object = first.is_none_or(|byte| *byte == b'{');
+    if is_object && let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
+    // Read again, more slowly, to tell where it is wrong.
+    if !is_object && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "The body must be a JSON object."));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let inner = error.into_inner();
+        let code = if inner.is_data() { "invalid_request" } else { "malformed_json" };
+        refusal(&field, inner.to_string(), code)
+    })?;
+    deserializer.end().map_err(|error| malformed(&error.to_string()))?;
+    Ok(value)
 }
 
 fn has_json_content_type(headers: &HeaderMap) -> bool {

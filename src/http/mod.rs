@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod auth;
+pub mod charges;
 pub mod docs;
 pub mod edge;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod openapi;
 pub mod page;
 pub mod pricing;
 pub mod rate_cards;
+pub mod rating;
 pub mod schema;
 pub mod transactions;
 pub mod usage;
@@ -66,6 +68,12 @@ routes! {
     get  "/api/billing/usage/{business_sid}/"        => usage::show_usage;
     get  "/api/billing/invoices/{business_sid}/"     => invoices::show_invoice;
     get  "/api/billing/alerts/{business_sid}/"       => alerts::list_alerts;
+    post "/api/billing/charges/"                     => charges::charge;
+    post "/api/billing/charges/batch/"               => charges::charge_batch;
+    get  "/api/billing/charges/{business_sid}/{message_sid}/" => charges::show_charge;
+    post "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => charges::report_delivery;
+    post "/api/billing/charges/{business_sid}/{message_sid}/refund/" => charges::refund_charge;
+    post "/api/billing/deliveries/batch/"            => charges::report_deliveries;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;
     get  "/metrics"                                  => health::metrics;
@@ -112,6 +120,10 @@ impl RequestId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
     }
 }
 

@@ -27,13 +27,13 @@ pub enum CommonErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum WriteErrors<'a> {
-    /// The request came from a web page whose origin is not in `CORS_ORIGINS`.
+    /// The request came from a web page whose origin is not in `CORS_ORIGINS`, or the business is suspended.
     #[response(status = 403, content_type = "application/problem+json")]
     OriginNotAllowed(ProblemBody<'a>),
     /// The body did not arrive in time.
     #[response(status = 408, content_type = "application/problem+json")]
     Timeout(ProblemBody<'a>),
-    /// The `Idempotency-Key` was used before with a different request.
+    /// The `Idempotency-Key` or the `message_sid` was used before with a different request.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemBody<'a>),
     /// The body is larger than the server takes.
@@ -42,9 +42,28 @@ pub enum WriteErrors<'a> {
     /// The body is not sent as `application/json`.
     #[response(status = 415, content_type = "application/problem+json")]
     MediaType(ProblemBody<'a>),
-    /// The request is understood but impossible: the balance would leave its range.
+    /// The request is understood but impossible: there is no price for the destination, or only one in another currency;
+    /// a refund exceeds its charge; the balance would leave its range.
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
+}
+
+/// How a charge can be refused besides.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum ChargeErrors<'a> {
+    /// The wallet cannot pay: `available` and `required` say how much is missing.
+    #[response(status = 402, content_type = "application/problem+json")]
+    InsufficientFunds(ProblemBody<'a>),
+}
+
+/// How a charge can be missing.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum ChargeNotFound<'a> {
+    /// No message of this `message_sid` was charged to this business.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(ProblemBody<'a>),
 }
 
 /// How a probe fails.
@@ -71,6 +90,7 @@ pub enum ProbeErrors<'a> {
     servers((url = "/", description = "This server")),
     tags(
         (name = "Wallets", description = "What a business has to spend"),
+        (name = "Charges", description = "Messages, charged before they are sent"),
         (name = "Transactions", description = "The ledger"),
         (name = "Prices", description = "Pricing plans and rate cards"),
         (name = "Usage", description = "What was sent, and what it cost"),

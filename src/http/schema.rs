@@ -5,6 +5,12 @@ use utoipa::openapi::{KnownFormat, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::alerts::{AlertSeverity, AlertType};
+use crate::domain::charges::DeliveryStatus;
+use crate::domain::destinations::MatchedBy;
+use crate::domain::messages::MessageSid;
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::rating::RatingRule;
+use crate::domain::segments::Encoding;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
@@ -12,7 +18,7 @@ use crate::domain::invoices::{InvoiceStatus, LineCategory};
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::PlanType;
 use crate::domain::sid::{AlertSid, PlanSid, RateCardSid, TransactionSid, WalletSid};
-use crate::domain::text::Reference;
+use crate::domain::text::{ErrorCode, OperatorName, Reason, Reference};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{TransactionStatus, TransactionType};
 use crate::domain::usage::Period;
@@ -71,6 +77,14 @@ schemas! {
         .build();
     Currency => string("ISO 4217").pattern(Some("^[A-Z]{3}$")).examples(["USD"]).build();
     CountryCode => string("ISO 3166-1 alpha-2").pattern(Some("^[A-Z]{2}$")).examples(["KE"]).build();
+    MessageSid => string("The gateway's name of a message, unique within its business.")
+        .pattern(Some("^[A-Za-z0-9_.:-]{1,128}$"))
+        .examples(["0195a1b2-c3d4-7e5f-8091-a2b3c4d5e6f7"])
+        .build();
+    PhoneNumber => string("A number in international form.").examples(["+254712345678"]).build();
+    OperatorName => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).examples(["Safaricom"]).build();
+    Reason => string("At most 255 characters").min_length(Some(1)).max_length(Some(255)).build();
+    ErrorCode => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).build();
     Reference => string("At most 255 characters").max_length(Some(255)).examples(["CLIENT_TOPUP"]).build();
 }
 
@@ -83,6 +97,10 @@ enum_schemas! {
     AlertType: "What the alert is about";
     AlertSeverity: "How urgent the alert is";
     Period: "A period in the billing time zone";
+    DeliveryStatus: "What became of a message";
+    MatchedBy: "What told the destination: the network or the country given, or a prefix of the number";
+    RatingRule: "Which row gave the price";
+    Encoding: "The alphabet the text needs (3GPP TS 23.038)";
 }
 
 sid_schemas! {

@@ -33,7 +33,7 @@ pub struct TransactionBody {
     /// Signed: what the wallet gained, so a debit is below zero.
     amount: Money,
     currency: Currency,
-    /// What the caller called it; may be empty.
+    /// What the caller called it, or the `message_sid` of a message; may be empty.
     reference: Reference,
     status: TransactionStatus,
     /// Facts by type; an `SMS_DEBIT` has messages, segments, price_per_sms, country_code, operator and the masked number.
@@ -50,22 +50,27 @@ pub struct TransactionBody {
 }
 
 impl TransactionBody {
-    fn list(statement: Statement) -> Vec<TransactionBody> {
-        let (business_sid, currency) = (statement.business_sid, statement.currency);
-        let body = |entry: Transaction| TransactionBody {
+    pub fn new(business_sid: BusinessSid, currency: Currency, transaction: Transaction) -> TransactionBody {
+        let Transaction { entry, posting } = transaction;
+        TransactionBody {
             sid: entry.sid,
-            business_sid: business_sid.clone(),
-            transaction_type: entry.transaction_type,
+            business_sid,
+            transaction_type: posting.transaction_type,
             amount: entry.amount,
             currency,
-            reference: entry.reference,
-            status: entry.status,
-            details: entry.details,
-            metadata: entry.metadata,
+            reference: posting.reference,
+            status: TransactionStatus::Completed,
+            details: posting.details,
+            metadata: posting.metadata,
             balance_after: entry.balance_after,
             seq: entry.seq,
             created_at: entry.created_at,
-        };
+        }
+    }
+
+    fn list(statement: Statement) -> Vec<TransactionBody> {
+        let (business_sid, currency) = (statement.business_sid, statement.currency);
+        let body = |transaction| TransactionBody::new(business_sid.clone(), currency, transaction);
         statement.page.items.into_iter().map(body).collect()
     }
 }

@@ -135,7 +135,7 @@ pub async fn top_up(
 ) -> Result<(HeaderMap, axum::Json<WalletBody>), Problem> {
     let topup = Topup::new(request.business_sid, request.amount, request.reference.unwrap_or_default())?;
     let key = key.map(|key| KeyScope {
-        caller: actor.name.clone(),
+        caller: actor.name.to_string(),
         route: "POST /api/billing/topup/",
         business_sid: topup.business.clone(),
         key,

@@ -3,7 +3,8 @@
 use super::Billing;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
-use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceStatus};
+use crate::domain::currency::Currency;
+use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceLine, InvoiceStatus};
 use crate::domain::sid::InvoiceSid;
 use crate::domain::time::{DayRange, Moment};
 use crate::domain::usage::LONGEST_PERIOD_DAYS;
@@ -78,7 +79,7 @@ async fn draft(billing: &Billing, business: &BusinessSid, month: DayRange, actor
 /// A draft's lines are computed, a finalised invoice's were frozen.
 async fn with_lines(
     conn: &mut Conn<'_>,
-    StoredWallet { id, wallet }: StoredWallet,
+    StoredWallet { id, wallet, .. }: StoredWallet,
     stored: StoredInvoice,
     period: DayRange,
 ) -> Result<Invoice> {
@@ -86,21 +87,31 @@ async fn with_lines(
     let lines = if header.status == InvoiceStatus::Draft {
         // A draft is as new as the last thing that moved the wallet's money.
         header.updated_at = header.updated_at.max(wallet.updated_at);
-        invoices::usage_lines(storage::usage::by_price(conn, id, period).await?, wallet.currency)?
+        computed_lines(conn, id, period, wallet.currency).await?
     } else {
         storage::invoices::lines(conn, stored.id).await?
     };
     Ok(Invoice::new((wallet.business_sid, wallet.currency), period, header, lines)?)
 }
 
+async fn computed_lines(
+    conn: &mut Conn<'_>,
+    wallet_id: i64,
+    period: DayRange,
+    currency: Currency,
+) -> Result<Vec<InvoiceLine>> {
+    let mut lines = invoices::usage_lines(storage::usage::by_price(conn, wallet_id, period).await?, currency)?;
+    lines.extend(invoices::item_lines(storage::invoices::items(conn, wallet_id, period).await?, currency)?);
+    Ok(lines)
+}
+
 async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> Result<Invoice> {
     let header = InvoiceHeader::preview(billing.clock.now());
     let mut snapshot = billing.db.snapshot().await?;
     let mut conn = snapshot.conn();
-    let Some(StoredWallet { id, wallet }) = storage::wallet::find(&mut conn, &business).await? else {
+    let Some(StoredWallet { id, wallet, .. }) = storage::wallet::find(&mut conn, &business).await? else {
         return Ok(Invoice::new((business, billing.terms.currency), period, header, Vec::new())?);
     };
-    let usages = storage::usage::by_price(&mut conn, id, period).await?;
-    let lines = invoices::usage_lines(usages, wallet.currency)?;
+    let lines = computed_lines(&mut conn, id, period, wallet.currency).await?;
     Ok(Invoice::new((business, wallet.currency), period, header, lines)?)
 }

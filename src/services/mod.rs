@@ -1,9 +1,12 @@
 //! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
-//! None calls another; a rule that two share is domain code. `wallet_reads` is none: it is how wallets are read fast.
+//! None calls another; a rule that two share is domain code. `wallet_reads` and `prices` are none: they are how wallets and
+//! prices are read fast.
 
 pub mod alerts;
+pub mod charges;
 pub mod health;
 pub mod invoices;
+pub mod prices;
 pub mod pricing;
 pub mod rate_cards;
 pub mod transactions;
@@ -17,6 +20,8 @@ use crate::clock::Clock;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
 use crate::storage::db::Db;
+use charges::committer::Committer;
+use prices::Prices;
 use wallet_reads::WalletReads;
 
 /// What every use case works with.
@@ -28,6 +33,9 @@ pub struct Billing {
     /// What new wallets start with.
     pub terms: OpeningTerms,
     pub wallet_reads: WalletReads,
+    pub prices: Prices,
+    /// Where charges and delivery reports are settled.
+    pub committer: Committer,
 }
 
 impl Billing {

@@ -3,12 +3,12 @@
 use super::Billing;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
+use crate::domain::charges::Refusal;
 use crate::domain::idempotency::{Answer, InputHash, KeyScope};
-use crate::domain::ledger::{self, Posting};
 use crate::domain::money::Money;
 use crate::domain::sid::TransactionSid;
 use crate::domain::text::Reference;
-use crate::domain::transactions::{JsonObject, TransactionType};
+use crate::domain::transactions::{JsonObject, Posting, Transaction, TransactionType};
 use crate::domain::wallet::Wallet;
 use crate::error::{Error, Result};
 use crate::storage;
@@ -78,17 +78,18 @@ pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, acto
     {
         return Ok(Answer { value: earlier, replayed: true });
     }
+    let sid = TransactionSid::new(billing.clock.new_id());
+    let mut head = stored.head();
+    let entry = head.enter(topup.amount, sid, now).map_err(Refusal::from)?;
     let posting = Posting {
         transaction_type: TransactionType::Topup,
-        amount: topup.amount,
         reference: topup.reference.clone(),
         details: JsonObject::default(),
         metadata: JsonObject::default(),
     };
-    let sid = TransactionSid::new(billing.clock.new_id());
-    let (entry, after) = ledger::post(&stored.wallet, posting, sid, now)?;
-    storage::transactions::append(&mut tx.conn(), stored.id, &entry, actor).await?;
-    storage::wallet::update_balance(&mut tx.conn(), stored.id, &after).await?;
+    storage::transactions::append(&mut tx.conn(), stored.id, &Transaction { entry, posting }, actor).await?;
+    storage::wallet::update_head(&mut tx.conn(), stored.id, head).await?;
+    let after = stored.wallet.at(head);
     if let Some(key) = &key {
         storage::idempotency::remember(&mut tx.conn(), key, &input, &after, now).await?;
     }

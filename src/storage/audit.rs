@@ -12,7 +12,7 @@ pub const INSERT: &str = "INSERT INTO audit_log (actor, action, subject, before,
 
 pub async fn append(conn: &mut Conn<'_>, entry: &AuditEntry, actor: &Actor, now: Timestamp) -> Result<()> {
     on!(conn, c => sqlx::query(INSERT)
-        .bind(actor.name.as_str())
+        .bind(&*actor.name)
         .bind(entry.action)
         .bind(entry.subject.as_str())
         .bind(entry.before.as_ref().map(Json))

@@ -9,6 +9,14 @@ pub const FIX_TIMEZONE: &str = "INSERT INTO deployment (id, billing_timezone, cr
 
 pub const TIMEZONE: &str = "SELECT billing_timezone FROM deployment WHERE id = 1";
 
+pub const PRICES_VERSION: &str = "SELECT prices_version FROM deployment WHERE id = 1";
+
+/// A number that rises with every change of a plan or a rate card.
+pub async fn prices_version(conn: &mut Conn<'_>) -> Result<i64> {
+    let version = on!(conn, c => sqlx::query_scalar::<_, i64>(PRICES_VERSION).fetch_optional(c).await)?;
+    Ok(version.unwrap_or_default())
+}
+
 /// The time zone the database keeps its days in: the one given, if no other was fixed before.
 pub async fn fix_timezone(conn: &mut Conn<'_>, zone: &str, now: Timestamp) -> Result<String> {
     on!(conn, c => sqlx::query(FIX_TIMEZONE).bind(zone).bind(now).execute(c).await.map(|_| ()))?;

@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
+use super::bulk::{Bulk, Column};
 use super::db::{Conn, on};
-use crate::domain::invoices::{InvoiceHeader, InvoiceLine, InvoiceStatus, LineCategory};
+use crate::domain::invoices::{InvoiceHeader, InvoiceItem, InvoiceLine, InvoiceStatus, LineCategory};
 use crate::domain::money::Money;
-use crate::domain::sid::InvoiceSid;
+use crate::domain::sid::{InvoiceSid, TransactionSid};
 use crate::domain::time::{DayRange, Timestamp};
 use crate::error::Result;
 
@@ -22,6 +23,30 @@ pub const INSERT_DRAFT: &str = "INSERT INTO invoices (uid, wallet_id, kind, numb
 
 pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details FROM invoice_line_items \
      WHERE invoice_id = $1 ORDER BY position";
+
+/// Months whose invoice is finalised.
+pub const CLOSED: Bulk = Bulk {
+    columns: &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
+    statement: "SELECT i.wallet_id, i.period_start FROM given JOIN invoices i ON i.wallet_id = given.wallet_id \
+         AND i.period_start = given.period_start AND i.kind = 'INVOICE' AND i.status <> 'CANCELLED' \
+         WHERE i.status <> 'DRAFT'",
+};
+
+pub const INSERT_ITEMS: Bulk = Bulk {
+    columns: &[
+        ("transaction_uid", "UUID"),
+        ("wallet_id", "BIGINT"),
+        ("day", "DATE"),
+        ("category", "TEXT"),
+        ("description", "TEXT"),
+        ("amount", "BIGINT"),
+    ],
+    statement: "INSERT INTO invoice_items (transaction_uid, wallet_id, day, category, description, amount) \
+         SELECT transaction_uid, wallet_id, day, category, description, amount FROM given",
+};
+
+pub const ITEMS: &str = "SELECT day, category, description, amount FROM invoice_items \
+     WHERE wallet_id = $1 AND day BETWEEN $2 AND $3 ORDER BY day, transaction_uid";
 
 /// An invoice and the key its lines go by inside the database.
 #[derive(Clone, Debug)]
@@ -116,4 +141,59 @@ pub async fn insert_draft(
 pub async fn lines(conn: &mut Conn<'_>, invoice_id: i64) -> Result<Vec<InvoiceLine>> {
     let rows = on!(conn, c => sqlx::query_as::<_, LineRow>(LINES).bind(invoice_id).fetch_all(c).await)?;
     Ok(rows.into_iter().map(InvoiceLine::from).collect())
+}
+
+/// Of these wallets' months (by their first day), those whose invoice is finalised.
+pub async fn closed(conn: &mut Conn<'_>, months: &[(i64, NaiveDate)]) -> Result<Vec<(i64, NaiveDate)>> {
+    let columns = vec![
+        Column::integers(months.iter().map(|(wallet_id, _)| *wallet_id)),
+        Column::days(months.iter().map(|(_, first)| *first)),
+    ];
+    CLOSED.fetch::<(i64, NaiveDate)>(conn, columns).await
+}
+
+/// What an invoice lists beside messages: by its transaction, for a wallet.
+#[derive(Clone, Debug)]
+pub struct NewItem {
+    pub transaction: TransactionSid,
+    pub wallet_id: i64,
+    pub item: InvoiceItem,
+}
+
+pub async fn insert_items(conn: &mut Conn<'_>, items: &[NewItem]) -> Result<()> {
+    let columns = vec![
+        Column::ids(items.iter().map(|new| new.transaction.uuid())),
+        Column::integers(items.iter().map(|new| new.wallet_id)),
+        Column::days(items.iter().map(|new| new.item.day)),
+        Column::texts(items.iter().map(|new| new.item.category.as_str())),
+        Column::texts(items.iter().map(|new| new.item.description.as_str())),
+        Column::integers(items.iter().map(|new| new.item.amount.micros())),
+    ];
+    INSERT_ITEMS.execute(conn, columns).await?;
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct ItemRow {
+    day: NaiveDate,
+    category: LineCategory,
+    description: String,
+    amount: Money,
+}
+
+/// What is to be listed beside the messages of these days.
+pub async fn items(conn: &mut Conn<'_>, wallet_id: i64, days: DayRange) -> Result<Vec<InvoiceItem>> {
+    let rows = on!(conn, c => sqlx::query_as::<_, ItemRow>(ITEMS)
+        .bind(wallet_id)
+        .bind(days.first)
+        .bind(days.last)
+        .fetch_all(c)
+        .await)?;
+    let to_item = |row: ItemRow| InvoiceItem {
+        day: row.day,
+        category: row.category,
+        description: row.description,
+        amount: row.amount,
+    };
+    Ok(rows.into_iter().map(to_item).collect())
 }

@@ -1,9 +1,13 @@
 //! SQL and nothing else: constants that both databases accept, and typed functions around them.
 
+pub mod accounts;
 pub mod alerts;
+pub mod applied_rates;
 pub mod audit;
 pub mod backup;
+pub mod bulk;
 pub mod businesses;
+pub mod charges;
 pub mod db;
 pub mod deployment;
 pub mod idempotency;

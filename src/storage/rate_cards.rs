@@ -23,6 +23,10 @@ pub const LIST_IN_FORCE: &str = "SELECT r.uid, r.country_code, r.operator, r.net
          AND newer.effective_from > r.effective_from AND newer.effective_from <= $1) \
      ORDER BY r.country_code, r.operator_key, r.currency";
 
+/// Every row, those of the past and of the future too.
+pub const LIST: &str = "SELECT uid, country_code, operator, networks, price_per_sms, currency, effective_from, notes \
+     FROM rate_cards ORDER BY id";
+
 pub const INSERT: &str = "INSERT INTO rate_cards (uid, country_code, operator, operator_key, networks, price_per_sms, \
      currency, effective_from, notes, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
      ON CONFLICT (country_code, operator_key, currency, effective_from) DO NOTHING";
@@ -63,6 +67,11 @@ pub async fn list_in_force(conn: &mut Conn<'_>, filter: &RateCardFilter, on_day:
         .bind(operator_key)
         .fetch_all(c)
         .await)?;
+    Ok(rows.into_iter().map(RateCard::from).collect())
+}
+
+pub async fn list(conn: &mut Conn<'_>) -> Result<Vec<RateCard>> {
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(LIST).fetch_all(c).await)?;
     Ok(rows.into_iter().map(RateCard::from).collect())
 }
 

@@ -1,61 +1,223 @@
-//! The ledger's rows.
+//! The ledger's rows: appended in bulk, read along the chain that each wallet's rows form.
+
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;
 use sqlx::types::Json;
+use uuid::Uuid;
 
+use super::bulk::{Bulk, Column};
 use super::db::{Conn, on};
 use crate::domain::audit::Actor;
+use crate::domain::ledger::Entry;
 use crate::domain::money::Money;
-use crate::domain::paging::{Cursor, Limit};
+use crate::domain::paging::Limit;
 use crate::domain::sid::TransactionSid;
 use crate::domain::text::Reference;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::{JsonObject, Transaction, TransactionStatus, TransactionType};
-use crate::error::Result;
+use crate::domain::transactions::{DebitDetails, JsonObject, Posting, Transaction, TransactionType};
+use crate::error::{Error, Result};
 
-pub const INSERT: &str = "INSERT INTO transactions (wallet_id, seq, uid, type, amount, balance_after, reference, \
-     details, metadata, actor, request_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+pub const INSERT: Bulk = Bulk {
+    columns: &[
+        ("uid", "UUID"),
+        ("wallet_id", "BIGINT"),
+        ("seq", "BIGINT"),
+        ("previous_uid", "UUID"),
+        ("type", "TEXT"),
+        ("amount", "BIGINT"),
+        ("balance_after", "BIGINT"),
+        ("created_at", "BIGINT"),
+        ("actor", "TEXT"),
+        ("request_id", "TEXT"),
+        ("reference", "TEXT"),
+        ("details", "JSONB"),
+        ("metadata", "JSONB"),
+        ("message_sid", "TEXT"),
+        ("input_hash", "BYTEA"),
+        ("rate_id", "BIGINT"),
+        ("segments", "BIGINT"),
+        ("encoding", "TEXT"),
+        ("sent_to", "TEXT"),
+        ("submitted_at", "BIGINT"),
+        ("more_parts", "JSONB"),
+        ("charge_uid", "UUID"),
+    ],
+    statement: "INSERT INTO transactions (uid, wallet_id, seq, previous_uid, type, amount, balance_after, created_at, actor, \
+         request_id, reference, details, metadata, message_sid, input_hash, rate_id, segments, encoding, sent_to, \
+         submitted_at, more_parts, charge_uid) \
+         SELECT uid, wallet_id, seq, previous_uid, type, amount, balance_after, created_at, actor, \
+         request_id, reference, details, metadata, message_sid, input_hash, rate_id, segments, encoding, sent_to, \
+         submitted_at, more_parts, charge_uid FROM given",
+};
 
-macro_rules! select_page {
-    ($filter:literal) => {
-        select_page!("", $filter)
-    };
-    ($hint:literal, $filter:literal) => {
+pub const INSERT_MARKS: Bulk = Bulk {
+    columns: &[("wallet_id", "BIGINT"), ("seq", "BIGINT"), ("uid", "UUID"), ("created_at", "BIGINT")],
+    statement: "INSERT INTO transaction_marks (wallet_id, seq, uid, created_at) \
+         SELECT wallet_id, seq, uid, created_at FROM given",
+};
+
+/// Every so many rows of a wallet one is marked, and found without walking the chain.
+const MARK_EVERY: i64 = 64;
+
+macro_rules! columns {
+    ($table:literal) => {
         concat!(
-            "SELECT uid, type, amount, balance_after, seq, reference, details, metadata, created_at FROM transactions ",
-            $hint,
-            "WHERE wallet_id = $1 AND seq >= $2 AND seq < $3 ",
-            $filter,
-            "ORDER BY seq DESC LIMIT $4"
+            $table, ".uid, ", $table, ".previous_uid, ", $table, ".type, ", $table, ".amount, ", $table, ".balance_after, ",
+            $table, ".seq, ", $table, ".reference, ", $table, ".details, ", $table, ".metadata, ", $table, ".created_at, ",
+            $table, ".message_sid, ", $table, ".segments, ", $table, ".sent_to, ", $table, ".rate_id"
         )
     };
 }
 
-pub const PAGE: &str = select_page!("");
+/// From the row `$1` down the chain, `$2` rows at most and none below `seq` `$3`.
+pub const CHAIN: &str = concat!(
+    "WITH RECURSIVE chain (uid, previous_uid, type, amount, balance_after, seq, reference, details, metadata, created_at, \
+     message_sid, segments, sent_to, rate_id, depth) AS ( \
+     SELECT ", columns!("t"), ", CAST(1 AS BIGINT) FROM transactions t WHERE t.uid = $1 \
+     UNION ALL \
+     SELECT ", columns!("t"), ", depth + 1 FROM chain JOIN transactions t ON t.uid = chain.previous_uid \
+     WHERE depth < $2 AND t.seq >= $3 \
+     ) SELECT ", columns!("c"), ", r.country_code, r.operator FROM chain c \
+     LEFT JOIN applied_rates r ON r.id = c.rate_id WHERE c.seq >= $3 AND c.seq < $4 ORDER BY c.seq DESC"
+);
 
-/// Debits are nearly all rows of a wallet that sends, so a page of them is found by walking its rows.
-pub const PAGE_OF_DEBITS: &str = select_page!("AND type = 'SMS_DEBIT' ");
+macro_rules! page_of_type {
+    ($hint:literal) => {
+        concat!(
+            "SELECT ", columns!("t"), ", NULL AS country_code, NULL AS operator FROM transactions t ", $hint,
+            "WHERE t.wallet_id = $1 AND t.seq >= $2 AND t.seq < $3 AND t.type = $5 \
+             AND t.type NOT IN ('SMS_DEBIT', 'COMMISSION') ORDER BY t.seq DESC LIMIT $4"
+        )
+    };
+}
 
 /// The words after AND let both databases see that the partial index holds every such row.
-pub const PAGE_OF_TYPE_ON_POSTGRES: &str = select_page!("AND type = $5 AND type <> 'SMS_DEBIT' ");
+pub const PAGE_OF_TYPE_ON_POSTGRES: &str = page_of_type!("");
 
-/// SQLite prefers the primary key for the sake of its two bounds, and would walk the whole history.
-pub const PAGE_OF_TYPE_ON_SQLITE: &str =
-    select_page!("INDEXED BY transactions_by_type ", "AND type = $5 AND type <> 'SMS_DEBIT' ");
+/// SQLite is told which index it may use, lest it reads the whole table.
+pub const PAGE_OF_TYPE_ON_SQLITE: &str = page_of_type!("INDEXED BY transactions_by_type ");
 
-/// The first `seq` at or after an instant, found by halving: along a wallet, `seq` and time rise together. Between
-/// `low` (too early, or 0) and `high` (late enough, or one past the newest) the middle row decides.
-pub const FIRST_SEQ_SINCE: &str = "WITH RECURSIVE bounds (low, high) AS ( \
+pub const REFUNDS_OF_CHARGE: &str = concat!(
+    "SELECT ", columns!("t"), ", NULL AS country_code, NULL AS operator FROM transactions t \
+     WHERE t.charge_uid = $1 AND t.type = 'REFUND' ORDER BY t.seq"
+);
+
+/// The nearest marked row at or above a `seq`.
+pub const MARK_ABOVE: &str =
+    "SELECT seq, uid FROM transaction_marks WHERE wallet_id = $1 AND seq >= $2 ORDER BY seq LIMIT 1";
+
+/// The number of the first mark at or after an instant, found by halving: along a wallet, `seq` and time rise together.
+/// Between `low` (too early, or 0) and `high` (late enough, or one past the last) the middle one decides.
+pub const FIRST_MARK_SINCE: &str = "WITH RECURSIVE bounds (low, high) AS ( \
      SELECT CAST(0 AS BIGINT), CAST($2 AS BIGINT) + 1 \
      UNION ALL \
-     SELECT CASE WHEN t.created_at < $3 THEN t.seq ELSE low END, CASE WHEN t.created_at < $3 THEN high ELSE t.seq END \
-     FROM bounds JOIN transactions t ON t.wallet_id = $1 AND t.seq = (low + high) / 2 WHERE high - low > 1 \
+     SELECT CASE WHEN m.created_at < $3 THEN m.seq / 64 ELSE low END, \
+            CASE WHEN m.created_at < $3 THEN high ELSE m.seq / 64 END \
+     FROM bounds JOIN transaction_marks m ON m.wallet_id = $1 AND m.seq = 64 * ((low + high) / 2) WHERE high - low > 1 \
      ) SELECT high FROM bounds WHERE high - low = 1";
+
+/// From the row `$1` down the chain: the lowest `seq` that is not before the instant `$2`, if that row is not before it.
+pub const FIRST_SEQ_SINCE: &str = "WITH RECURSIVE chain (previous_uid, seq, created_at) AS ( \
+     SELECT t.previous_uid, t.seq, t.created_at FROM transactions t WHERE t.uid = $1 \
+     UNION ALL \
+     SELECT t.previous_uid, t.seq, t.created_at FROM chain JOIN transactions t ON t.uid = chain.previous_uid \
+     WHERE chain.created_at >= $2 \
+     ) SELECT MIN(seq) FROM chain WHERE created_at >= $2";
+
+/// A row to append.
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    pub wallet_id: i64,
+    pub entry: Entry,
+    pub transaction_type: TransactionType,
+    pub reference: Arc<str>,
+    pub details: Option<Arc<str>>,
+    pub metadata: Option<Arc<str>>,
+    pub actor: Arc<Actor>,
+    pub debit: Option<DebitColumns>,
+    /// The debit it reverses or shares in.
+    pub charge: Option<TransactionSid>,
+}
+
+/// What only the debit of a message has.
+#[derive(Clone, Debug)]
+pub struct DebitColumns {
+    pub message_sid: Arc<str>,
+    pub input_hash: Vec<u8>,
+    pub rate_id: i64,
+    pub segments: i64,
+    pub encoding: Option<&'static str>,
+    pub sent_to: Option<Arc<str>>,
+    pub submitted_at: Option<i64>,
+    /// `[[rate, segments], …]` of the parts after the first.
+    pub more_parts: Option<Arc<str>>,
+}
+
+/// Appends rows, in their order.
+pub async fn append_many(conn: &mut Conn<'_>, rows: &[NewRow]) -> Result<()> {
+    let names: Vec<Arc<str>> = TransactionType::ALL.iter().map(|known| known.as_str().into()).collect();
+    let name_of = |row: &NewRow| TransactionType::ALL.iter().position(|known| *known == row.transaction_type);
+    let debits = || rows.iter().map(|row| row.debit.as_ref());
+    let columns = vec![
+        Column::ids(rows.iter().map(|row| row.entry.sid.uuid())),
+        Column::integers(rows.iter().map(|row| row.wallet_id)),
+        Column::integers(rows.iter().map(|row| row.entry.seq)),
+        Column::Id(rows.iter().map(|row| row.entry.previous.map(TransactionSid::uuid)).collect()),
+        Column::Text(rows.iter().map(|row| name_of(row).and_then(|at| names.get(at).cloned())).collect()),
+        Column::integers(rows.iter().map(|row| row.entry.amount.micros())),
+        Column::integers(rows.iter().map(|row| row.entry.balance_after.micros())),
+        Column::integers(rows.iter().map(|row| row.entry.created_at.micros())),
+        Column::texts(rows.iter().map(|row| row.actor.name.clone())),
+        Column::Text(rows.iter().map(|row| row.actor.request_id.clone()).collect()),
+        Column::texts(rows.iter().map(|row| row.reference.clone())),
+        Column::Text(rows.iter().map(|row| row.details.clone()).collect()),
+        Column::Text(rows.iter().map(|row| row.metadata.clone()).collect()),
+        Column::Text(debits().map(|debit| debit.map(|debit| debit.message_sid.clone())).collect()),
+        Column::Bytes(debits().map(|debit| debit.map(|debit| debit.input_hash.clone())).collect()),
+        Column::Integer(debits().map(|debit| debit.map(|debit| debit.rate_id)).collect()),
+        Column::Integer(debits().map(|debit| debit.map(|debit| debit.segments)).collect()),
+        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.encoding).map(Arc::from)).collect()),
+        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.sent_to.clone())).collect()),
+        Column::Integer(debits().map(|debit| debit.and_then(|debit| debit.submitted_at)).collect()),
+        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.more_parts.clone())).collect()),
+        Column::Id(rows.iter().map(|row| row.charge.map(TransactionSid::uuid)).collect()),
+    ];
+    INSERT.execute(conn, columns).await?;
+    let marked: Vec<&NewRow> = rows.iter().filter(|row| row.entry.seq % MARK_EVERY == 0).collect();
+    let columns = vec![
+        Column::integers(marked.iter().map(|row| row.wallet_id)),
+        Column::integers(marked.iter().map(|row| row.entry.seq)),
+        Column::ids(marked.iter().map(|row| row.entry.sid.uuid())),
+        Column::integers(marked.iter().map(|row| row.entry.created_at.micros())),
+    ];
+    INSERT_MARKS.execute(conn, columns).await?;
+    Ok(())
+}
+
+/// Appends one row that is no charge.
+pub async fn append(conn: &mut Conn<'_>, wallet_id: i64, transaction: &Transaction, actor: &Actor) -> Result<()> {
+    let text = |object: &JsonObject| object.text().map(|text| Arc::from(text.get()));
+    let Transaction { entry, posting } = transaction;
+    let row = NewRow {
+        wallet_id,
+        entry: *entry,
+        transaction_type: posting.transaction_type,
+        reference: posting.reference.as_str().into(),
+        details: text(&posting.details),
+        metadata: text(&posting.metadata),
+        actor: Arc::new(actor.clone()),
+        debit: None,
+        charge: None,
+    };
+    append_many(conn, &[row]).await
+}
 
 #[derive(FromRow)]
 struct Row {
     uid: TransactionSid,
+    previous_uid: Option<TransactionSid>,
     #[sqlx(rename = "type")]
     transaction_type: TransactionType,
     amount: Money,
@@ -65,88 +227,141 @@ struct Row {
     details: Option<Json<Box<RawValue>>>,
     metadata: Option<Json<Box<RawValue>>>,
     created_at: Timestamp,
+    message_sid: Option<String>,
+    segments: Option<i64>,
+    sent_to: Option<String>,
+    country_code: Option<String>,
+    operator: Option<String>,
 }
 
-impl From<Row> for Transaction {
-    fn from(row: Row) -> Transaction {
-        let object = |stored: Option<Json<Box<RawValue>>>| JsonObject::from_text(stored.map(|json| json.0));
-        Transaction {
-            sid: row.uid,
-            transaction_type: row.transaction_type,
-            status: TransactionStatus::Completed,
-            amount: row.amount,
-            balance_after: row.balance_after,
-            seq: row.seq,
-            reference: row.reference,
-            details: object(row.details),
-            metadata: object(row.metadata),
-            created_at: row.created_at,
-        }
+impl TryFrom<Row> for Transaction {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Transaction> {
+        let details = match row.segments {
+            Some(segments) => debit_details(&row, segments)?,
+            None => JsonObject::from_text(row.details.map(|json| json.0)),
+        };
+        let reference = match row.message_sid {
+            Some(message) => message.parse().map_err(Error::Corrupt)?,
+            None => row.reference,
+        };
+        Ok(Transaction {
+            entry: Entry {
+                sid: row.uid,
+                previous: row.previous_uid,
+                seq: row.seq,
+                amount: row.amount,
+                balance_after: row.balance_after,
+                created_at: row.created_at,
+            },
+            posting: Posting {
+                transaction_type: row.transaction_type,
+                reference,
+                details,
+                metadata: JsonObject::from_text(row.metadata.map(|json| json.0)),
+            },
+        })
     }
 }
 
-pub async fn append(conn: &mut Conn<'_>, wallet_id: i64, entry: &Transaction, actor: &Actor) -> Result<()> {
-    on!(conn, c => sqlx::query(INSERT)
-        .bind(wallet_id)
-        .bind(entry.seq)
-        .bind(entry.sid)
-        .bind(entry.transaction_type)
-        .bind(entry.amount)
-        .bind(entry.balance_after)
-        .bind(entry.reference.as_str())
-        .bind(entry.details.text().map(Json))
-        .bind(entry.metadata.text().map(Json))
-        .bind(actor.name.as_str())
-        .bind(actor.request_id.as_deref())
-        .bind(entry.created_at)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    Ok(())
+fn debit_details(row: &Row, segments: i64) -> Result<JsonObject> {
+    let details = DebitDetails {
+        messages: 1,
+        segments,
+        price_per_sms: Money::ZERO.checked_sub(row.amount)?.mean_over(segments),
+        country_code: row.country_code.as_deref().unwrap_or_default(),
+        operator: row.operator.as_deref().unwrap_or_default(),
+        to: row.sent_to.as_deref().unwrap_or_default(),
+    };
+    Ok(details.into())
 }
 
-/// Which rows of a wallet to read: `first_seq` is included, `end_seq` is not.
+/// Where in a wallet's history to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     pub wallet_id: i64,
+    /// The wallet's newest row.
+    pub last: (i64, TransactionSid),
+    /// Included.
     pub first_seq: i64,
+    /// Not included.
     pub end_seq: i64,
-    pub transaction_type: Option<TransactionType>,
 }
 
-/// A page, newest first, with one row more than `limit` where there is one.
-pub async fn page(conn: &mut Conn<'_>, span: Span, cursor: Cursor, limit: Limit) -> Result<Vec<Transaction>> {
-    let end_seq = span.end_seq.min(cursor.position());
-    let sql = match span.transaction_type {
-        None => PAGE,
-        Some(TransactionType::SmsDebit) => PAGE_OF_DEBITS,
-        Some(_) => match conn {
-            Conn::Sqlite(_) => PAGE_OF_TYPE_ON_SQLITE,
-            Conn::Postgres(_) => PAGE_OF_TYPE_ON_POSTGRES,
-        },
+/// A page of all types, newest first, with one row more than `limit` where there is one.
+pub async fn page(conn: &mut Conn<'_>, span: Span, limit: Limit) -> Result<Vec<Transaction>> {
+    if span.end_seq <= span.first_seq {
+        return Ok(Vec::new());
+    }
+    let (start_seq, start) = start_at(conn, span, span.end_seq - 1).await?;
+    let depth = limit.with_lookahead() + (start_seq + 1 - span.end_seq).max(0);
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(CHAIN)
+        .bind(start)
+        .bind(depth)
+        .bind(span.first_seq)
+        .bind(span.end_seq)
+        .fetch_all(c)
+        .await)?;
+    rows.into_iter().map(Transaction::try_from).collect()
+}
+
+/// A page of one type that is rare in a wallet, newest first, with one row more than `limit` where there is one.
+pub async fn page_of_type(
+    conn: &mut Conn<'_>,
+    span: Span,
+    rare_type: TransactionType,
+    limit: Limit,
+) -> Result<Vec<Transaction>> {
+    let sql = match conn {
+        Conn::Sqlite(_) => PAGE_OF_TYPE_ON_SQLITE,
+        Conn::Postgres(_) => PAGE_OF_TYPE_ON_POSTGRES,
     };
-    let bound_type = span.transaction_type.filter(|found| *found != TransactionType::SmsDebit);
-    let rows = on!(conn, c => {
-        let query = sqlx::query_as::<_, Row>(sql)
-            .bind(span.wallet_id)
-            .bind(span.first_seq)
-            .bind(end_seq)
-            .bind(limit.with_lookahead());
-        let query = match bound_type {
-            Some(transaction_type) => query.bind(transaction_type),
-            None => query,
-        };
-        query.fetch_all(c).await
-    })?;
-    Ok(rows.into_iter().map(Transaction::from).collect())
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(sql)
+        .bind(span.wallet_id)
+        .bind(span.first_seq)
+        .bind(span.end_seq)
+        .bind(limit.with_lookahead())
+        .bind(rare_type)
+        .fetch_all(c)
+        .await)?;
+    rows.into_iter().map(Transaction::try_from).collect()
 }
 
-/// The first `seq` whose entry was made at or after `instant`; one past `last_seq` where there is none.
-pub async fn first_seq_since(conn: &mut Conn<'_>, wallet_id: i64, last_seq: i64, instant: Timestamp) -> Result<i64> {
-    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIRST_SEQ_SINCE)
-        .bind(wallet_id)
-        .bind(last_seq)
+/// The refunds of a charge, oldest first.
+pub async fn of_charge(conn: &mut Conn<'_>, charge: TransactionSid) -> Result<Vec<Transaction>> {
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(REFUNDS_OF_CHARGE).bind(charge).fetch_all(c).await)?;
+    rows.into_iter().map(Transaction::try_from).collect()
+}
+
+/// A row at `seq` or little above it: the next marked one, or the wallet's newest.
+async fn start_at(conn: &mut Conn<'_>, span: Span, seq: i64) -> Result<(i64, Uuid)> {
+    let newest = (span.last.0, span.last.1.uuid());
+    if span.last.0 - seq < MARK_EVERY {
+        return Ok(newest);
+    }
+    let mark = on!(conn, c => sqlx::query_as::<_, (i64, Uuid)>(MARK_ABOVE)
+        .bind(span.wallet_id)
+        .bind(seq)
+        .fetch_optional(c)
+        .await)?;
+    Ok(mark.unwrap_or(newest))
+}
+
+/// The first `seq` whose row was made at or after `instant`; one past the newest where there is none.
+pub async fn first_seq_since(conn: &mut Conn<'_>, span: Span, instant: Timestamp) -> Result<i64> {
+    let last_seq = span.last.0;
+    let mark = on!(conn, c => sqlx::query_scalar::<_, i64>(FIRST_MARK_SINCE)
+        .bind(span.wallet_id)
+        .bind(last_seq / MARK_EVERY)
         .bind(instant)
         .fetch_one(c)
-        .await)?)
+        .await)?;
+    let (start_seq, start) = start_at(conn, span, mark.saturating_mul(MARK_EVERY).min(last_seq)).await?;
+    let found = on!(conn, c => sqlx::query_scalar::<_, Option<i64>>(FIRST_SEQ_SINCE)
+        .bind(start)
+        .bind(instant)
+        .fetch_one(c)
+        .await)?;
+    Ok(found.unwrap_or(start_seq + 1))
 }

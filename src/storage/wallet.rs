@@ -11,9 +11,10 @@ use super::db::{Conn, on};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::ledger::LedgerHead;
 use crate::domain::money::Money;
 use crate::domain::pricing::PlanType;
-use crate::domain::sid::{PlanSid, WalletSid};
+use crate::domain::sid::{PlanSid, TransactionSid, WalletSid};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{AutoRecharge, OpeningTerms, Wallet};
 use crate::error::{Error, Result};
@@ -22,7 +23,21 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct StoredWallet {
     pub id: i64,
+    /// The newest entry of its ledger.
+    pub last_sid: Option<TransactionSid>,
     pub wallet: Wallet,
+}
+
+impl StoredWallet {
+    /// Where its ledger stands.
+    pub fn head(&self) -> LedgerHead {
+        LedgerHead {
+            balance: self.wallet.balance,
+            last_seq: self.wallet.last_seq,
+            last_sid: self.last_sid,
+            updated_at: self.wallet.updated_at,
+        }
+    }
 }
 
 macro_rules! select_wallet {
@@ -30,7 +45,7 @@ macro_rules! select_wallet {
         concat!(
             "SELECT w.id, w.uid, b.sid AS business_sid, p.type AS plan_type, p.uid AS plan_uid, w.currency, w.balance, ",
             "w.credit_limit, w.auto_recharge_enabled, w.auto_recharge_amount, w.auto_recharge_threshold, w.last_seq, ",
-            "w.created_at, w.updated_at FROM businesses b JOIN wallets w ON w.business_id = b.id ",
+            "w.last_uid, w.created_at, w.updated_at FROM businesses b JOIN wallets w ON w.business_id = b.id ",
             "LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id WHERE b.sid ",
             $condition
         )
@@ -51,7 +66,8 @@ pub const INSERT: &str = "INSERT INTO wallets (uid, business_id, pricing_plan_id
      VALUES ($1, $2, (SELECT id FROM pricing_plans WHERE name = $3), $4, 0, 0, FALSE, 0, 0, 0, $5, $5) \
      ON CONFLICT (business_id) DO NOTHING";
 
-pub const UPDATE_BALANCE: &str = "UPDATE wallets SET balance = $2, last_seq = $3, updated_at = $4 WHERE id = $1";
+pub const UPDATE_HEAD: &str =
+    "UPDATE wallets SET balance = $2, last_seq = $3, last_uid = $4, updated_at = $5 WHERE id = $1";
 
 #[derive(FromRow)]
 struct Row {
@@ -67,6 +83,7 @@ struct Row {
     auto_recharge_amount: Money,
     auto_recharge_threshold: Money,
     last_seq: i64,
+    last_uid: Option<TransactionSid>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -90,7 +107,7 @@ impl From<Row> for StoredWallet {
             created_at: row.created_at,
             updated_at: row.updated_at,
         };
-        StoredWallet { id: row.id, wallet }
+        StoredWallet { id: row.id, last_sid: row.last_uid, wallet }
     }
 }
 
@@ -168,12 +185,13 @@ async fn open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<()> {
 }
 
 /// Stores what the ledger made of a wallet.
-pub async fn update_balance(conn: &mut Conn<'_>, id: i64, after: &Wallet) -> Result<()> {
-    on!(conn, c => sqlx::query(UPDATE_BALANCE)
+pub async fn update_head(conn: &mut Conn<'_>, id: i64, head: LedgerHead) -> Result<()> {
+    on!(conn, c => sqlx::query(UPDATE_HEAD)
         .bind(id)
-        .bind(after.balance)
-        .bind(after.last_seq)
-        .bind(after.updated_at)
+        .bind(head.balance)
+        .bind(head.last_seq)
+        .bind(head.last_sid)
+        .bind(head.updated_at)
         .execute(c)
         .await
         .map(|_| ()))?;

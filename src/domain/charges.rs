@@ -1,0 +1,204 @@
+//! Charges: the debit of a message, what was reported of it, and what was given back.
+
+use std::sync::Arc;
+
+use super::audit::Actor;
+use super::businesses::BusinessSid;
+use super::currency::Currency;
+use super::destinations::Destination;
+use super::ledger::{BalanceOutOfRange, Entry};
+use super::messages::{MessageSid, MessageSize};
+use super::money::{Money, MoneyError};
+use super::names::named_enum;
+use super::rating::{RatedPart, Unrated};
+use super::sid::TransactionSid;
+use super::text::{ErrorCode, Reason};
+use super::time::Timestamp;
+use super::transactions::{DebitDetails, JsonObject, Posting, Transaction, TransactionType};
+
+/// How far back a message may have been submitted, in microseconds: 72 hours.
+const SUBMITTED_BEFORE_MICROS: i64 = 72 * 3_600 * 1_000_000;
+/// How far ahead the gateway's clock may be, in microseconds: 5 minutes.
+const SUBMITTED_AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
+
+/// What a charge is known by: no business is charged twice for one message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChargeKey {
+    pub business: BusinessSid,
+    pub message: MessageSid,
+}
+
+/// The first half of a SHA-256 over a charge's parsed input: the same input has the same digest.
+pub type InputDigest = [u8; 16];
+
+/// A message to charge.
+#[derive(Clone, Debug)]
+pub struct NewCharge {
+    /// The debit's id, should it be entered.
+    pub sid: TransactionSid,
+    pub key: ChargeKey,
+    pub destination: Destination,
+    /// The number it goes to, masked, where it was given.
+    pub sent_to: Option<String>,
+    pub size: MessageSize,
+    pub submitted_at: Option<Timestamp>,
+    pub metadata: JsonObject,
+    pub input: InputDigest,
+    pub actor: Arc<Actor>,
+}
+
+/// # Errors
+/// A sentence, where a message was submitted more than 72 hours ago or over 5 minutes ahead.
+pub fn check_submitted_at(submitted_at: Timestamp, now: Timestamp) -> Result<(), String> {
+    let age_micros = now.micros().saturating_sub(submitted_at.micros());
+    if (-SUBMITTED_AHEAD_MICROS..=SUBMITTED_BEFORE_MICROS).contains(&age_micros) {
+        Ok(())
+    } else {
+        Err("must lie at most 72 hours back and 5 minutes ahead".to_owned())
+    }
+}
+
+/// A message that was charged.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    pub entry: Entry,
+    pub business: BusinessSid,
+    pub message: MessageSid,
+    pub currency: Currency,
+    pub parts: Vec<RatedPart>,
+    pub sent_to: Option<String>,
+    pub size: MessageSize,
+    pub submitted_at: Option<Timestamp>,
+    pub metadata: JsonObject,
+    pub input: InputDigest,
+}
+
+impl Charge {
+    /// What it cost, zero or above.
+    ///
+    /// # Errors
+    /// None for a charge that was entered.
+    pub fn total(&self) -> Result<Money, MoneyError> {
+        Money::ZERO.checked_sub(self.entry.amount)
+    }
+
+    /// What a segment cost on average: the total over the segments, half up to a millionth.
+    ///
+    /// # Errors
+    /// None for a charge that was entered.
+    pub fn price_per_sms(&self) -> Result<Money, MoneyError> {
+        Ok(self.total()?.mean_over(self.size.segments.into()))
+    }
+
+    /// Where it went. Every part has the same destination.
+    pub fn destination(&self) -> Option<&Destination> {
+        self.parts.first().map(|part| &part.rate.destination)
+    }
+
+    /// The debit as a row of the wallet's history.
+    ///
+    /// # Errors
+    /// None for a charge that was entered.
+    pub fn transaction(&self) -> Result<Transaction, MoneyError> {
+        let destination = self.destination();
+        let details = DebitDetails {
+            messages: 1,
+            segments: self.size.segments.into(),
+            price_per_sms: self.price_per_sms()?,
+            country_code: destination.map_or("", |found| found.country.as_str()),
+            operator: destination.map_or("", |found| &found.operator),
+            to: self.sent_to.as_deref().unwrap_or_default(),
+        };
+        let posting = Posting {
+            transaction_type: TransactionType::SmsDebit,
+            reference: (&self.message).into(),
+            details: details.into(),
+            metadata: self.metadata.clone(),
+        };
+        Ok(Transaction { entry: self.entry, posting })
+    }
+}
+
+named_enum! {
+    /// What became of a message.
+    pub enum DeliveryStatus { Delivered = "delivered", Failed = "failed" }
+}
+
+/// What the gateway reports of a message.
+#[derive(Clone, Debug)]
+pub struct DeliveryReport {
+    pub key: ChargeKey,
+    pub status: DeliveryStatus,
+    pub error_code: Option<ErrorCode>,
+    /// The refund's id, should there be one.
+    pub refund_sid: TransactionSid,
+    pub actor: Arc<Actor>,
+}
+
+/// A report that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    pub status: DeliveryStatus,
+    pub error_code: Option<ErrorCode>,
+    pub reported_at: Timestamp,
+}
+
+/// A refund that somebody orders.
+#[derive(Clone, Debug)]
+pub struct RefundOrder {
+    /// The refund's id, should it be entered.
+    pub sid: TransactionSid,
+    pub key: ChargeKey,
+    /// `None`: all that is left of the charge.
+    pub amount: Option<Money>,
+    pub reason: Reason,
+    pub actor: Arc<Actor>,
+}
+
+/// A charge with what came after it.
+#[derive(Clone, Debug)]
+pub struct ChargeState {
+    pub charge: Arc<Charge>,
+    pub delivery: Option<Delivery>,
+    /// The sum of its refunds.
+    pub refunded: Money,
+}
+
+/// Why a charge, a report or a refund was refused. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}")]
+    BalanceOutOfRange(#[from] BalanceOutOfRange),
+    #[error("This message_sid was charged before with a different request; a new message needs a new message_sid.")]
+    MessageConflict,
+    #[error("This business is suspended; its messages are not charged.")]
+    BusinessSuspended,
+    #[error("{0}")]
+    Unrated(#[from] Unrated),
+    #[error("The message costs {required} {currency}, but only {available} {currency} are available; top up the wallet first.")]
+    InsufficientFunds { available: Money, required: Money, currency: Currency },
+    #[error("No message of this message_sid was charged to this business.")]
+    ChargeNotFound,
+    #[error("At most {left} {currency} of this charge are left to refund.")]
+    RefundExceedsCharge { left: Money, currency: Currency },
+}
+
+impl From<MoneyError> for Refusal {
+    fn from(error: MoneyError) -> Refusal {
+        Refusal::Unrated(Unrated::Money(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_a_message_may_have_been_submitted() {
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        let at = |seconds: i64| Timestamp::from_micros(now.micros() + seconds * 1_000_000);
+        for (seconds, fine) in [(0, true), (300, true), (301, false), (-72 * 3_600, true), (-72 * 3_600 - 1, false)] {
+            assert_eq!(check_submitted_at(at(seconds), now).is_ok(), fine, "{seconds} s");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Where a message goes: which country and operator, and how that is known.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::countries::CountryCode;
+use super::names::named_enum;
+use super::networks;
+use super::phone_number::PhoneNumber;
+use super::prefixes;
+use super::rate_cards::Network;
+use super::rating::PriceBook;
+use super::text::OperatorName;
+
+named_enum! {
+    /// What told the destination of a message. Number porting makes a prefix a guess; what the gateway gives is none.
+    pub enum MatchedBy {
+        /// The MCC and MNC that the gateway gave.
+        Network = "NETWORK",
+        /// The country that the gateway gave, with an operator or without.
+        Given = "GIVEN",
+        /// The longest prefix of the number that names an operator or a country.
+        Prefix = "PREFIX",
+    }
+}
+
+/// What a caller says about where a message goes.
+#[derive(Clone, Debug, Default)]
+pub struct GivenDestination {
+    pub to: Option<PhoneNumber>,
+    pub country: Option<CountryCode>,
+    pub operator: Option<OperatorName>,
+    pub network: Option<Network>,
+}
+
+/// A message's destination.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Destination {
+    pub country: CountryCode,
+    /// Empty where it is not known.
+    pub operator: Arc<str>,
+    pub matched_by: MatchedBy,
+    /// What matched: the network `639-02`, the country and operator given, or the prefix.
+    pub matched: Arc<str>,
+}
+
+/// Why a destination cannot be told: the field at fault, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDestination {
+    pub field: &'static str,
+    pub problem: String,
+}
+
+impl GivenDestination {
+    /// Tells the destination: by MCC and MNC, else by country and operator as given, else by the number's prefix. The
+    /// operator's name is spelled as on its rate card where it has one.
+    ///
+    /// # Errors
+    /// [`UnknownDestination`] where nothing given names a country.
+    pub fn resolve(&self, book: &PriceBook) -> Result<Destination, UnknownDestination> {
+        if let Some(network) = &self.network {
+            return self.by_network(network, book);
+        }
+        let by_prefix = self.to.as_ref().and_then(prefixes::find);
+        match (self.country, &self.operator, by_prefix) {
+            (Some(country), None, Some(found)) if found.country == country && found.operator.is_some() => {
+                Ok(by_number(&found, book))
+            }
+            (Some(country), operator, _) => Ok(given(country, operator.as_ref(), book)),
+            (None, Some(operator), Some(found)) => Ok(given(found.country, Some(operator), book)),
+            (None, None, Some(found)) => Ok(by_number(&found, book)),
+            (None, _, None) if self.to.is_some() => Err(UnknownDestination {
+                field: "to",
+                problem: "has a prefix that belongs to no country; give country_code, or mcc and mnc".to_owned(),
+            }),
+            (None, Some(_), None) => Err(UnknownDestination {
+                field: "country_code",
+                problem: "is missing: an operator is one of a country".to_owned(),
+            }),
+            (None, None, None) => Err(UnknownDestination {
+                field: "to",
+                problem: "is missing; give it, or country_code and operator, or mcc and mnc".to_owned(),
+            }),
+        }
+    }
+
+    fn by_network(&self, network: &Network, book: &PriceBook) -> Result<Destination, UnknownDestination> {
+        let (country, operator) = match book.network(network) {
+            Some((country, operator)) => (country, operator),
+            None => match networks::find(&network.mcc, &network.mnc) {
+                Some(found) => {
+                    let named = found.operator.or(self.operator.as_ref().map(OperatorName::as_str));
+                    (found.country, book.spelling(found.country, named.unwrap_or_default()))
+                }
+                None => {
+                    let problem = format!("{} is no mobile country code that ITU-T E.212 assigns", network.mcc);
+                    return Err(UnknownDestination { field: "mcc", problem });
+                }
+            },
+        };
+        let matched = format!("{}-{}", network.mcc, network.mnc).into();
+        Ok(Destination { country, operator, matched_by: MatchedBy::Network, matched })
+    }
+}
+
+fn given(country: CountryCode, operator: Option<&OperatorName>, book: &PriceBook) -> Destination {
+    let operator = book.spelling(country, operator.map_or("", OperatorName::as_str));
+    let matched = if operator.is_empty() { country.as_str().into() } else { format!("{country} {operator}").into() };
+    Destination { country, operator, matched_by: MatchedBy::Given, matched }
+}
+
+fn by_number(found: &prefixes::PrefixMatch, book: &PriceBook) -> Destination {
+    let operator = book.spelling(found.country, found.operator.unwrap_or_default());
+    Destination { country: found.country, operator, matched_by: MatchedBy::Prefix, matched: found.prefix.into() }
+}

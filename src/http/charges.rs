@@ -1,0 +1,585 @@
+//! Charging messages, one or many; delivery reports; what a message cost; refunds.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::AppState;
+use super::auth::Caller;
+use super::error::{Problem, ProblemBody};
+use super::extract::{ChargePath, IdempotencyHeader, Json, from_json};
+use super::openapi::{ChargeErrors, ChargeNotFound, CommonErrors, WriteErrors};
+use super::rating::RatingBody;
+use super::to_the_end;
+use super::transactions::TransactionBody;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::charges::{ChargeKey, ChargeState, DeliveryStatus};
+use crate::domain::charging::{Charged, Reported};
+use crate::domain::countries::CountryCode;
+use crate::domain::currency::Currency;
+use crate::domain::destinations::GivenDestination;
+use crate::domain::idempotency::KeyScope;
+use crate::domain::messages::{MessageSid, OfferedMessage};
+use crate::domain::money::Money;
+use crate::domain::phone_number::PhoneNumber;
+use crate::domain::rate_cards::Network;
+use crate::domain::text::{ErrorCode, OperatorName, Reason};
+use crate::domain::time::{Instant, Timestamp};
+use crate::domain::transactions::JsonObject;
+use crate::error::Error;
+use crate::services;
+use crate::services::charges::{ChargeHistory, ChargeRequest, RefundReceipt, RefundRequest, ReportRequest};
+
+/// How many items a batch may hold.
+const BATCH_MAX: usize = 1_000;
+
+/// A message to charge before it is sent.
+///
+/// Where it goes: `mcc` and `mnc`; else `country_code` with `operator`; else the prefix of `to`. How long it is:
+/// `segments`, or the `body` to count them from.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "business_sid": "biz_test_001", "message_sid": "0195a1b2-c3d4-7e5f-8091-a2b3c4d5e6f7", "to": "+254712345678",
+    "body": "Your code is 4711"
+}))]
+pub struct ChargeItem {
+    business_sid: BusinessSid,
+    message_sid: MessageSid,
+    /// The number it goes to, in international form.
+    to: Option<PhoneNumber>,
+    country_code: Option<CountryCode>,
+    /// The operator's name, as on its rate card; letter case does not matter.
+    operator: Option<OperatorName>,
+    /// The mobile country code of its network, with `mnc`.
+    #[schema(pattern = "^[0-9]{3}$", example = "639")]
+    mcc: Option<String>,
+    /// The mobile network code of its network, with `mcc`.
+    #[schema(pattern = "^[0-9]{2,3}$", example = "02")]
+    mnc: Option<String>,
+    /// How many segments it is sent in.
+    #[schema(minimum = 1, maximum = 255)]
+    segments: Option<u16>,
+    /// Its text; segments are counted by 3GPP TS 23.038 and 23.040. It is not stored.
+    body: Option<String>,
+    /// When the gateway took it, at most 72 hours back and 5 minutes ahead: the price of that time applies.
+    #[schema(value_type = Option<Timestamp>)]
+    submitted_at: Option<Instant>,
+    /// Facts of your own, returned with the transaction: at most 4,096 bytes.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<JsonObject>,
+}
+
+impl ChargeItem {
+    fn into_request(self) -> Result<ChargeRequest, Problem> {
+        let network = Network::from_codes(self.mcc, self.mnc).map_err(|(field, problem)| Problem::invalid(field, problem))?;
+        Ok(ChargeRequest {
+            key: ChargeKey { business: self.business_sid, message: self.message_sid },
+            message: OfferedMessage {
+                given: GivenDestination { to: self.to, country: self.country_code, operator: self.operator, network },
+                segments: self.segments,
+                body: self.body,
+                submitted_at: self.submitted_at.map(Instant::timestamp),
+                metadata: self.metadata.unwrap_or_default(),
+            },
+        })
+    }
+}
+
+/// A charged message: the debit, why it cost what it did, and what is left.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Charge)]
+pub struct ChargeBody {
+    message_sid: MessageSid,
+    /// The debit in the wallet's history.
+    transaction: TransactionBody,
+    rating: RatingBody,
+    /// The wallet's balance now: after this charge, or after what came since where an earlier charge is answered again.
+    balance: Money,
+    /// What a further debit may take: the balance and the credit limit.
+    available: Money,
+}
+
+impl TryFrom<Charged> for ChargeBody {
+    type Error = Error;
+
+    fn try_from(charged: Charged) -> Result<ChargeBody, Error> {
+        let charge = &charged.charge;
+        Ok(ChargeBody {
+            message_sid: charge.message.clone(),
+            transaction: TransactionBody::new(charge.business.clone(), charge.currency, charge.transaction()?),
+            rating: RatingBody::of_charge(charge)?,
+            balance: charged.balance,
+            available: charged.available,
+        })
+    }
+}
+
+fn replayed_header(replayed: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if replayed {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    headers
+}
+
+/// Charge a message
+///
+/// Rates a message and debits its wallet, at once and for good: send the message once this has answered 201. A
+/// `message_sid` is charged once, however often it is asked: the same request again gets the same transaction, with
+/// `Idempotent-Replayed: true`; another request with the same `message_sid` gets 409.
+///
+/// Use a `message_sid` that rises with time, such as a UUID version 7: the database then stays fast however many there are.
+#[utoipa::path(
+    post,
+    path = "/api/billing/charges/",
+    tag = "Charges",
+    request_body(content = ChargeItem, description = "The message"),
+    responses(
+        (status = 201, description = "The message is charged", body = ChargeBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the message was charged before"))),
+        CommonErrors,
+        WriteErrors,
+        ChargeErrors,
+    ),
+)]
+pub async fn charge(
+    State(state): State<AppState>,
+    Caller(actor): Caller,
+    Json(item): Json<ChargeItem>,
+) -> Result<(StatusCode, HeaderMap, axum::Json<ChargeBody>), Problem> {
+    let charged = services::charges::charge(&state.billing, item.into_request()?, actor).await?;
+    let headers = replayed_header(charged.replayed);
+    Ok((StatusCode::CREATED, headers, axum::Json(charged.try_into()?)))
+}
+
+/// Messages to charge, of any businesses.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ChargeBatch {
+    /// 1 to 1,000 messages.
+    #[schema(value_type = Vec<ChargeItem>, min_items = 1, max_items = 1000)]
+    charges: Vec<Box<RawValue>>,
+}
+
+/// What became of each message, in the order they were given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChargeResults {
+    results: Vec<ChargeResult>,
+}
+
+/// What became of one message: what a request of its own would have been answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChargeResult {
+    /// 201, or the status of `error`.
+    #[schema(minimum = 201, maximum = 599)]
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<ChargeBody>,
+    /// Present and true where the message was charged before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotent_replayed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProblemBody>)]
+    error: Option<ItemProblem>,
+}
+
+/// Charge many messages
+///
+/// Charges up to 1,000 messages of any businesses: each passes or is refused by itself, and `results` says what became of
+/// each, in order. All that passed is on disk once this answers.
+#[utoipa::path(
+    post,
+    path = "/api/billing/charges/batch/",
+    tag = "Charges",
+    request_body(content = ChargeBatch, description = "The messages"),
+    responses(
+        (status = 200, description = "One result per message", body = ChargeResults),
+        CommonErrors,
+        WriteErrors,
+    ),
+)]
+pub async fn charge_batch(
+    State(state): State<AppState>,
+    Caller(actor): Caller,
+    Json(batch): Json<ChargeBatch>,
+) -> Result<axum::Json<ChargeResults>, Problem> {
+    let items = Items::parse("charges", &batch.charges, ChargeItem::into_request)?;
+    let request_id = actor.request_id.clone();
+    let charged = services::charges::charge_many(&state.billing, items.valid, actor).await?;
+    let result = |outcome: Result<Charged, Problem>| {
+        let outcome = outcome.and_then(|charged| {
+            let replayed = charged.replayed.then_some(true);
+            Ok((ChargeBody::try_from(charged)?, replayed))
+        });
+        match outcome {
+            Ok((charge, idempotent_replayed)) => {
+                ChargeResult { status: 201, charge: Some(charge), idempotent_replayed, error: None }
+            }
+            Err(problem) => ChargeResult {
+                status: problem.status.as_u16(),
+                charge: None,
+                idempotent_replayed: None,
+                error: Some(ItemProblem { problem, request_id: request_id.clone() }),
+            },
+        }
+    };
+    Ok(axum::Json(ChargeResults { results: items.problems.place(charged).map(result).collect() }))
+}
+
+/// What became of a message, as the gateway knows it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"status": "failed", "error_code": "30005"}))]
+pub struct DeliveryRequest {
+    status: DeliveryStatus,
+    /// What the network said went wrong: at most 64 characters.
+    error_code: Option<ErrorCode>,
+}
+
+/// The report that counts for a message: its first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub struct DeliveryBody {
+    business_sid: BusinessSid,
+    message_sid: MessageSid,
+    status: DeliveryStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<ErrorCode>,
+    reported_at: Timestamp,
+    /// All that was given back of the charge so far.
+    refunded: Money,
+    currency: Currency,
+    /// Whether this report was the first; a later one changes nothing.
+    recorded: bool,
+}
+
+impl From<Reported> for DeliveryBody {
+    fn from(reported: Reported) -> DeliveryBody {
+        let Reported { charge, delivery, refunded, recorded } = reported;
+        DeliveryBody {
+            business_sid: charge.business.clone(),
+            message_sid: charge.message.clone(),
+            status: delivery.status,
+            error_code: delivery.error_code,
+            reported_at: delivery.reported_at,
+            refunded,
+            currency: charge.currency,
+            recorded,
+        }
+    }
+}
+
+/// Report a delivery
+///
+/// Says what became of a message. The first report counts; a later or repeated one changes nothing and is answered the
+/// same. `failed` gives back the share of the price that the plan promises (`failed_refund_percent`).
+#[utoipa::path(
+    post,
+    path = "/api/billing/charges/{business_sid}/{message_sid}/delivery/",
+    tag = "Charges",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("message_sid" = MessageSid, Path, description = "The message", example = "msg-1"),
+    ),
+    request_body(content = DeliveryRequest, description = "What became of it"),
+    responses(
+        (status = 200, description = "The report that counts", body = DeliveryBody),
+        CommonErrors,
+        WriteErrors,
+        ChargeNotFound,
+    ),
+)]
+pub async fn report_delivery(
+    State(state): State<AppState>,
+    ChargePath(key): ChargePath,
+    Caller(actor): Caller,
+    Json(request): Json<DeliveryRequest>,
+) -> Result<axum::Json<DeliveryBody>, Problem> {
+    let request = ReportRequest { key, status: request.status, error_code: request.error_code };
+    Ok(axum::Json(services::charges::report(&state.billing, request, actor).await?.into()))
+}
+
+/// What became of one message of many.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"business_sid": "biz_test_001", "message_sid": "msg-1", "status": "delivered"}))]
+pub struct DeliveryItem {
+    business_sid: BusinessSid,
+    message_sid: MessageSid,
+    status: DeliveryStatus,
+    /// What the network said went wrong: at most 64 characters.
+    error_code: Option<ErrorCode>,
+}
+
+impl DeliveryItem {
+    fn into_request(self) -> Result<ReportRequest, Problem> {
+        let key = ChargeKey { business: self.business_sid, message: self.message_sid };
+        Ok(ReportRequest { key, status: self.status, error_code: self.error_code })
+    }
+}
+
+/// Reports of messages, of any businesses.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct DeliveryBatch {
+    /// 1 to 1,000 reports.
+    #[schema(value_type = Vec<DeliveryItem>, min_items = 1, max_items = 1000)]
+    deliveries: Vec<Box<RawValue>>,
+}
+
+/// What each report came to, in the order they were given.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeliveryResults {
+    results: Vec<DeliveryResult>,
+}
+
+/// What one report came to: what a request of its own would have been answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeliveryResult {
+    /// 200, or the status of `error`.
+    #[schema(minimum = 200, maximum = 599)]
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<DeliveryBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProblemBody>)]
+    error: Option<ItemProblem>,
+}
+
+/// Report many deliveries
+///
+/// Takes up to 1,000 reports of any businesses; `results` says what each came to, in order.
+#[utoipa::path(
+    post,
+    path = "/api/billing/deliveries/batch/",
+    tag = "Charges",
+    request_body(content = DeliveryBatch, description = "The reports"),
+    responses(
+        (status = 200, description = "One result per report", body = DeliveryResults),
+        CommonErrors,
+        WriteErrors,
+    ),
+)]
+pub async fn report_deliveries(
+    State(state): State<AppState>,
+    Caller(actor): Caller,
+    Json(batch): Json<DeliveryBatch>,
+) -> Result<axum::Json<DeliveryResults>, Problem> {
+    let items = Items::parse("deliveries", &batch.deliveries, DeliveryItem::into_request)?;
+    let request_id = actor.request_id.clone();
+    let reported = services::charges::report_many(&state.billing, items.valid, actor).await?;
+    let result = |outcome: Result<Reported, Problem>| match outcome {
+        Ok(reported) => DeliveryResult { status: 200, delivery: Some(reported.into()), error: None },
+        Err(problem) => DeliveryResult {
+            status: problem.status.as_u16(),
+            delivery: None,
+            error: Some(ItemProblem { problem, request_id: request_id.clone() }),
+        },
+    };
+    Ok(axum::Json(DeliveryResults { results: items.problems.place(reported).map(result).collect() }))
+}
+
+/// What a message cost and why, what became of it, and what was given back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChargeHistory)]
+pub struct ChargeHistoryBody {
+    message_sid: MessageSid,
+    /// The debit in the wallet's history.
+    transaction: TransactionBody,
+    rating: RatingBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submitted_at: Option<Timestamp>,
+    /// Left out until something is reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<DeliveryBody>,
+    /// The sum of `refunds`.
+    refunded: Money,
+    /// Oldest first.
+    refunds: Vec<TransactionBody>,
+}
+
+impl TryFrom<ChargeHistory> for ChargeHistoryBody {
+    type Error = Error;
+
+    fn try_from(history: ChargeHistory) -> Result<ChargeHistoryBody, Error> {
+        let ChargeHistory { state, refunds } = history;
+        let ChargeState { charge, delivery, refunded } = state;
+        let body = |transaction| TransactionBody::new(charge.business.clone(), charge.currency, transaction);
+        let delivery =
+            delivery.map(|delivery| Reported { charge: charge.clone(), delivery, refunded, recorded: true }.into());
+        Ok(ChargeHistoryBody {
+            message_sid: charge.message.clone(),
+            transaction: body(charge.transaction()?),
+            rating: RatingBody::of_charge(&charge)?,
+            submitted_at: charge.submitted_at,
+            delivery,
+            refunded,
+            refunds: refunds.into_iter().map(body).collect(),
+        })
+    }
+}
+
+/// Show a charge
+///
+/// What a message cost and why, what became of it, and what was given back.
+#[utoipa::path(
+    get,
+    path = "/api/billing/charges/{business_sid}/{message_sid}/",
+    tag = "Charges",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("message_sid" = MessageSid, Path, description = "The message", example = "msg-1"),
+    ),
+    responses((status = 200, description = "The charge", body = ChargeHistoryBody), CommonErrors, ChargeNotFound),
+)]
+pub async fn show_charge(
+    State(state): State<AppState>,
+    ChargePath(key): ChargePath,
+) -> Result<axum::Json<ChargeHistoryBody>, Problem> {
+    Ok(axum::Json(services::charges::show(&state.billing, &key).await?.try_into()?))
+}
+
+/// What to give back of a charge, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "Sent twice by mistake"}))]
+pub struct ChargeRefundRequest {
+    /// Greater than 0 and at most what is left of the charge; left out: all that is left.
+    #[schema(value_type = Option<super::schema::DecimalInput>)]
+    amount: Option<Money>,
+    /// At most 255 characters, shown with the refund.
+    reason: Reason,
+}
+
+/// A refund and what it left.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChargeRefund)]
+pub struct ChargeRefundBody {
+    message_sid: MessageSid,
+    /// The refund in the wallet's history.
+    transaction: TransactionBody,
+    /// All that was given back of the charge so far.
+    refunded: Money,
+    /// The wallet's balance after the refund.
+    balance: Money,
+    available: Money,
+}
+
+impl ChargeRefundBody {
+    fn new(business: BusinessSid, receipt: RefundReceipt) -> ChargeRefundBody {
+        ChargeRefundBody {
+            refunded: receipt.refunded,
+            balance: receipt.entry.balance_after,
+            available: receipt.available,
+            message_sid: receipt.message.clone(),
+            transaction: TransactionBody::new(business, receipt.currency, receipt.into_transaction()),
+        }
+    }
+}
+
+/// Refund a charge
+///
+/// Gives back a charge, or a part of it, by hand. The refunds of a charge never exceed it. A whole charge takes its usage
+/// back too; a part only moves money and cost.
+///
+/// Send an `Idempotency-Key` so that a repeated request refunds once.
+#[utoipa::path(
+    post,
+    path = "/api/billing/charges/{business_sid}/{message_sid}/refund/",
+    tag = "Charges",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("message_sid" = MessageSid, Path, description = "The message", example = "msg-1"),
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "1 to 255 visible ASCII characters, such as a UUID: one for each refund you mean"),
+    ),
+    request_body(content = ChargeRefundRequest, description = "How much, and why"),
+    responses(
+        (status = 201, description = "The refund", body = ChargeRefundBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        CommonErrors,
+        WriteErrors,
+        ChargeNotFound,
+    ),
+)]
+pub async fn refund_charge(
+    State(state): State<AppState>,
+    ChargePath(key): ChargePath,
+    Caller(actor): Caller,
+    IdempotencyHeader(idempotency): IdempotencyHeader,
+    Json(request): Json<ChargeRefundRequest>,
+) -> Result<(StatusCode, HeaderMap, axum::Json<ChargeRefundBody>), Problem> {
+    let business = key.business.clone();
+    let idempotency = idempotency.map(|idempotency| KeyScope {
+        caller: actor.name.to_string(),
+        route: "POST /api/billing/charges/{business_sid}/{message_sid}/refund/",
+        business_sid: business.clone(),
+        key: idempotency,
+    });
+    let request = RefundRequest::new(key, request.amount, request.reason)?;
+    let refund = async move { services::charges::refund(&state.billing, request, idempotency, actor).await };
+    let answer = to_the_end(refund).await?;
+    let body = ChargeRefundBody::new(business, answer.value);
+    Ok((StatusCode::CREATED, replayed_header(answer.replayed), axum::Json(body)))
+}
+
+/// What is wrong with one item of a batch, as a body of its own would say.
+#[derive(Debug)]
+struct ItemProblem {
+    problem: Problem,
+    request_id: Option<Arc<str>>,
+}
+
+impl Serialize for ItemProblem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.problem.body(self.request_id.as_deref().unwrap_or_default()).serialize(serializer)
+    }
+}
+
+/// The items of a batch: those that can be asked of the service, and what is wrong with the others.
+struct Items<R> {
+    valid: Vec<R>,
+    problems: ItemProblems,
+}
+
+/// Per item, in order: what is wrong with it, if anything.
+struct ItemProblems(Vec<Option<Problem>>);
+
+impl<R> Items<R> {
+    fn parse<T: DeserializeOwned>(
+        field: &'static str,
+        items: &[Box<RawValue>],
+        into_request: impl Fn(T) -> Result<R, Problem>,
+    ) -> Result<Items<R>, Problem> {
+        if items.is_empty() || items.len() > BATCH_MAX {
+            return Err(Problem::invalid(field, format!("must hold 1 to {BATCH_MAX} items")));
+        }
+        let mut valid = Vec::with_capacity(items.len());
+        let mut problems = Vec::with_capacity(items.len());
+        for item in items {
+            let request = from_json::<T>(item.get().as_bytes()).and_then(&into_request);
+            problems.push(match request {
+                Ok(request) => {
+                    valid.push(request);
+                    None
+                }
+                Err(problem) => Some(problem),
+            });
+        }
+        Ok(Items { valid, problems: ItemProblems(problems) })
+    }
+}
+
+impl ItemProblems {
+    /// Every item's outcome in order: its problem, or the next of the service's answers.
+    fn place<T>(self, answers: Vec<Result<T, Error>>) -> impl Iterator<Item = Result<T, Problem>> {
+        let mut answers = answers.into_iter();
+        self.0.into_iter().map(move |problem| match problem {
+            Some(problem) => Err(problem),
+            None => match answers.next() {
+                Some(answer) => answer.map_err(Problem::from),
+                None => Err(Problem::internal("an item without an answer")),
+            },
+        })
+    }
+}

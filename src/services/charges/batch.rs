@@ -1,0 +1,357 @@
+//! One batch of commands in one transaction: load what they touch, decide in memory, write what came of it.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::domain::audit::Actor;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::charges::{Charge, Refusal};
+use crate::domain::charging::{
+    self, Account, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, TierCounter, UsageKey,
+};
+use crate::domain::ledger::LedgerHead;
+use crate::domain::money::Money;
+use crate::domain::rating::{AppliedRate, PriceBook};
+use crate::domain::time::{BillingCalendar, DayRange, Timestamp};
+use crate::domain::transactions::{TransactionType, refund_posting};
+use crate::domain::usage::UsageCounts;
+use crate::domain::wallet::OpeningTerms;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::services::prices::Prices;
+use crate::storage;
+use crate::storage::charges::Owner;
+use crate::storage::db::{Conn, Db};
+use crate::storage::invoices::NewItem;
+use crate::storage::transactions::{DebitColumns, NewRow};
+use crate::storage::usage::RollupKey;
+use crate::storage::wallet::Opening;
+
+/// What a batch works with.
+#[derive(Clone, Debug)]
+pub struct Workshop {
+    pub db: Db,
+    pub clock: Clock,
+    pub calendar: BillingCalendar,
+    pub terms: OpeningTerms,
+    pub prices: Prices,
+}
+
+impl Workshop {
+    pub fn of(billing: &Billing) -> Workshop {
+        Workshop {
+            db: billing.db.clone(),
+            clock: billing.clock.clone(),
+            calendar: billing.calendar,
+            terms: billing.terms.clone(),
+            prices: billing.prices.clone(),
+        }
+    }
+}
+
+/// Numbers of rows that never change once they are made, so that no batch looks them up twice. No balance is kept.
+#[derive(Debug, Default)]
+pub struct Memo {
+    rates: HashMap<Arc<AppliedRate>, i64>,
+    rollups: HashMap<RollupKey, i64>,
+}
+
+/// Each of the two maps is emptied when it has grown to this: some ten megabytes.
+const MEMO_MAX: usize = 50_000;
+
+impl Memo {
+    /// Takes over what a batch learnt, once it is committed.
+    pub fn learn(&mut self, learnt: Memo) {
+        if self.rates.len() + learnt.rates.len() > MEMO_MAX {
+            self.rates.clear();
+        }
+        if self.rollups.len() + learnt.rollups.len() > MEMO_MAX {
+            self.rollups.clear();
+        }
+        self.rates.extend(learnt.rates);
+        self.rollups.extend(learnt.rollups);
+    }
+}
+
+/// Whether to look in the database for messages that were charged before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replays {
+    /// Look before anything is decided.
+    LookUp,
+    /// Take every message for a new one: the unique index refuses the batch where that is wrong.
+    Unexpected,
+}
+
+/// What a batch came to, before its commit.
+#[derive(Debug)]
+pub struct Settled {
+    pub outcomes: Vec<std::result::Result<Outcome, Refusal>>,
+    pub learnt: Memo,
+}
+
+/// Loads, decides and writes, without a commit.
+///
+/// # Errors
+/// [`Error::Stale`] where somebody else opened a wallet meanwhile, and those of the database.
+pub async fn settle(
+    workshop: &Workshop,
+    conn: &mut Conn<'_>,
+    commands: &[Command],
+    replays: Replays,
+    memo: &Memo,
+) -> Result<Settled> {
+    let now = workshop.clock.now();
+    let mut loaded = load(workshop, conn, commands, replays, now).await?;
+    let book = book_with_plans(workshop, loaded.state.accounts()).await?;
+    let rules = Rules { book: &book, calendar: workshop.calendar };
+    let before: Vec<LedgerHead> = loaded.state.accounts().iter().map(|account| account.head).collect();
+    // A bug met by one command must not take its neighbours along: the batch is then tried in smaller ones.
+    let decide = AssertUnwindSafe(|| charging::apply(&mut loaded.state, rules, commands, now));
+    let (outcomes, changes) = std::panic::catch_unwind(decide)
+        .map_err(|_| Error::Corrupt("a command that charging cannot decide".to_owned()))?;
+    let learnt = Writer { workshop, loaded: &mut loaded, before, memo, now }.write(conn, changes).await?;
+    Ok(Settled { outcomes, learnt })
+}
+
+struct Loaded {
+    state: State,
+    /// The key of each account's wallet; none where the wallet does not exist yet.
+    wallet_ids: Vec<Option<i64>>,
+}
+
+async fn load(
+    workshop: &Workshop,
+    conn: &mut Conn<'_>,
+    commands: &[Command],
+    replays: Replays,
+    now: Timestamp,
+) -> Result<Loaded> {
+    let mut seen = HashSet::with_capacity(commands.len());
+    let businesses: Vec<BusinessSid> =
+        commands.iter().map(|command| &command.key().business).filter(|sid| seen.insert(*sid)).cloned().collect();
+    let stored = storage::accounts::load_and_lock(conn, &businesses).await?;
+    let owner = |stored: &storage::accounts::StoredAccount| {
+        let (business, currency) = (stored.account.business.clone(), stored.account.currency);
+        (stored.account.business.clone(), Owner { wallet_id: stored.wallet_id, business, currency })
+    };
+    let owners: HashMap<BusinessSid, Owner> = stored.iter().map(owner).collect();
+
+    let is_asked = |command: &&Command| match command {
+        Command::Charge(_) => replays == Replays::LookUp,
+        Command::Report(_) | Command::Refund(_) => true,
+    };
+    let mut asked = HashSet::new();
+    let keys = commands.iter().filter(is_asked).map(Command::key).filter(|key| asked.insert(*key));
+    let messages: Vec<_> =
+        keys.filter_map(|key| owners.get(&key.business).map(|owner| (owner, &key.message))).collect();
+    let charges = storage::charges::find(conn, &messages).await?;
+
+    let months: HashSet<(i64, chrono::NaiveDate)> = if commands.iter().any(may_refund) {
+        let month_of = |charge: &Charge| DayRange::month_of(workshop.calendar.day_of(charge.entry.created_at)).first;
+        let of_wallet = |charge: &Charge| owners.get(&charge.business).map(|owner| (owner.wallet_id, month_of(charge)));
+        charges.iter().filter_map(|known| of_wallet(&known.charge)).collect()
+    } else {
+        HashSet::new()
+    };
+    let closed = storage::invoices::closed(conn, &months.into_iter().collect::<Vec<_>>()).await?;
+    let sids: HashMap<i64, &BusinessSid> = owners.iter().map(|(sid, owner)| (owner.wallet_id, sid)).collect();
+    let closed = closed.iter().filter_map(|(id, month)| sids.get(id).map(|sid| ((*sid).clone(), *month)));
+
+    let mut wallet_ids: Vec<Option<i64>> = stored.iter().map(|stored| Some(stored.wallet_id)).collect();
+    let mut accounts: Vec<Account> = stored.into_iter().map(|stored| stored.account).collect();
+    for business in businesses.iter().filter(|sid| !owners.contains_key(*sid)) {
+        accounts.push(unopened(workshop, business, now));
+        wallet_ids.push(None);
+    }
+    let state = State::new(accounts).with_charges(charges).with_closed_months(closed);
+    Ok(Loaded { state, wallet_ids })
+}
+
+fn may_refund(command: &Command) -> bool {
+    match command {
+        Command::Charge(_) => false,
+        Command::Report(report) => report.status == crate::domain::charges::DeliveryStatus::Failed,
+        Command::Refund(_) => true,
+    }
+}
+
+/// The wallet a business would get at its first use. It is only made if a charge passes on it.
+fn unopened(workshop: &Workshop, business: &BusinessSid, now: Timestamp) -> Account {
+    Account {
+        business: business.clone(),
+        is_suspended: false,
+        currency: workshop.terms.currency,
+        plan: workshop.prices.book().plan_named(&workshop.terms.plan_name),
+        credit_limit: Money::ZERO,
+        head: LedgerHead { balance: Money::ZERO, last_seq: 0, last_sid: None, updated_at: now },
+        tiers: TierCounter::default(),
+    }
+}
+
+/// The book of prices, with the plans of all these accounts in it: a wallet may have got a plan that is younger than it.
+async fn book_with_plans(workshop: &Workshop, accounts: &[Account]) -> Result<Arc<PriceBook>> {
+    let missing = |book: &PriceBook| {
+        accounts.iter().filter_map(|account| account.plan).find(|plan| book.plan(*plan).is_none())
+    };
+    let book = workshop.prices.book();
+    if missing(&book).is_none() {
+        return Ok(book);
+    }
+    workshop.prices.refresh().await?;
+    let book = workshop.prices.book();
+    match missing(&book) {
+        None => Ok(book),
+        Some(plan) => Err(Error::Corrupt(format!("the plan {plan} of a wallet is gone"))),
+    }
+}
+
+struct Writer<'a> {
+    workshop: &'a Workshop,
+    loaded: &'a mut Loaded,
+    /// Where each account's ledger stood when it was read.
+    before: Vec<LedgerHead>,
+    memo: &'a Memo,
+    now: Timestamp,
+}
+
+impl Writer<'_> {
+    async fn write(mut self, conn: &mut Conn<'_>, changes: Changes) -> Result<Memo> {
+        let mut learnt = Memo::default();
+        self.open_wallets(conn, &changes).await?;
+        let rows = self.rows(conn, &changes.entries, &mut learnt).await?;
+        storage::transactions::append_many(conn, &rows).await?;
+        let accounts = self.loaded.state.accounts();
+        let changed = |number: &usize| accounts[*number].head.last_seq != self.before[*number].last_seq;
+        let mut updates = Vec::with_capacity(accounts.len());
+        for number in (0..accounts.len()).filter(changed) {
+            updates.push((self.wallet_id(number)?, self.before[number].last_seq, &accounts[number]));
+        }
+        storage::accounts::update(conn, &updates).await?;
+        storage::charges::insert_deliveries(conn, &changes.deliveries).await?;
+        self.count_usage(conn, changes.usage, &mut learnt).await?;
+        let mut items = Vec::with_capacity(changes.invoice_items.len());
+        for new in changes.invoice_items {
+            let wallet_id = self.wallet_id(new.account)?;
+            items.push(NewItem { transaction: new.transaction, wallet_id, item: new.item });
+        }
+        storage::invoices::insert_items(conn, &items).await?;
+        Ok(learnt)
+    }
+
+    /// Makes the wallets of those who were charged without having one (a price of zero, or a message that is free).
+    async fn open_wallets(&mut self, conn: &mut Conn<'_>, changes: &Changes) -> Result<()> {
+        for NewEntry { account, actor, .. } in &changes.entries {
+            if self.loaded.wallet_ids[*account].is_some() {
+                continue;
+            }
+            let opening = Opening {
+                business: &self.loaded.state.accounts()[*account].business,
+                terms: &self.workshop.terms,
+                wallet_id: self.workshop.clock.new_id(),
+                now: self.now,
+                actor: actor as &Actor,
+            };
+            let opened = storage::wallet::lock_or_open(conn, &opening).await?;
+            if opened.wallet.last_seq != 0 {
+                return Err(Error::Stale);
+            }
+            self.loaded.wallet_ids[*account] = Some(opened.id);
+        }
+        Ok(())
+    }
+
+    fn wallet_id(&self, account: usize) -> Result<i64> {
+        self.loaded.wallet_ids[account].ok_or_else(|| Error::Corrupt("a wallet that was not made".to_owned()))
+    }
+
+    async fn rows(&self, conn: &mut Conn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<Vec<NewRow>> {
+        let nothing: Arc<str> = Arc::from("");
+        let mut rows = Vec::with_capacity(entries.len());
+        for new in entries {
+            let mut row = NewRow {
+                wallet_id: self.wallet_id(new.account)?,
+                entry: new.entry,
+                transaction_type: TransactionType::SmsDebit,
+                reference: nothing.clone(),
+                details: None,
+                metadata: None,
+                actor: new.actor.clone(),
+                debit: None,
+                charge: None,
+            };
+            match &new.kind {
+                EntryKind::Debit(charge) => {
+                    row.metadata = charge.metadata.text().map(|text| Arc::from(text.get()));
+                    row.debit = Some(self.debit(conn, charge, learnt).await?);
+                }
+                EntryKind::Refund { charge, reason } => {
+                    let posting = refund_posting(&charge.message, reason);
+                    row.transaction_type = posting.transaction_type;
+                    row.reference = posting.reference.as_str().into();
+                    row.details = posting.details.text().map(|text| Arc::from(text.get()));
+                    row.charge = Some(charge.entry.sid);
+                }
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    async fn debit(&self, conn: &mut Conn<'_>, charge: &Charge, learnt: &mut Memo) -> Result<DebitColumns> {
+        let mut parts = Vec::with_capacity(charge.parts.len());
+        for part in &charge.parts {
+            let known = self.memo.rates.get(&part.rate).or_else(|| learnt.rates.get(&part.rate));
+            let id = match known {
+                Some(id) => *id,
+                None => {
+                    let id = storage::applied_rates::intern(conn, &part.rate).await?;
+                    learnt.rates.insert(part.rate.clone(), id);
+                    id
+                }
+            };
+            parts.push((id, part.segments));
+        }
+        let (rate_id, more) = match parts.split_first() {
+            Some(((rate_id, _), more)) => (*rate_id, more),
+            None => return Err(Error::Corrupt("a charge without a part".to_owned())),
+        };
+        Ok(DebitColumns {
+            message_sid: charge.message.as_str().into(),
+            input_hash: charge.input.to_vec(),
+            rate_id,
+            segments: charge.size.segments.into(),
+            encoding: charge.size.encoding.map(|encoding| encoding.as_str()),
+            sent_to: charge.sent_to.as_deref().map(Arc::from),
+            submitted_at: charge.submitted_at.map(Timestamp::micros),
+            more_parts: (!more.is_empty()).then(|| serde_json::json!(more).to_string().into()),
+        })
+    }
+
+    async fn count_usage(
+        &self,
+        conn: &mut Conn<'_>,
+        usage: HashMap<UsageKey, UsageCounts>,
+        learnt: &mut Memo,
+    ) -> Result<()> {
+        let mut counted = Vec::with_capacity(usage.len());
+        for (key, counts) in usage {
+            let wallet_id = self.wallet_id(key.account)?;
+            let UsageKey { day, country, operator, unit_price, .. } = key;
+            counted.push((RollupKey { wallet_id, day, country, operator, unit_price }, counts));
+        }
+        let unknown: Vec<&RollupKey> =
+            counted.iter().map(|(key, _)| key).filter(|key| !self.memo.rollups.contains_key(key)).collect();
+        learnt.rollups.extend(storage::usage::open_rollups(conn, &unknown).await?);
+        let mut additions = Vec::with_capacity(counted.len());
+        for (key, counts) in &counted {
+            let id = self.memo.rollups.get(key).or_else(|| learnt.rollups.get(key));
+            let id = id.ok_or_else(|| Error::Corrupt("a row of usage that was not made".to_owned()))?;
+            additions.push((*id, *counts));
+        }
+        // In the order of the rows on disk.
+        additions.sort_by_key(|(id, _)| *id);
+        storage::usage::add(conn, &additions).await
+    }
+}

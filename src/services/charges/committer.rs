@@ -1,0 +1,250 @@
+//! Group commit: commands of many callers, decided and written in one transaction, and answered once it is on disk.
+//!
+//! One task takes whatever waits in line, settles it as one batch and commits it; meanwhile the next batch gathers. So
+//! the price of a commit is shared by all who wait for it. A batch that fails for a reason of its own is tried again in
+//! halves, until the command that spoils it stands alone; a commit whose outcome is unknown is settled again with every
+//! message looked up first, which finds what had happened.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use super::batch::{self, Memo, Replays, Workshop};
+use crate::domain::charges::Refusal;
+use crate::domain::charging::{Command, Outcome};
+use crate::error::{Error, Result};
+use crate::storage;
+
+/// How many commands one transaction takes before it is closed to more callers.
+const BATCH_MAX: usize = 1_000;
+
+/// How often a batch is tried again when the database gave no clear answer, and how long to wait before each.
+const RETRIES: [Duration; 4] =
+    [Duration::from_millis(10), Duration::from_millis(100), Duration::from_millis(500), Duration::from_millis(1_500)];
+
+/// What becomes of one command.
+pub type Answer = std::result::Result<Outcome, Refusal>;
+
+/// Where commands are handed in.
+#[derive(Clone, Debug)]
+pub struct Committer {
+    line: mpsc::UnboundedSender<Submission>,
+    /// Keeps the line from growing without bound: one permit per waiting command.
+    room: Arc<Semaphore>,
+    capacity: usize,
+    ended: watch::Receiver<bool>,
+    counts: Arc<Counts>,
+}
+
+/// Commands that came together, and who waits for them.
+#[derive(Debug)]
+struct Submission {
+    commands: Vec<Command>,
+    answers: oneshot::Sender<Result<Vec<Answer>>>,
+    /// Given back once answered.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// What the committer did since the start, for the metrics.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub batches: AtomicU64,
+    pub commands: AtomicU64,
+}
+
+impl Committer {
+    /// Starts the task. `capacity`: how many commands may wait in line.
+    pub fn start(workshop: Workshop, capacity: usize) -> Committer {
+        let (line, waiting) = mpsc::unbounded_channel();
+        let (end, ended) = watch::channel(false);
+        let counts = Arc::new(Counts::default());
+        let task = Task { workshop, memo: Memo::default(), replays: Replays::Unexpected, counts: counts.clone() };
+        tokio::spawn(async move {
+            // However the task ends, a panic included, whoever watches learns of it.
+            let _end = EndOnDrop(end);
+            task.run(waiting).await;
+        });
+        Committer { line, room: Arc::new(Semaphore::new(capacity)), capacity, ended, counts }
+    }
+
+    /// Hands commands in and waits until what became of them is on disk. One answer per command, in order.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where too many wait or the server is about to stop; those of the database. After
+    /// [`Error::OutcomeUnknown`] the same commands may be handed in again: a message is charged once.
+    pub async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Answer>> {
+        let count = u32::try_from(commands.len()).unwrap_or(u32::MAX);
+        let room = self.room.clone().try_acquire_many_owned(count).map_err(|_| busy())?;
+        let (answers, answered) = oneshot::channel();
+        let submission = Submission { commands, answers, _room: Some(room) };
+        self.line.send(submission).map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+
+    /// Takes no more commands, and waits until those in line are settled.
+    pub async fn drain(&self) {
+        self.room.close();
+        // Nothing can be handed in behind this, and the task ends when it gets there.
+        let (answers, settled) = oneshot::channel();
+        if self.line.send(Submission { commands: Vec::new(), answers, _room: None }).is_ok() {
+            let _ = settled.await;
+        }
+    }
+
+    /// Waits until the task has ended: by [`Committer::drain`], or because it died.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        // An error means that the sender is gone, and with it the task.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// How many commands wait in line or are being settled.
+    pub fn waiting(&self) -> usize {
+        self.capacity.saturating_sub(self.room.available_permits())
+    }
+
+    /// Batches and commands since the start.
+    pub fn settled(&self) -> (u64, u64) {
+        (self.counts.batches.load(Ordering::Relaxed), self.counts.commands.load(Ordering::Relaxed))
+    }
+}
+
+fn busy() -> Error {
+    Error::Busy("More messages wait to be charged than this server takes; send this again in a moment.")
+}
+
+fn stopping() -> Error {
+    Error::Busy("The server is about to stop; send this again in a moment.")
+}
+
+struct EndOnDrop(watch::Sender<bool>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.send(true);
+    }
+}
+
+struct Task {
+    workshop: Workshop,
+    memo: Memo,
+    /// What the last batches met: repeated messages come in bursts, as after a restart.
+    replays: Replays,
+    counts: Arc<Counts>,
+}
+
+impl Task {
+    async fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Submission>) {
+        while let Some(first) = waiting.recv().await {
+            let mut batch = vec![first];
+            let mut commands = batch[0].commands.len();
+            // Lets those who are about to hand something in do so.
+            tokio::task::yield_now().await;
+            while commands < BATCH_MAX
+                && let Ok(next) = waiting.try_recv()
+            {
+                commands += next.commands.len();
+                batch.push(next);
+            }
+            let is_last = batch.iter().any(|submission| submission.commands.is_empty());
+            self.answer(batch).await;
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    async fn answer(&mut self, batch: Vec<Submission>) {
+        let mut commands = Vec::with_capacity(batch.iter().map(|submission| submission.commands.len()).sum());
+        let mut callers = Vec::with_capacity(batch.len());
+        for submission in batch {
+            callers.push((submission.commands.len(), submission.answers, submission._room));
+            commands.extend(submission.commands);
+        }
+        self.counts.batches.fetch_add(1, Ordering::Relaxed);
+        self.counts.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
+        let mut answers = self.settle(&commands).await.into_iter();
+        for (count, caller, _room) in callers {
+            // One command that failed fails all that came with it: the caller sends them again, and those that were
+            // settled are found.
+            let answer = answers.by_ref().take(count).collect::<Result<Vec<Answer>>>();
+            // Who asked may have gone; what was decided stays.
+            let _ = caller.send(answer);
+        }
+    }
+
+    /// Settles commands, in halves where they fail together for a reason that may lie in one of them.
+    async fn settle(&mut self, commands: &[Command]) -> Vec<Result<Answer>> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut parts = vec![commands];
+        while let Some(part) = parts.pop() {
+            match self.commit(part).await {
+                Ok(settled) => answers.extend(settled.into_iter().map(Ok)),
+                Err(error) if part.len() > 1 && may_lie_in_one(&error) => {
+                    tracing::error!(%error, commands = part.len(), "a batch failed and is tried in halves");
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) => {
+                    answers.extend(part.iter().map(|_| Err(error.again())));
+                }
+            }
+        }
+        answers
+    }
+
+    /// Settles and commits commands together, again where the outcome of a commit is unknown.
+    async fn commit(&mut self, commands: &[Command]) -> Result<Vec<Answer>> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut waits = RETRIES.into_iter();
+        // Once an outcome was unknown it stays so until the messages were looked up.
+        let mut unknown = None;
+        loop {
+            let error = match self.try_commit(commands).await {
+                Ok(answers) => {
+                    if self.replays == Replays::LookUp && !answers.iter().any(is_replay) {
+                        self.replays = Replays::Unexpected;
+                    }
+                    return Ok(answers);
+                }
+                Err(error) => error,
+            };
+            let must_look_up = storage::charges::is_charged_twice(&error) || matches!(error, Error::OutcomeUnknown(_));
+            let knows_more_now = must_look_up && self.replays == Replays::Unexpected;
+            if must_look_up {
+                self.replays = Replays::LookUp;
+            }
+            if !knows_more_now {
+                let may_pass = matches!(error, Error::OutcomeUnknown(_) | Error::Stale) || unknown.is_some();
+                let wait = waits.next().filter(|_| may_pass);
+                let Some(wait) = wait else { return Err(unknown.unwrap_or(error)) };
+                tracing::warn!(%error, "a batch is settled again");
+                tokio::time::sleep(wait).await;
+            }
+            if matches!(error, Error::OutcomeUnknown(_)) {
+                unknown = Some(error);
+            }
+        }
+    }
+
+    async fn try_commit(&mut self, commands: &[Command]) -> Result<Vec<Answer>> {
+        let mut tx = self.workshop.db.begin().await?;
+        let settled = batch::settle(&self.workshop, &mut tx.conn(), commands, self.replays, &self.memo).await?;
+        tx.commit().await?;
+        self.memo.learn(settled.learnt);
+        Ok(settled.outcomes)
+    }
+}
+
+fn is_replay(answer: &Answer) -> bool {
+    matches!(answer, Ok(Outcome::Charged(charged)) if charged.replayed) || matches!(answer, Err(Refusal::MessageConflict))
+}
+
+/// Whether a failure of many commands may be the fault of one. One of the database as a whole is everybody's.
+fn may_lie_in_one(error: &Error) -> bool {
+    matches!(error, Error::Database(_) | Error::Corrupt(_) | Error::Money(_))
+}

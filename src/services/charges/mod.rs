@@ -1,0 +1,290 @@
+//! Charging messages, and what comes after: delivery reports, refunds, and what a message cost.
+
+pub mod batch;
+pub mod committer;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Billing;
+use crate::domain::audit::Actor;
+use crate::domain::charges::{ChargeKey, ChargeState, DeliveryReport, DeliveryStatus, NewCharge, Refusal, RefundOrder};
+use crate::domain::charging::{Charged, Command, Outcome, Refunded, Reported};
+use crate::domain::currency::Currency;
+use crate::domain::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::ledger::Entry;
+use crate::domain::messages::{MessageSid, OfferedMessage};
+use crate::domain::money::Money;
+use crate::domain::sid::TransactionSid;
+use crate::domain::text::{ErrorCode, Reason};
+use crate::domain::transactions::{Transaction, refund_posting};
+use crate::error::{Error, Result};
+use crate::storage;
+use crate::storage::charges::Owner;
+use batch::{Memo, Replays, Workshop};
+
+/// A message as a caller wants it charged.
+#[derive(Clone, Debug)]
+pub struct ChargeRequest {
+    pub key: ChargeKey,
+    pub message: OfferedMessage,
+}
+
+/// What a caller reports of a message.
+#[derive(Clone, Debug)]
+pub struct ReportRequest {
+    pub key: ChargeKey,
+    pub status: DeliveryStatus,
+    pub error_code: Option<ErrorCode>,
+}
+
+/// Checks a request and finds its destination; what is left to decide depends on the wallet.
+fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Result<Command> {
+    let ChargeRequest { key, message } = request;
+    let input = message.digest(&key);
+    let offered = message.resolve(&billing.prices.book(), billing.clock.now())?;
+    Ok(Command::Charge(NewCharge {
+        sid: TransactionSid::new(billing.clock.new_id()),
+        key,
+        destination: offered.destination,
+        sent_to: message.given.to.as_ref().map(crate::domain::phone_number::PhoneNumber::masked),
+        size: offered.size,
+        submitted_at: message.submitted_at,
+        metadata: message.metadata,
+        input,
+        actor: actor.clone(),
+    }))
+}
+
+/// Charges one message, once however often it is asked.
+///
+/// # Errors
+/// [`Error::Invalid`] where the request is no message; [`Error::Refused`]; [`Error::Busy`]; those of the database.
+pub async fn charge(billing: &Billing, request: ChargeRequest, actor: Actor) -> Result<Charged> {
+    let command = prepare(billing, request, &Arc::new(actor))?;
+    match only(billing.committer.submit(vec![command]).await?)? {
+        Outcome::Charged(charged) => Ok(charged),
+        other => Err(mixed_up(&other)),
+    }
+}
+
+/// Charges many messages: each passes or is refused by itself. One result per request, in order.
+///
+/// # Errors
+/// Only what concerns the whole batch: [`Error::Busy`] and those of the database.
+pub async fn charge_many(
+    billing: &Billing,
+    requests: Vec<ChargeRequest>,
+    actor: Actor,
+) -> Result<Vec<Result<Charged>>> {
+    let actor = Arc::new(actor);
+    let prepared = requests.into_iter().map(|request| prepare(billing, request, &actor)).collect();
+    let outcomes = submit_valid(billing, prepared).await?;
+    let charged = |outcome| match outcome {
+        Outcome::Charged(charged) => Ok(charged),
+        other => Err(mixed_up(&other)),
+    };
+    Ok(outcomes.into_iter().map(|outcome| outcome.and_then(charged)).collect())
+}
+
+/// Records what became of a message. The first report counts; the others change nothing.
+///
+/// # Errors
+/// [`Error::Refused`] where there is no such charge; [`Error::Busy`]; those of the database.
+pub async fn report(billing: &Billing, request: ReportRequest, actor: Actor) -> Result<Reported> {
+    let command = to_command(billing, request, &Arc::new(actor));
+    match only(billing.committer.submit(vec![command]).await?)? {
+        Outcome::Reported(reported) => Ok(reported),
+        other => Err(mixed_up(&other)),
+    }
+}
+
+/// Records what became of many messages. One result per request, in order.
+///
+/// # Errors
+/// Only what concerns the whole batch: [`Error::Busy`] and those of the database.
+pub async fn report_many(
+    billing: &Billing,
+    requests: Vec<ReportRequest>,
+    actor: Actor,
+) -> Result<Vec<Result<Reported>>> {
+    let actor = Arc::new(actor);
+    let prepared =
+        requests.into_iter().map(|request| Ok(to_command(billing, request, &actor))).collect();
+    let outcomes = submit_valid(billing, prepared).await?;
+    let reported = |outcome| match outcome {
+        Outcome::Reported(reported) => Ok(reported),
+        other => Err(mixed_up(&other)),
+    };
+    Ok(outcomes.into_iter().map(|outcome| outcome.and_then(reported)).collect())
+}
+
+fn to_command(billing: &Billing, request: ReportRequest, actor: &Arc<Actor>) -> Command {
+    let ReportRequest { key, status, error_code } = request;
+    let refund_sid = TransactionSid::new(billing.clock.new_id());
+    Command::Report(DeliveryReport { key, status, error_code, refund_sid, actor: actor.clone() })
+}
+
+/// Hands in those commands that could be made, and puts the answers where they belong.
+async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Result<Vec<Result<Outcome>>> {
+    let mut commands = Vec::with_capacity(prepared.len());
+    let mut problems = Vec::with_capacity(prepared.len());
+    for result in prepared {
+        match result {
+            Ok(command) => {
+                commands.push(command);
+                problems.push(None);
+            }
+            Err(problem) => problems.push(Some(problem)),
+        }
+    }
+    let mut answers = billing.committer.submit(commands).await?.into_iter();
+    let missing = || Err(Error::Corrupt("a command without an answer".to_owned()));
+    let place = |problem: Option<Error>| match problem {
+        Some(problem) => Err(problem),
+        None => answers.next().map_or_else(missing, |answer| answer.map_err(Error::from)),
+    };
+    Ok(problems.into_iter().map(place).collect())
+}
+
+fn only(answers: Vec<committer::Answer>) -> Result<Outcome> {
+    let answer = answers.into_iter().next();
+    Ok(answer.ok_or_else(|| Error::Corrupt("a command without an answer".to_owned()))??)
+}
+
+fn mixed_up(outcome: &Outcome) -> Error {
+    Error::Corrupt(format!("an answer to another command: {outcome:?}"))
+}
+
+/// A charge with all that came of it.
+#[derive(Debug)]
+pub struct ChargeHistory {
+    pub state: ChargeState,
+    /// Oldest first.
+    pub refunds: Vec<Transaction>,
+}
+
+/// What a message cost, and why, and what was given back.
+///
+/// # Errors
+/// [`Error::Refused`] where there is no such charge, and those of the database.
+pub async fn show(billing: &Billing, key: &ChargeKey) -> Result<ChargeHistory> {
+    let mut snapshot = billing.db.snapshot().await?;
+    let mut conn = snapshot.conn();
+    let stored = storage::wallet::find(&mut conn, &key.business).await?.ok_or(Refusal::ChargeNotFound)?;
+    let owner = Owner { wallet_id: stored.id, business: key.business.clone(), currency: stored.wallet.currency };
+    let state = storage::charges::find(&mut conn, &[(&owner, &key.message)]).await?.pop();
+    let state = state.ok_or(Refusal::ChargeNotFound)?;
+    let refunds = storage::transactions::of_charge(&mut conn, state.charge.entry.sid).await?;
+    Ok(ChargeHistory { state, refunds })
+}
+
+/// A refund as somebody orders it by hand.
+#[derive(Clone, Debug)]
+pub struct RefundRequest {
+    pub key: ChargeKey,
+    /// `None`: all that is left of the charge.
+    pub amount: Option<Money>,
+    pub reason: Reason,
+}
+
+impl RefundRequest {
+    /// # Errors
+    /// [`Error::Invalid`] where the amount is not above zero.
+    pub fn new(key: ChargeKey, amount: Option<Money>, reason: Reason) -> Result<RefundRequest> {
+        if amount.is_some_and(|amount| amount <= Money::ZERO) {
+            return Err(Error::invalid("amount", "must be greater than 0; leave it out to refund all that is left"));
+        }
+        Ok(RefundRequest { key, amount, reason })
+    }
+
+    fn hash(&self) -> InputHash {
+        let amount = self.amount.map(|amount| amount.to_string()).unwrap_or_default();
+        InputHash::of(&[self.key.business.as_str(), self.key.message.as_str(), &amount, self.reason.as_str()])
+    }
+}
+
+/// A refund as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later
+/// needs a default for the answers stored before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RefundReceipt {
+    pub entry: Entry,
+    pub message: MessageSid,
+    pub currency: Currency,
+    pub available: Money,
+    pub reason: String,
+    /// All that was given back of the charge so far.
+    pub refunded: Money,
+}
+
+impl RefundReceipt {
+    fn new(refunded: Refunded) -> RefundReceipt {
+        RefundReceipt {
+            entry: refunded.entry,
+            message: refunded.charge.message.clone(),
+            currency: refunded.charge.currency,
+            available: refunded.available,
+            reason: refunded.reason,
+            refunded: refunded.refunded,
+        }
+    }
+
+    /// The refund as a row of the wallet's history.
+    pub fn into_transaction(self) -> Transaction {
+        Transaction { entry: self.entry, posting: refund_posting(&self.message, &self.reason) }
+    }
+}
+
+/// Gives back a charge, or a part of it. With a key it happens once, however often it is asked.
+///
+/// # Errors
+/// [`Error::IdempotencyConflict`] where the key came with another input before; [`Error::Refused`] where there is no
+/// such charge or less is left of it; those of the database.
+pub async fn refund(
+    billing: &Billing,
+    request: RefundRequest,
+    idempotency: Option<KeyScope>,
+    actor: Actor,
+) -> Result<Answer<RefundReceipt>> {
+    let now = billing.clock.now();
+    let input = request.hash();
+    let order = Command::Refund(RefundOrder {
+        sid: TransactionSid::new(billing.clock.new_id()),
+        key: request.key,
+        amount: request.amount,
+        reason: request.reason,
+        actor: Arc::new(actor),
+    });
+    let business = order.key().business.clone();
+    let mut tx = billing.db.begin().await?;
+    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
+    storage::wallet::lock(&mut tx.conn(), &business).await?;
+    if let Some(key) = &idempotency
+        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
+    {
+        return Ok(Answer { value: earlier, replayed: true });
+    }
+    let commands = [order];
+    let workshop = Workshop::of(billing);
+    let settled =
+        batch::settle(&workshop, &mut tx.conn(), &commands, Replays::LookUp, &Memo::default()).await?;
+    let receipt = match only(settled.outcomes)? {
+        Outcome::Refunded(refunded) => RefundReceipt::new(refunded),
+        other => return Err(mixed_up(&other)),
+    };
+    if let Some(key) = &idempotency {
+        storage::idempotency::remember(&mut tx.conn(), key, &input, &receipt, now).await?;
+    }
+    match (tx.commit().await, &idempotency) {
+        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
+        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
+            let mut tx = billing.db.begin().await?;
+            // Waits for the lost transaction, should the database still be at it.
+            storage::wallet::lock(&mut tx.conn(), &business).await?;
+            let found = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?;
+            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
+        }
+        (Err(error), _) => Err(error),
+    }
+}

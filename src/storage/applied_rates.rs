@@ -1,0 +1,50 @@
+//! The rates that messages were charged at: each stored once, named by a number.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use sqlx::FromRow;
+use sqlx::types::Json;
+
+use super::bulk::{Bulk, Column};
+use super::db::{Conn, on};
+use crate::domain::rating::AppliedRate;
+use crate::error::{Error, Result};
+
+pub const INSERT: &str = "INSERT INTO applied_rates (digest, country_code, operator, unit_price, explanation) \
+     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING";
+
+pub const FIND: &str = "SELECT id FROM applied_rates WHERE digest = $1";
+
+pub const LOAD: Bulk = Bulk {
+    columns: &[("id", "BIGINT")],
+    statement: "SELECT r.id, r.explanation FROM given JOIN applied_rates r ON r.id = given.id",
+};
+
+/// The number of a rate, stored if this is its first use.
+pub async fn intern(conn: &mut Conn<'_>, rate: &AppliedRate) -> Result<i64> {
+    let text = serde_json::to_string(rate).map_err(|error| Error::Corrupt(format!("a rate: {error}")))?;
+    let digest = Sha256::digest(text.as_bytes()).to_vec();
+    on!(conn, c => sqlx::query(INSERT)
+        .bind(&digest)
+        .bind(rate.destination.country)
+        .bind(&*rate.destination.operator)
+        .bind(rate.unit_price)
+        .bind(Json(rate))
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIND).bind(&digest).fetch_one(c).await)?)
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    explanation: Json<AppliedRate>,
+}
+
+/// The rates of these numbers, in any order.
+pub async fn load(conn: &mut Conn<'_>, ids: impl IntoIterator<Item = i64>) -> Result<Vec<(i64, Arc<AppliedRate>)>> {
+    let rows = LOAD.fetch::<Row>(conn, vec![Column::integers(ids)]).await?;
+    Ok(rows.into_iter().map(|row| (row.id, Arc::new(row.explanation.0))).collect())
+}
