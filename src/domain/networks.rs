@@ -1,5 +1,6 @@
 //! Mobile networks by the codes of ITU-T E.212.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::countries::CountryCode;
@@ -7,13 +8,9 @@ use super::countries::CountryCode;
 /// One network, or one mobile country code with its country, a line. `#` starts a comment.
 const NETWORKS: &str = include_str!("../../seeds/networks.txt");
 
-/// Sorted by codes.
-static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    // A malformed line, which the tests let nobody commit, would be left out.
-    let mut rows: Vec<Row> = lines().filter_map(parse).collect();
-    rows.sort_unstable_by_key(Row::codes);
-    rows
-});
+/// By mobile country code and network code; a country code's own row has an empty network code. A malformed line, which
+/// the tests let nobody commit, would be left out.
+static BY_CODES: LazyLock<HashMap<(&str, &str), NetworkMatch>> = LazyLock::new(|| lines().filter_map(parse).collect());
 
 /// Where a network is, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,28 +20,10 @@ pub struct NetworkMatch {
     pub operator: Option<&'static str>,
 }
 
-struct Row {
-    mcc: &'static str,
-    /// Empty on the row for the whole country code.
-    mnc: &'static str,
-    found: NetworkMatch,
-}
-
-impl Row {
-    fn codes(&self) -> (&'static str, &'static str) {
-        (self.mcc, self.mnc)
-    }
-}
-
 /// The network with these codes, three digits and two or three; of an unknown one the country alone. The network code
 /// is compared as text: `01` and `001` are two networks. None where the country code is no country's.
 pub fn find(mcc: &str, mnc: &str) -> Option<NetworkMatch> {
-    exactly(mcc, mnc).or_else(|| exactly(mcc, ""))
-}
-
-fn exactly(mcc: &str, mnc: &str) -> Option<NetworkMatch> {
-    let place = ROWS.binary_search_by(|row| row.codes().cmp(&(mcc, mnc))).ok()?;
-    ROWS.get(place).map(|row| row.found)
+    BY_CODES.get(&(mcc, mnc)).or_else(|| BY_CODES.get(&(mcc, ""))).copied()
 }
 
 fn lines() -> impl Iterator<Item = &'static str> {
@@ -52,14 +31,14 @@ fn lines() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads `639 KE`, `310 370 GU` or `639 02 KE Safaricom`.
-fn parse(line: &'static str) -> Option<Row> {
+fn parse(line: &'static str) -> Option<((&'static str, &'static str), NetworkMatch)> {
     let (mcc, rest) = line.split_once(' ')?;
-    let (mnc, rest) = rest.split_once(' ').unwrap_or(("", rest));
+    let (mnc, rest) = rest.split_once(' ').map_or((None, rest), |(mnc, rest)| (Some(mnc), rest));
     let (country, operator) = rest.split_once(' ').map_or((rest, None), |(country, name)| (country, Some(name)));
-    let has_good_codes = is_code(mcc, 3..=3) && (mnc.is_empty() || is_code(mnc, 2..=3));
+    let has_good_codes = is_code(mcc, 3..=3) && mnc.is_none_or(|mnc| is_code(mnc, 2..=3));
     let has_good_operator = operator.is_none_or(|name| !name.is_empty() && name.trim() == name);
     let found = NetworkMatch { country: country.parse().ok()?, operator };
-    (has_good_codes && has_good_operator).then_some(Row { mcc, mnc, found })
+    (has_good_codes && has_good_operator).then_some(((mcc, mnc.unwrap_or_default()), found))
 }
 
 fn is_code(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
@@ -75,34 +54,37 @@ mod tests {
 
     use super::*;
 
+    static ROWS: LazyLock<Vec<((&str, &str), NetworkMatch)>> = LazyLock::new(|| lines().filter_map(parse).collect());
+
     fn told(mcc: &str, mnc: &str) -> Option<(&'static str, &'static str)> {
         find(mcc, mnc).map(|found| (found.country.as_str(), found.operator.unwrap_or_default()))
     }
 
     #[test]
     fn every_line_is_read_once_and_in_order() {
-        let rows: Vec<Row> =
-            lines().map(|line| parse(line).unwrap_or_else(|| panic!("malformed: {line}"))).collect();
-        assert!(rows.len() > 500);
-        assert!(rows.is_sorted_by(|a, b| a.codes() < b.codes()), "sorted by codes, each once");
+        for line in lines() {
+            assert!(parse(line).is_some(), "malformed: {line}");
+        }
+        assert!(ROWS.len() > 500);
+        assert!(ROWS.is_sorted_by(|(a, _), (b, _)| a < b), "sorted by codes, each once");
     }
 
     #[test]
     fn malformed_lines_are_left_out() {
-        for line in [
-            "", "639", "639 XX", "63 KE", "6390 KE", "63x KE", "639 2 KE", "639 0002 KE", "639 0x KE", "639 KE Safaricom",
-            "639 02", "639 02 KE ", "639 02 KE  MTN", "639 02 KE MTN ", "639  KE",
-        ] {
+        let codes = ["63 KE", "6390 KE", "63x KE", "639 2 KE", "639 0002 KE", "639 0x KE", "639  KE"];
+        let rest =
+            ["", "639", "639 XX", "639 KE Safaricom", "639 02", "639 02 KE ", "639 02 KE  MTN", "639 02 KE MTN "];
+        for line in codes.into_iter().chain(rest) {
             assert!(parse(line).is_none(), "{line:?}");
         }
     }
 
     #[test]
     fn every_network_belongs_to_a_known_country_code_and_says_something_of_its_own() {
-        for row in ROWS.iter().filter(|row| !row.mnc.is_empty()) {
-            let country = exactly(row.mcc, "").map(|found| found.country);
-            assert!(country.is_some(), "{:?}", row.codes());
-            assert!(row.found.operator.is_some() || country != Some(row.found.country), "{:?}", row.codes());
+        for ((mcc, mnc), found) in ROWS.iter().filter(|((_, mnc), _)| !mnc.is_empty()) {
+            let country = BY_CODES.get(&(*mcc, "")).map(|found| found.country);
+            assert!(country.is_some(), "{mcc}");
+            assert!(found.operator.is_some() || country != Some(found.country), "{mcc}-{mnc}");
         }
     }
 
@@ -122,7 +104,7 @@ mod tests {
 
     #[test]
     fn every_country_with_a_network_of_its_own_is_there() {
-        let reached: BTreeSet<&str> = ROWS.iter().map(|row| row.found.country.as_str()).collect();
+        let reached: BTreeSet<&str> = ROWS.iter().map(|(_, found)| found.country.as_str()).collect();
         let missing: Vec<&str> = include_str!("../../seeds/countries.txt")
             .lines()
             .map(|line| &line[..2])
@@ -217,12 +199,12 @@ mod tests {
             (mcc, mnc) in prop_oneof![
                 "[2-7][0-9]{2}".prop_flat_map(|mcc| (Just(mcc), "[0-9]{2,3}")),
                 any::<prop::sample::Index>().prop_flat_map(|index| {
-                    let (mcc, mnc) = index.get(ROWS.as_slice()).codes();
+                    let ((mcc, mnc), _) = *index.get(ROWS.as_slice());
                     (Just(mcc.to_owned()), prop_oneof![Just(mnc.to_owned()), "[0-9]{2,3}"])
                 }),
             ]
         ) {
-            let scan = |mnc: &str| ROWS.iter().find(|row| row.mcc == mcc && row.mnc == mnc).map(|row| row.found);
+            let scan = |mnc: &str| ROWS.iter().find(|(codes, _)| *codes == (mcc.as_str(), mnc)).map(|(_, found)| *found);
             prop_assert_eq!(find(&mcc, &mnc), scan(&mnc).or_else(|| scan("")));
         }
     }
