@@ -39,13 +39,8 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Billing {
     let calendar = BillingCalendar::new(settings.billing_timezone);
     let terms = OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() };
     let prices = Prices::start(db.clone(), calendar);
-    let workshop = Workshop {
-        db: db.clone(),
-        clock: clock.clone(),
-        calendar,
-        terms: terms.clone(),
-        prices: prices.clone(),
-    };
+    let workshop =
+        Workshop { db: db.clone(), clock: clock.clone(), calendar, terms: terms.clone(), prices: prices.clone() };
     Billing {
         wallet_reads: WalletReads::start(db.clone()),
         committer: Committer::start(workshop, settings.charge_queue),

@@ -139,12 +139,26 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
         shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
     };
     let service = app::http_service(settings, billing.clone());
-    let deadline = app::serve(listener, service, limits, app::stop_signal()).await;
-    // Writes go on when their callers have gone, and each holds a connection until it has ended.
+    let mut committer_died = false;
+    let stop = async {
+        tokio::select! {
+            () = app::stop_signal() => {}
+            () = billing.committer.ended() => committer_died = true,
+        }
+    };
+    let deadline = app::serve(listener, service, limits, stop).await;
+    // Writes go on when their callers have gone: charges in line, and others that hold a connection until they end.
+    let finish = async {
+        billing.committer.drain().await;
+        billing.db.close().await;
+    };
     tokio::select! {
-        () = billing.db.close() => tracing::info!("stopped"),
+        () = finish => tracing::info!("stopped"),
         () = tokio::time::sleep_until(deadline) => tracing::warn!("stopped while the database was busy"),
         () = app::stop_signal() => tracing::warn!("stopped at once"),
+    }
+    if committer_died {
+        return Err("the task that charges messages ended by itself, which it never should; the log says more".into());
     }
     Ok(())
 }

@@ -92,10 +92,6 @@ ALTER TABLE wallets ADD COLUMN last_uid UUID;
 ALTER TABLE wallets ADD COLUMN tier_month DATE;
 ALTER TABLE wallets ADD COLUMN tier_segments BIGINT NOT NULL DEFAULT 0 CHECK (tier_segments >= 0);
 
--- Rows that every charge changes: their pages keep room for the next version of a row.
-ALTER TABLE wallets SET (fillfactor = 50);
-ALTER TABLE usage_metrics SET (fillfactor = 50);
-
 UPDATE wallets SET last_uid = (SELECT t.uid FROM transactions t WHERE t.wallet_id = wallets.id AND t.seq = wallets.last_seq);
 
 -- What became of a message: one report each, the first.
@@ -165,3 +161,7 @@ EXECUTE FUNCTION count_price_change();
 
 CREATE TRIGGER rate_cards_count_delete AFTER DELETE ON rate_cards
 EXECUTE FUNCTION count_price_change();
+
+-- Rows that every charge changes: their pages keep room for the next version of a row.
+ALTER TABLE wallets SET (fillfactor = 50);
+ALTER TABLE usage_metrics SET (fillfactor = 50);

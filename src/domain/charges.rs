@@ -175,7 +175,9 @@ pub enum Refusal {
     BusinessSuspended,
     #[error("{0}")]
     Unrated(#[from] Unrated),
-    #[error("The message costs {required} {currency}, but only {available} {currency} are available; top up the wallet first.")]
+    #[error(
+        "The message costs {required} {currency}, but only {available} {currency} are available; top up the wallet first."
+    )]
     InsufficientFunds { available: Money, required: Money, currency: Currency },
     #[error("No message of this message_sid was charged to this business.")]
     ChargeNotFound,

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use super::audit::Actor;
 use super::businesses::BusinessSid;
 use super::charges::{
-    Charge, ChargeKey, ChargeState, Delivery, DeliveryReport, DeliveryStatus, NewCharge, Refusal, RefundOrder,
+    Charge, ChargeKey, ChargeState, Delivery, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal,
 };
 use super::countries::CountryCode;
 use super::currency::Currency;
@@ -88,7 +88,8 @@ impl State {
     pub fn with_charges(mut self, charges: impl IntoIterator<Item = ChargeState>) -> State {
         for known in charges {
             let charge = &known.charge;
-            self.charges.insert(ChargeKey { business: charge.business.clone(), message: charge.message.clone() }, known);
+            self.charges
+                .insert(ChargeKey { business: charge.business.clone(), message: charge.message.clone() }, known);
         }
         self
     }

@@ -52,12 +52,7 @@ impl LedgerHead {
     ///
     /// # Errors
     /// [`BalanceOutOfRange`], and nothing has changed.
-    pub fn enter(
-        &mut self,
-        amount: Money,
-        sid: TransactionSid,
-        now: Timestamp,
-    ) -> Result<Entry, BalanceOutOfRange> {
+    pub fn enter(&mut self, amount: Money, sid: TransactionSid, now: Timestamp) -> Result<Entry, BalanceOutOfRange> {
         let balance_after = self
             .balance
             .checked_add(amount)

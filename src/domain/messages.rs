@@ -124,13 +124,15 @@ impl OfferedMessage {
             (Some(segments @ 1..=SEGMENTS_MAX), None) => Ok(MessageSize { segments, encoding: None }),
             (Some(_), None) => invalid("segments", format!("must be a whole number from 1 to {SEGMENTS_MAX}")),
             (None, Some(body)) => match segments::count(body) {
-                Ok(counted) => {
-                    Ok(MessageSize { segments: counted.segments, encoding: Some(counted.encoding) })
-                }
+                Ok(counted) => Ok(MessageSize { segments: counted.segments, encoding: Some(counted.encoding) }),
                 Err(too_long) => invalid("body", too_long.to_string()),
             },
-            (None, None) => invalid("segments", "is missing; give it, or the message's body to count it from".to_owned()),
-            (Some(_), Some(_)) => invalid("segments", "must be left out where body is given, or body left out".to_owned()),
+            (None, None) => {
+                invalid("segments", "is missing; give it, or the message's body to count it from".to_owned())
+            }
+            (Some(_), Some(_)) => {
+                invalid("segments", "must be left out where body is given, or body left out".to_owned())
+            }
         }
     }
 

@@ -182,11 +182,7 @@ impl PriceBook {
             self.networks.entry(network).or_insert_with(|| (card.country, operator.name.clone()));
         }
         operator.rows.push(CardRow {
-            card: AppliedCard {
-                sid: card.sid,
-                price_per_sms: card.price_per_sms,
-                effective_from: card.effective_from,
-            },
+            card: AppliedCard { sid: card.sid, price_per_sms: card.price_per_sms, effective_from: card.effective_from },
             currency: card.currency,
             from: calendar.start_of(card.effective_from),
         });
@@ -254,9 +250,11 @@ impl PriceBook {
             }
         }
         let is_served_in = |currency: Option<Currency>| {
-            country.0.values().flat_map(|cards| &cards.rows).any(|row| {
-                row.from <= at && currency.is_none_or(|currency| row.currency == currency)
-            })
+            country
+                .0
+                .values()
+                .flat_map(|cards| &cards.rows)
+                .any(|row| row.from <= at && currency.is_none_or(|currency| row.currency == currency))
         };
         if !is_served_in(None) {
             return Err(no_rate());

@@ -76,7 +76,8 @@ pub struct ChargeItem {
 
 impl ChargeItem {
     fn into_request(self) -> Result<ChargeRequest, Problem> {
-        let network = Network::from_codes(self.mcc, self.mnc).map_err(|(field, problem)| Problem::invalid(field, problem))?;
+        let network =
+            Network::from_codes(self.mcc, self.mnc).map_err(|(field, problem)| Problem::invalid(field, problem))?;
         Ok(ChargeRequest {
             key: ChargeKey { business: self.business_sid, message: self.message_sid },
             message: OfferedMessage {
@@ -159,6 +160,10 @@ pub async fn charge(
 
 /// Messages to charge, of any businesses.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"charges": [
+    {"business_sid": "biz_test_001", "message_sid": "0195a1b2-c3d4-7000-8000-000000000001", "to": "+254712345678", "segments": 1},
+    {"business_sid": "biz_test_002", "message_sid": "0195a1b2-c3d4-7000-8000-000000000002", "mcc": "641", "mnc": "10", "segments": 2},
+]}))]
 pub struct ChargeBatch {
     /// 1 to 1,000 messages.
     #[schema(value_type = Vec<ChargeItem>, min_items = 1, max_items = 1000)]
@@ -232,7 +237,7 @@ pub async fn charge_batch(
 
 /// What became of a message, as the gateway knows it.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"status": "failed", "error_code": "30005"}))]
+#[schema(example = json!({"status": "delivered"}))]
 pub struct DeliveryRequest {
     status: DeliveryStatus,
     /// What the network said went wrong: at most 64 characters.
@@ -322,6 +327,10 @@ impl DeliveryItem {
 
 /// Reports of messages, of any businesses.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"deliveries": [
+    {"business_sid": "biz_test_001", "message_sid": "msg-1", "status": "delivered"},
+    {"business_sid": "biz_test_001", "message_sid": "msg-2", "status": "failed", "error_code": "30005"},
+]}))]
 pub struct DeliveryBatch {
     /// 1 to 1,000 reports.
     #[schema(value_type = Vec<DeliveryItem>, min_items = 1, max_items = 1000)]

@@ -169,12 +169,7 @@ fn chunks(rows: usize) -> impl Iterator<Item = (usize, usize)> {
 
 type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-fn bind_rows<'q>(
-    mut query: SqliteQuery<'q>,
-    columns: &[Column],
-    start: usize,
-    length: usize,
-) -> SqliteQuery<'q> {
+fn bind_rows<'q>(mut query: SqliteQuery<'q>, columns: &[Column], start: usize, length: usize) -> SqliteQuery<'q> {
     for row in start..start + length {
         for column in columns {
             query = match column {

@@ -32,7 +32,7 @@ pub const FIND: Bulk = Bulk {
     statement: "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, t.metadata, \
          t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, t.more_parts, \
          d.status, d.error_code, d.created_at AS reported_at, \
-         CAST(COALESCE((SELECT SUM(r.amount) FROM transactions r WHERE r.charge_uid = t.uid AND r.type = 'REFUND'), 0) \
+         CAST(COALESCE((SELECT SUM(refund.amount) FROM transactions refund WHERE refund.charge_uid = t.uid AND refund.type = 'REFUND'), 0) \
          AS BIGINT) AS refunded \
          FROM given JOIN transactions t ON t.message_sid = given.message_sid AND t.wallet_id = given.wallet_id \
          AND t.message_sid IS NOT NULL LEFT JOIN deliveries d ON d.charge_uid = t.uid",
@@ -151,10 +151,7 @@ fn to_state(row: Row, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRate>>) -> 
 }
 
 /// Records reports.
-pub async fn insert_deliveries(
-    conn: &mut Conn<'_>,
-    deliveries: &[crate::domain::charging::NewDelivery],
-) -> Result<()> {
+pub async fn insert_deliveries(conn: &mut Conn<'_>, deliveries: &[crate::domain::charging::NewDelivery]) -> Result<()> {
     let columns = vec![
         Column::ids(deliveries.iter().map(|new| new.charge.uuid())),
         Column::texts(deliveries.iter().map(|new| new.delivery.status.as_str())),

@@ -64,9 +64,34 @@ const MARK_EVERY: i64 = 64;
 macro_rules! columns {
     ($table:literal) => {
         concat!(
-            $table, ".uid, ", $table, ".previous_uid, ", $table, ".type, ", $table, ".amount, ", $table, ".balance_after, ",
-            $table, ".seq, ", $table, ".reference, ", $table, ".details, ", $table, ".metadata, ", $table, ".created_at, ",
-            $table, ".message_sid, ", $table, ".segments, ", $table, ".sent_to, ", $table, ".rate_id"
+            $table,
+            ".uid, ",
+            $table,
+            ".previous_uid, ",
+            $table,
+            ".type, ",
+            $table,
+            ".amount, ",
+            $table,
+            ".balance_after, ",
+            $table,
+            ".seq, ",
+            $table,
+            ".reference, ",
+            $table,
+            ".details, ",
+            $table,
+            ".metadata, ",
+            $table,
+            ".created_at, ",
+            $table,
+            ".message_sid, ",
+            $table,
+            ".segments, ",
+            $table,
+            ".sent_to, ",
+            $table,
+            ".rate_id"
         )
     };
 }
@@ -75,18 +100,27 @@ macro_rules! columns {
 pub const CHAIN: &str = concat!(
     "WITH RECURSIVE chain (uid, previous_uid, type, amount, balance_after, seq, reference, details, metadata, created_at, \
      message_sid, segments, sent_to, rate_id, depth) AS ( \
-     SELECT ", columns!("t"), ", CAST(1 AS BIGINT) FROM transactions t WHERE t.uid = $1 \
+     SELECT ",
+    columns!("t"),
+    ", CAST(1 AS BIGINT) FROM transactions t WHERE t.uid = $1 \
      UNION ALL \
-     SELECT ", columns!("t"), ", depth + 1 FROM chain JOIN transactions t ON t.uid = chain.previous_uid \
+     SELECT ",
+    columns!("t"),
+    ", depth + 1 FROM chain JOIN transactions t ON t.uid = chain.previous_uid \
      WHERE depth < $2 AND t.seq >= $3 \
-     ) SELECT ", columns!("c"), ", r.country_code, r.operator FROM chain c \
+     ) SELECT ",
+    columns!("c"),
+    ", r.country_code, r.operator FROM chain c \
      LEFT JOIN applied_rates r ON r.id = c.rate_id WHERE c.seq >= $3 AND c.seq < $4 ORDER BY c.seq DESC"
 );
 
 macro_rules! page_of_type {
     ($hint:literal) => {
         concat!(
-            "SELECT ", columns!("t"), ", NULL AS country_code, NULL AS operator FROM transactions t ", $hint,
+            "SELECT ",
+            columns!("t"),
+            ", NULL AS country_code, NULL AS operator FROM transactions t ",
+            $hint,
             "WHERE t.wallet_id = $1 AND t.seq >= $2 AND t.seq < $3 AND t.type = $5 \
              AND t.type NOT IN ('SMS_DEBIT', 'COMMISSION') ORDER BY t.seq DESC LIMIT $4"
         )
@@ -100,7 +134,9 @@ pub const PAGE_OF_TYPE_ON_POSTGRES: &str = page_of_type!("");
 pub const PAGE_OF_TYPE_ON_SQLITE: &str = page_of_type!("INDEXED BY transactions_by_type ");
 
 pub const REFUNDS_OF_CHARGE: &str = concat!(
-    "SELECT ", columns!("t"), ", NULL AS country_code, NULL AS operator FROM transactions t \
+    "SELECT ",
+    columns!("t"),
+    ", NULL AS country_code, NULL AS operator FROM transactions t \
      WHERE t.charge_uid = $1 AND t.type = 'REFUND' ORDER BY t.seq"
 );
 

@@ -135,7 +135,13 @@ pub struct RollupKey {
 
 macro_rules! rollup_columns {
     () => {
-        &[("wallet_id", "BIGINT"), ("day", "DATE"), ("country_code", "TEXT"), ("operator", "TEXT"), ("unit_price", "BIGINT")]
+        &[
+            ("wallet_id", "BIGINT"),
+            ("day", "DATE"),
+            ("country_code", "TEXT"),
+            ("operator", "TEXT"),
+            ("unit_price", "BIGINT"),
+        ]
     };
 }
 

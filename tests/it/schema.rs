@@ -10,15 +10,21 @@ use crate::support::{Database, Server, on_each_database, postgres};
 /// Table → column → (type, may be NULL).
 type Columns = BTreeMap<String, BTreeMap<String, (String, bool)>>;
 
+/// Columns of types that SQLite does not have.
+const FLAGS: &[&str] = &["is_read", "auto_recharge_enabled"];
+const DAYS: &[&str] = &["day", "effective_from", "period_start", "due_date", "paid_date", "tier_month"];
+const DOCUMENTS: &[&str] =
+    &["features", "networks", "details", "metadata", "answer", "before", "after", "explanation", "more_parts"];
+
 /// A type of SQLite and what stands for it in Postgres.
 fn common_type(table: &str, column: &str, sqlite: &str) -> String {
-    let is_flag = ["is_read", "auto_recharge_enabled"].contains(&column);
-    let is_day = ["day", "effective_from", "period_start", "period_end", "due_date", "paid_date"].contains(&column);
-    let is_document = ["features", "networks", "details", "metadata", "answer", "before", "after"].contains(&column);
+    let is_flag = FLAGS.contains(&column);
+    let is_day = DAYS.contains(&column) || column == "period_end";
+    let is_document = DOCUMENTS.contains(&column);
     match sqlite {
         "INTEGER" if is_flag => "boolean",
         "INTEGER" => "bigint",
-        "BLOB" if column == "uid" => "uuid",
+        "BLOB" if column.ends_with("uid") => "uuid",
         "BLOB" => "bytea",
         "TEXT" if is_day => "date",
         "TEXT" if is_document => "jsonb",
@@ -142,19 +148,22 @@ on_each_database! {
                 Database::Postgres => "gen_random_uuid()",
             };
             format!(
-                "INSERT INTO transactions (wallet_id, seq, uid, type, amount, balance_after, reference, actor, created_at) \
-                 VALUES ({}, '', 'test', 0)",
+                "INSERT INTO transactions (wallet_id, seq, uid, type, amount, balance_after, previous_uid, reference, actor, \
+                 created_at) VALUES ({}, '', 'test', 0)",
                 values.replace("UID", uid)
             )
         };
         for sql in [
-            entry("1, 1, UID, 'TOPUP', 5, 5"),           // a seq that is taken
-            entry("1, 0, UID, 'TOPUP', 5, 5"),           // no seq at all
-            entry("1, 2, UID, 'TOPUP', -5, 5"),          // a top-up that takes
-            entry("1, 2, UID, 'SMS_DEBIT', 5, 5"),       // a debit that gives
-            entry("1, 2, UID, 'GIFT', 5, 5"),            // an unknown type
-            entry("99, 1, UID, 'TOPUP', 5, 5"),          // a wallet that does not exist
-            entry("1, 2, UID, 'TOPUP', 5, NULL"),        // a balance that is missing
+            entry("1, 0, UID, 'TOPUP', 5, 5, UID"),      // no seq at all
+            entry("1, 2, UID, 'TOPUP', 5, 5, NULL"),     // no row before it, but not the first
+            entry("1, 1, UID, 'TOPUP', 5, 5, UID"),      // a row before the first
+            entry("1, 2, UID, 'TOPUP', -5, 5, UID"),     // a top-up that takes
+            entry("1, 2, UID, 'GIFT', 5, 5, UID"),       // an unknown type
+            entry("1, 2, UID, 'SMS_DEBIT', -5, 5, UID"), // a debit of no message
+            entry("99, 1, UID, 'TOPUP', 5, 5, NULL"),    // a wallet that does not exist
+            entry("1, 2, UID, 'TOPUP', 5, NULL, UID"),   // a balance that is missing
+            "INSERT INTO transaction_marks (wallet_id, seq, uid, created_at) SELECT 1, 65, uid, 0 FROM transactions".to_owned(),
+            "UPDATE wallets SET tier_segments = -1".to_owned(),
             "UPDATE wallets SET currency = 'KES'".to_owned(),
             "UPDATE wallets SET credit_limit = -1".to_owned(),
             "UPDATE wallets SET credit_limit = 1000000000000000001".to_owned(),
@@ -166,7 +175,7 @@ on_each_database! {
         ] {
             assert!(server.execute(&sql).await.is_err(), "{sql}");
         }
-        server.execute(&entry("1, 2, UID, 'TOPUP', 5, 5")).await.unwrap();
+        server.execute(&entry("1, 2, UID, 'TOPUP', 5, 5, UID")).await.unwrap();
     }
 }
 
@@ -199,19 +208,21 @@ fn neutral(statement: &str) -> String {
         ("JSONB", "TEXT"),
         ("DATE", "TEXT"),
         ("length(period_end) = 10 AND ", ""),
-        (" CHECK (length(uid) = 16)", ""),
     ] {
         text = text.replace(dialect, common);
     }
     // These stand for types that SQLite does not have.
-    for document in ["features", "networks", "details", "metadata", "answer", "before", "after"] {
+    for id in ["uid", "charge_uid", "transaction_uid", "last_uid"] {
+        text = text.replace(&format!(" CHECK (length({id}) = 16)"), "");
+    }
+    for document in DOCUMENTS {
         text = text.replace(&format!(" CHECK ({document} IS NULL OR json_valid({document}))"), "");
         text = text.replace(&format!(" CHECK (json_valid({document}))"), "");
     }
-    for day in ["day", "effective_from", "period_start", "due_date", "paid_date"] {
+    for day in DAYS {
         text = text.replace(&format!(" CHECK (length({day}) = 10)"), "");
     }
-    for flag in ["is_read", "auto_recharge_enabled"] {
+    for flag in FLAGS {
         text = text.replace(&format!(" CHECK ({flag} IN (0, 1))"), "");
     }
     text

@@ -102,25 +102,68 @@ on_each_database! {
         assert_eq!(count("type=&status=&cursor=&from=").await, 10, "empty parameters do not filter");
     }
 
-    /// What the ledger of a message debit looks like on the wire: details are there, numbers as numbers, exactly.
-    async fn details_are_shown_as_stored(server) {
-        let uid = match server.database {
-            crate::support::Database::Sqlite => "randomblob(16)",
-            crate::support::Database::Postgres => "gen_random_uuid()",
-        };
-        let details = r#"{"messages":1,"segments":2,"price_per_sms":0.018001,"to":"+2547****678"}"#;
-        let sql = format!(
-            "INSERT INTO transactions (wallet_id, seq, uid, type, amount, balance_after, reference, details, metadata, \
-             actor, request_id, created_at) SELECT id, 2, {uid}, 'SMS_DEBIT', -36002, 999963998, '', '{details}', NULL, \
-             'gateway', NULL, updated_at FROM wallets WHERE id = 1"
-        );
-        server.execute(&sql).await.unwrap();
+    /// What the debit of a message looks like on the wire: details are there, numbers as numbers, exactly.
+    async fn details_of_a_debit(server) {
+        server.execute("UPDATE rate_cards SET price_per_sms = 18001 WHERE country_code = 'UG'").await.unwrap();
+        server.billing.prices.refresh().await.unwrap();
+        server.charge(json!({"business_sid": "biz_test_001", "message_sid": "m", "to": "+256772123456", "segments": 2,
+                             "metadata": {"campaign": 7.50}})).await;
         let entries = server.get("/api/billing/transactions/biz_test_001/?type=SMS_DEBIT").await;
-        assert_eq!(entries[0]["details"], serde_json::from_str::<Value>(details).unwrap());
-        assert_eq!(entries[0]["metadata"], json!({}));
-        assert_eq!(entries[0]["amount"], json!(-0.036002));
+        assert_eq!(entries[0]["details"], json!({
+            "messages": 1, "segments": 2, "price_per_sms": 0.018001, "country_code": "UG", "operator": "MTN",
+            "to": "+25677****456",
+        }));
+        assert_eq!(entries[0]["metadata"], json!({"campaign": 7.5}));
+        assert_eq!((&entries[0]["amount"], &entries[0]["reference"]), (&json!(-0.036002), &json!("m")));
         let text = server.get_text("/api/billing/transactions/biz_test_001/?type=SMS_DEBIT").await;
         assert!(text.contains("0.018001") && text.contains("-0.036002"), "{text}");
         assert_eq!(server.get("/api/billing/transactions/biz_test_001/").await.as_array().unwrap().len(), 2);
+    }
+
+    /// A history of several hundred rows, of two types in turns: every page, every filter and every bound of time agrees
+    /// with counting, wherever the marked rows lie.
+    async fn deep_in_a_long_history(server) {
+        const ROWS: i64 = 300;
+        for row in 1..=ROWS {
+            let (hour, minute) = (row / 60, row % 60);
+            server.set_clock(&format!("2026-03-01T{hour:02}:{minute:02}:00Z"));
+            if row % 3 == 1 {
+                server.top_up("h", "1").await;
+            } else {
+                server.charge(json!({"business_sid": "h", "message_sid": format!("m{row}"), "country_code": "RW",
+                                     "operator": "Airtel", "segments": 1})).await;
+            }
+        }
+        let seqs = |entries: &Value| -> Vec<i64> {
+            entries.as_array().unwrap().iter().map(|entry| entry["seq"].as_i64().unwrap()).collect()
+        };
+        for (filter, is_wanted) in [
+            ("", (|_| true) as fn(i64) -> bool),
+            ("&type=TOPUP", |seq| seq % 3 == 1),
+            ("&type=SMS_DEBIT", |seq| seq % 3 != 1),
+            ("&type=COMMISSION", |_| false),
+            ("&from=2026-03-01T01:10:00Z&to=2026-03-01T03:20:00Z", |seq| (70..200).contains(&seq)),
+            ("&type=SMS_DEBIT&from=2026-03-01T01:10:00Z", |seq| seq >= 70 && seq % 3 != 1),
+        ] {
+            let mut path = format!("/api/billing/transactions/h/?limit=37{filter}");
+            let mut seen = Vec::new();
+            loop {
+                let response = server.request(Method::GET, &path).send().await.unwrap();
+                let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+                seen.extend(seqs(&response.json().await.unwrap()));
+                let Some(link) = link else { break };
+                path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+            }
+            assert_eq!(seen, (1..=ROWS).rev().filter(|seq| is_wanted(*seq)).collect::<Vec<_>>(), "{filter}");
+        }
+        for row in [1, 2, 63, 64, 65, 127, 128, 129, 191, 192, 255, 256, 257, 299, 300] {
+            let at = format!("2026-03-01T{:02}:{:02}:00", row / 60, row % 60);
+            for (bound, first) in [(format!("{at}Z"), row), (format!("{at}.000001Z"), row + 1)] {
+                let entries = server.get(&format!("/api/billing/transactions/h/?from={bound}&limit=1000")).await;
+                assert_eq!(seqs(&entries), (first..=ROWS).rev().collect::<Vec<_>>(), "from {bound}");
+                let entries = server.get(&format!("/api/billing/transactions/h/?to={bound}&limit=1000")).await;
+                assert_eq!(seqs(&entries), (1..first).rev().collect::<Vec<_>>(), "to {bound}");
+            }
+        }
     }
 }

@@ -192,9 +192,8 @@ fn unopened(workshop: &Workshop, business: &BusinessSid, now: Timestamp) -> Acco
 
 /// The book of prices, with the plans of all these accounts in it: a wallet may have got a plan that is younger than it.
 async fn book_with_plans(workshop: &Workshop, accounts: &[Account]) -> Result<Arc<PriceBook>> {
-    let missing = |book: &PriceBook| {
-        accounts.iter().filter_map(|account| account.plan).find(|plan| book.plan(*plan).is_none())
-    };
+    let missing =
+        |book: &PriceBook| accounts.iter().filter_map(|account| account.plan).find(|plan| book.plan(*plan).is_none());
     let book = workshop.prices.book();
     if missing(&book).is_none() {
         return Ok(book);

@@ -241,7 +241,8 @@ impl Task {
 }
 
 fn is_replay(answer: &Answer) -> bool {
-    matches!(answer, Ok(Outcome::Charged(charged)) if charged.replayed) || matches!(answer, Err(Refusal::MessageConflict))
+    matches!(answer, Ok(Outcome::Charged(charged)) if charged.replayed)
+        || matches!(answer, Err(Refusal::MessageConflict))
 }
 
 /// Whether a failure of many commands may be the fault of one. One of the database as a whole is everybody's.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Billing;
 use crate::domain::audit::Actor;
-use crate::domain::charges::{ChargeKey, ChargeState, DeliveryReport, DeliveryStatus, NewCharge, Refusal, RefundOrder};
+use crate::domain::charges::{ChargeKey, ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal};
 use crate::domain::charging::{Charged, Command, Outcome, Refunded, Reported};
 use crate::domain::currency::Currency;
 use crate::domain::idempotency::{Answer, InputHash, KeyScope};
@@ -110,8 +110,7 @@ pub async fn report_many(
     actor: Actor,
 ) -> Result<Vec<Result<Reported>>> {
     let actor = Arc::new(actor);
-    let prepared =
-        requests.into_iter().map(|request| Ok(to_command(billing, request, &actor))).collect();
+    let prepared = requests.into_iter().map(|request| Ok(to_command(billing, request, &actor))).collect();
     let outcomes = submit_valid(billing, prepared).await?;
     let reported = |outcome| match outcome {
         Outcome::Reported(reported) => Ok(reported),
@@ -267,8 +266,7 @@ pub async fn refund(
     }
     let commands = [order];
     let workshop = Workshop::of(billing);
-    let settled =
-        batch::settle(&workshop, &mut tx.conn(), &commands, Replays::LookUp, &Memo::default()).await?;
+    let settled = batch::settle(&workshop, &mut tx.conn(), &commands, Replays::LookUp, &Memo::default()).await?;
     let receipt = match only(settled.outcomes)? {
         Outcome::Refunded(refunded) => RefundReceipt::new(refunded),
         other => return Err(mixed_up(&other)),

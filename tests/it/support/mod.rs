@@ -129,6 +129,13 @@ impl Server {
         wallet
     }
 
+    /// Charges a message, which must pass.
+    pub async fn charge(&self, message: Value) -> Value {
+        let (status, charge) = self.post("/api/billing/charges/", &message.to_string()).await;
+        assert_eq!(status, StatusCode::CREATED, "{charge}");
+        charge
+    }
+
     pub fn set_clock(&self, at: &str) {
         self.billing.clock.set(at.parse::<Timestamp>().unwrap());
     }
@@ -168,6 +175,10 @@ const TABLES: &[&str] = &[
     "businesses",
     "wallets",
     "transactions",
+    "transaction_marks",
+    "applied_rates",
+    "deliveries",
+    "invoice_items",
     "idempotency_keys",
     "pricing_plans",
     "volume_tiers",
