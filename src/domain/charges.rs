@@ -7,7 +7,7 @@ use super::businesses::BusinessSid;
 use super::currency::Currency;
 use super::destinations::Destination;
 use super::ledger::{BalanceOutOfRange, Entry};
-use super::messages::{MessageSid, MessageSize};
+use super::messages::{InvalidMessage, MessageSid, MessageSize};
 use super::money::{Money, MoneyError};
 use super::names::named_enum;
 use super::rating::{RatedPart, Unrated};
@@ -37,7 +37,8 @@ pub struct NewCharge {
     /// The debit's id, should it be entered.
     pub sid: TransactionSid,
     pub key: ChargeKey,
-    pub destination: Destination,
+    /// Where it goes, or why that cannot be told: which only counts if the message was not charged before.
+    pub destination: Result<Destination, InvalidMessage>,
     /// The number it goes to, masked, where it was given.
     pub sent_to: Option<String>,
     pub size: MessageSize,
@@ -48,13 +49,15 @@ pub struct NewCharge {
 }
 
 /// # Errors
-/// A sentence, where a message was submitted more than 72 hours ago or over 5 minutes ahead.
-pub fn check_submitted_at(submitted_at: Timestamp, now: Timestamp) -> Result<(), String> {
+/// [`InvalidMessage`] where a message was submitted more than 72 hours ago or over 5 minutes ahead.
+pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Result<(), InvalidMessage> {
+    let Some(submitted_at) = submitted_at else { return Ok(()) };
     let age_micros = now.micros().saturating_sub(submitted_at.micros());
     if (-SUBMITTED_AHEAD_MICROS..=SUBMITTED_BEFORE_MICROS).contains(&age_micros) {
         Ok(())
     } else {
-        Err("must lie at most 72 hours back and 5 minutes ahead".to_owned())
+        let problem = "must lie at most 72 hours back and 5 minutes ahead".to_owned();
+        Err(InvalidMessage { field: "submitted_at", problem })
     }
 }
 
@@ -169,6 +172,8 @@ pub struct ChargeState {
 pub enum Refusal {
     #[error("{0}")]
     BalanceOutOfRange(#[from] BalanceOutOfRange),
+    #[error("{} {}", .0.field, .0.problem)]
+    Invalid(#[from] InvalidMessage),
     #[error("This message_sid was charged before with a different request; a new message needs a new message_sid.")]
     MessageConflict,
     #[error("This business is suspended; its messages are not charged.")]
@@ -181,7 +186,7 @@ pub enum Refusal {
     InsufficientFunds { available: Money, required: Money, currency: Currency },
     #[error("No message of this message_sid was charged to this business.")]
     ChargeNotFound,
-    #[error("At most {left} {currency} of this charge are left to refund.")]
+    #[error("At most {left} {currency} are left to refund of this charge.")]
     RefundExceedsCharge { left: Money, currency: Currency },
 }
 
@@ -200,7 +205,7 @@ mod tests {
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         let at = |seconds: i64| Timestamp::from_micros(now.micros() + seconds * 1_000_000);
         for (seconds, fine) in [(0, true), (300, true), (301, false), (-72 * 3_600, true), (-72 * 3_600 - 1, false)] {
-            assert_eq!(check_submitted_at(at(seconds), now).is_ok(), fine, "{seconds} s");
+            assert_eq!(check_submitted_at(Some(at(seconds)), now).is_ok(), fine, "{seconds} s");
         }
     }
 }

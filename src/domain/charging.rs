@@ -12,6 +12,7 @@ use super::audit::Actor;
 use super::businesses::BusinessSid;
 use super::charges::{
     Charge, ChargeKey, ChargeState, Delivery, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal,
+    check_submitted_at,
 };
 use super::countries::CountryCode;
 use super::currency::Currency;
@@ -238,7 +239,7 @@ impl Run<'_> {
         }
     }
 
-    /// Judged in this order: replay, suspension, rating, funds.
+    /// Judged in this order: replay, suspension, what was given, rating, funds.
     fn charge(&mut self, new: &NewCharge) -> Result<Charged, Refusal> {
         let number = *self.state.numbers.get(&new.key.business).ok_or(Refusal::ChargeNotFound)?;
         let account = &self.state.accounts[number];
@@ -254,6 +255,8 @@ impl Run<'_> {
         if account.is_suspended {
             return Err(Refusal::BusinessSuspended);
         }
+        check_submitted_at(new.submitted_at, self.now)?;
+        let destination = new.destination.as_ref().map_err(Clone::clone)?;
         let day = self.day_of(account.head.date(self.now));
         let month = DayRange::month_of(day).first;
         let terms = RatingTerms {
@@ -262,7 +265,7 @@ impl Run<'_> {
             segments_before: account.tiers.segments_in(month),
             submitted_at: new.submitted_at.unwrap_or(self.now),
         };
-        let rating = self.rules.book.rate(&new.destination, new.size.segments, terms)?;
+        let rating = self.rules.book.rate(destination, new.size.segments, terms)?;
         let (_, available) = funds(account)?;
         if available < rating.total {
             let currency = account.currency;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::countries::CountryCode;
+use super::messages::InvalidMessage;
 use super::names::named_enum;
 use super::networks;
 use super::phone_number::PhoneNumber;
@@ -45,20 +46,13 @@ pub struct Destination {
     pub matched: Arc<str>,
 }
 
-/// Why a destination cannot be told: the field at fault, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownDestination {
-    pub field: &'static str,
-    pub problem: String,
-}
-
 impl GivenDestination {
     /// Tells the destination: by MCC and MNC, else by country and operator as given, else by the number's prefix. The
     /// operator's name is spelled as on its rate card where it has one.
     ///
     /// # Errors
-    /// [`UnknownDestination`] where nothing given names a country.
-    pub fn resolve(&self, book: &PriceBook) -> Result<Destination, UnknownDestination> {
+    /// [`InvalidMessage`] where nothing given names a country.
+    pub fn resolve(&self, book: &PriceBook) -> Result<Destination, InvalidMessage> {
         if let Some(network) = &self.network {
             return self.by_network(network, book);
         }
@@ -70,22 +64,22 @@ impl GivenDestination {
             (Some(country), operator, _) => Ok(given(country, operator.as_ref(), book)),
             (None, Some(operator), Some(found)) => Ok(given(found.country, Some(operator), book)),
             (None, None, Some(found)) => Ok(by_number(&found, book)),
-            (None, _, None) if self.to.is_some() => Err(UnknownDestination {
+            (None, _, None) if self.to.is_some() => Err(InvalidMessage {
                 field: "to",
                 problem: "has a prefix that belongs to no country; give country_code, or mcc and mnc".to_owned(),
             }),
-            (None, Some(_), None) => Err(UnknownDestination {
+            (None, Some(_), None) => Err(InvalidMessage {
                 field: "country_code",
                 problem: "is missing: an operator is one of a country".to_owned(),
             }),
-            (None, None, None) => Err(UnknownDestination {
+            (None, None, None) => Err(InvalidMessage {
                 field: "to",
                 problem: "is missing; give it, or country_code and operator, or mcc and mnc".to_owned(),
             }),
         }
     }
 
-    fn by_network(&self, network: &Network, book: &PriceBook) -> Result<Destination, UnknownDestination> {
+    fn by_network(&self, network: &Network, book: &PriceBook) -> Result<Destination, InvalidMessage> {
         let (country, operator) = match book.network(network) {
             Some((country, operator)) => (country, operator),
             None => match networks::find(&network.mcc, &network.mnc) {
@@ -95,7 +89,7 @@ impl GivenDestination {
                 }
                 None => {
                     let problem = format!("{} is no mobile country code that ITU-T E.212 assigns", network.mcc);
-                    return Err(UnknownDestination { field: "mcc", problem });
+                    return Err(InvalidMessage { field: "mcc", problem });
                 }
             },
         };

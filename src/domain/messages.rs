@@ -93,25 +93,22 @@ pub struct RatableMessage {
 }
 
 /// What is wrong with a message: which field, and a sentence on what it must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
 pub struct InvalidMessage {
     pub field: &'static str,
     pub problem: String,
 }
 
 impl OfferedMessage {
-    /// Finds the destination, and counts the segments where only the text is given.
+    /// Where it goes, and how long it is.
     ///
     /// # Errors
     /// [`InvalidMessage`] with the first field at fault.
     pub fn resolve(&self, book: &PriceBook, now: Timestamp) -> Result<RatableMessage, InvalidMessage> {
-        let invalid = |field, problem: String| InvalidMessage { field, problem };
-        if let Some(submitted_at) = self.submitted_at {
-            check_submitted_at(submitted_at, now).map_err(|problem| invalid("submitted_at", problem))?;
-        }
+        check_submitted_at(self.submitted_at, now)?;
         let size = self.size()?;
-        let destination = self.given.resolve(book).map_err(|unknown| invalid(unknown.field, unknown.problem))?;
-        Ok(RatableMessage { destination, size })
+        Ok(RatableMessage { destination: self.given.resolve(book)?, size })
     }
 
     /// The segments given, else those the text takes.

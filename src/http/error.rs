@@ -196,6 +196,7 @@ impl From<Error> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let (status, code) = match &refusal {
+            Refusal::Invalid(invalid) => return Problem::invalid(invalid.field, invalid.problem.as_str()),
             Refusal::InsufficientFunds { .. } => (StatusCode::PAYMENT_REQUIRED, "insufficient_funds"),
             Refusal::BusinessSuspended => (StatusCode::FORBIDDEN, "business_suspended"),
             Refusal::ChargeNotFound => (StatusCode::NOT_FOUND, "charge_not_found"),

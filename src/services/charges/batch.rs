@@ -103,22 +103,73 @@ pub async fn settle(
     memo: &Memo,
 ) -> Result<Settled> {
     let now = workshop.clock.now();
+    let mut decided = decide(workshop, conn, commands, replays, now).await?;
+    if replays == Replays::Unexpected && refuses_what_was_charged(conn, commands, &decided).await? {
+        // Nothing was written yet: the same commands again, with every message looked up.
+        decided = decide(workshop, conn, commands, Replays::LookUp, now).await?;
+    }
+    let Decided { mut loaded, before, outcomes, changes } = decided;
+    let learnt = Writer { workshop, loaded: &mut loaded, before, memo, now }.write(conn, changes).await?;
+    Ok(Settled { outcomes, learnt })
+}
+
+/// What became of commands, before anything is written.
+struct Decided {
+    loaded: Loaded,
+    /// Where each account's ledger stood when it was read.
+    before: Vec<LedgerHead>,
+    outcomes: Vec<std::result::Result<Outcome, Refusal>>,
+    changes: Changes,
+}
+
+async fn decide(
+    workshop: &Workshop,
+    conn: &mut Conn<'_>,
+    commands: &[Command],
+    replays: Replays,
+    now: Timestamp,
+) -> Result<Decided> {
     let mut loaded = load(workshop, conn, commands, replays, now).await?;
     let book = book_with_plans(workshop, loaded.state.accounts()).await?;
     let rules = Rules { book: &book, calendar: workshop.calendar };
-    let before: Vec<LedgerHead> = loaded.state.accounts().iter().map(|account| account.head).collect();
+    let before = loaded.state.accounts().iter().map(|account| account.head).collect();
     // A bug met by one command must not take its neighbours along: the batch is then tried in smaller ones.
-    let decide = AssertUnwindSafe(|| charging::apply(&mut loaded.state, rules, commands, now));
-    let (outcomes, changes) = std::panic::catch_unwind(decide)
+    let apply = AssertUnwindSafe(|| charging::apply(&mut loaded.state, rules, commands, now));
+    let (outcomes, changes) = std::panic::catch_unwind(apply)
         .map_err(|_| Error::Corrupt("a command that charging cannot decide".to_owned()))?;
-    let learnt = Writer { workshop, loaded: &mut loaded, before, memo, now }.write(conn, changes).await?;
-    Ok(Settled { outcomes, learnt })
+    Ok(Decided { loaded, before, outcomes, changes })
+}
+
+/// Whether a message was refused as a new one (for lack of funds, say) that was charged before. The unique index catches
+/// only those that pass.
+async fn refuses_what_was_charged(conn: &mut Conn<'_>, commands: &[Command], decided: &Decided) -> Result<bool> {
+    let owners = decided.loaded.owners();
+    let is_refused_charge = |(command, outcome): &(&Command, &std::result::Result<Outcome, Refusal>)| {
+        matches!(command, Command::Charge(_)) && outcome.is_err()
+    };
+    let refused = commands.iter().zip(&decided.outcomes).filter(is_refused_charge).map(|(command, _)| command.key());
+    let mut asked = HashSet::new();
+    let refused = refused.filter(|key| asked.insert(*key));
+    let messages: Vec<_> =
+        refused.filter_map(|key| owners.get(&key.business).map(|owner| (owner, &key.message))).collect();
+    Ok(!storage::charges::find(conn, &messages).await?.is_empty())
 }
 
 struct Loaded {
     state: State,
     /// The key of each account's wallet; none where the wallet does not exist yet.
     wallet_ids: Vec<Option<i64>>,
+}
+
+impl Loaded {
+    /// Whose wallets there are.
+    fn owners(&self) -> HashMap<BusinessSid, Owner> {
+        let owner = |(account, wallet_id): (&Account, &Option<i64>)| {
+            let (business, currency) = (account.business.clone(), account.currency);
+            Some((account.business.clone(), Owner { wallet_id: (*wallet_id)?, business, currency }))
+        };
+        self.state.accounts().iter().zip(&self.wallet_ids).filter_map(owner).collect()
+    }
 }
 
 async fn load(

@@ -16,6 +16,7 @@ use crate::domain::idempotency::{Answer, InputHash, KeyScope};
 use crate::domain::ledger::Entry;
 use crate::domain::messages::{MessageSid, OfferedMessage};
 use crate::domain::money::Money;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::sid::TransactionSid;
 use crate::domain::text::{ErrorCode, Reason};
 use crate::domain::transactions::{Transaction, refund_posting};
@@ -39,20 +40,19 @@ pub struct ReportRequest {
     pub error_code: Option<ErrorCode>,
 }
 
-/// Checks a request and finds its destination; what is left to decide depends on the wallet.
+/// What a request asks of the committer. What can only be wrong with a message that was not charged before is left for it
+/// to judge.
 fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Result<Command> {
     let ChargeRequest { key, message } = request;
-    let input = message.digest(&key);
-    let offered = message.resolve(&billing.prices.book(), billing.clock.now())?;
     Ok(Command::Charge(NewCharge {
         sid: TransactionSid::new(billing.clock.new_id()),
+        input: message.digest(&key),
         key,
-        destination: offered.destination,
-        sent_to: message.given.to.as_ref().map(crate::domain::phone_number::PhoneNumber::masked),
-        size: offered.size,
+        destination: message.given.resolve(&billing.prices.book()),
+        sent_to: message.given.to.as_ref().map(PhoneNumber::masked),
+        size: message.size()?,
         submitted_at: message.submitted_at,
         metadata: message.metadata,
-        input,
         actor: actor.clone(),
     }))
 }
