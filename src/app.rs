@@ -85,12 +85,12 @@ pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
 pub fn http_service(settings: &Settings, billing: Billing) -> Service {
     let header = |origin: &str| HeaderValue::from_str(origin).ok();
     http::service(Arc::new(HttpState {
+        metrics: Metrics::new(billing.committer.counts()),
         billing,
         auth: settings.auth,
         cors_origins: settings.cors_origins.iter().filter_map(|origin| header(origin.as_str())).collect(),
         allowed_hosts: settings.allowed_hosts.iter().map(|host| host.as_str().to_owned()).collect(),
         limits: settings.limits(),
-        metrics: Metrics::default(),
     }))
 }
 

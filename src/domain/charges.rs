@@ -190,6 +190,24 @@ pub enum Refusal {
     RefundExceedsCharge { left: Money, currency: Currency },
 }
 
+impl Refusal {
+    /// One word for programs: on the wire, and in the metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::Invalid(_) => "invalid_request",
+            Refusal::BalanceOutOfRange(_) => "balance_out_of_range",
+            Refusal::MessageConflict => "idempotency_conflict",
+            Refusal::BusinessSuspended => "business_suspended",
+            Refusal::Unrated(Unrated::NoRate { .. }) => "no_rate",
+            Refusal::Unrated(Unrated::CurrencyMismatch { .. }) => "currency_mismatch",
+            Refusal::Unrated(Unrated::Money(_)) => "price_out_of_range",
+            Refusal::InsufficientFunds { .. } => "insufficient_funds",
+            Refusal::ChargeNotFound => "charge_not_found",
+            Refusal::RefundExceedsCharge { .. } => "refund_exceeds_charge",
+        }
+    }
+}
+
 impl From<MoneyError> for Refusal {
     fn from(error: MoneyError) -> Refusal {
         Refusal::Unrated(Unrated::Money(error))

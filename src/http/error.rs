@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use crate::domain::charges::Refusal;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
-use crate::domain::rating::Unrated;
 use crate::error::Error;
 
 /// How long a client should wait before it asks again when the server is busy, in seconds.
@@ -181,7 +180,7 @@ impl From<Error> for Problem {
             ),
             Error::OutcomeUnknown(_) => {
                 let detail = "The database broke off while it stored this: it may have happened or not. Repeat it with the \
-                              same Idempotency-Key; without one, look whether it happened first.";
+                              same Idempotency-Key or message_sid; without one, look whether it happened first.";
                 let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", detail);
                 problem.cause = Some(error.to_string());
                 problem
@@ -195,21 +194,17 @@ impl From<Error> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
-        let (status, code) = match &refusal {
+        let status = match &refusal {
             Refusal::Invalid(invalid) => return Problem::invalid(invalid.field, invalid.problem.as_str()),
-            Refusal::InsufficientFunds { .. } => (StatusCode::PAYMENT_REQUIRED, "insufficient_funds"),
-            Refusal::BusinessSuspended => (StatusCode::FORBIDDEN, "business_suspended"),
-            Refusal::ChargeNotFound => (StatusCode::NOT_FOUND, "charge_not_found"),
-            Refusal::MessageConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
-            Refusal::Unrated(Unrated::NoRate { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "no_rate"),
-            Refusal::Unrated(Unrated::CurrencyMismatch { .. }) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "currency_mismatch")
+            Refusal::InsufficientFunds { .. } => StatusCode::PAYMENT_REQUIRED,
+            Refusal::BusinessSuspended => StatusCode::FORBIDDEN,
+            Refusal::ChargeNotFound => StatusCode::NOT_FOUND,
+            Refusal::MessageConflict => StatusCode::CONFLICT,
+            Refusal::Unrated(_) | Refusal::RefundExceedsCharge { .. } | Refusal::BalanceOutOfRange(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
             }
-            Refusal::Unrated(Unrated::Money(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "price_out_of_range"),
-            Refusal::RefundExceedsCharge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refund_exceeds_charge"),
-            Refusal::BalanceOutOfRange(_) => (StatusCode::UNPROCESSABLE_ENTITY, "balance_out_of_range"),
         };
-        let mut problem = Problem::new(status, code, refusal.to_string());
+        let mut problem = Problem::new(status, refusal.code(), refusal.to_string());
         match refusal {
             Refusal::InsufficientFunds { available, required, currency } => {
                 problem.funds = Some(Funds { available, required, currency });

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::services::charges::counts::Counts;
 use crate::services::health::PoolState;
 
 /// Upper bounds in seconds: from a read out of memory to a request about to meet its deadline.
@@ -41,10 +42,11 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     latencies: Family<RouteLabels, Histogram, fn() -> Histogram>,
     pool_connections: Family<PoolLabels, Gauge>,
+    charge_queue: Gauge,
 }
 
-impl Default for Metrics {
-    fn default() -> Metrics {
+impl Metrics {
+    pub fn new(charges: &Counts) -> Metrics {
         let mut registry = Registry::default();
         let requests = Family::default();
         let latencies: Family<RouteLabels, Histogram, fn() -> Histogram> =
@@ -54,11 +56,15 @@ impl Default for Metrics {
         let help = "Time from a request's head to its answer's head";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, latencies.clone());
         registry.register("db_pool_connections", "Database connections, by pool and state", pool_connections.clone());
-        Metrics { registry, requests, latencies, pool_connections }
+        let help = "Messages charged, reported, refunded or refused, by what became of them";
+        registry.register("charge_commands", help, charges.commands.clone());
+        let help = "Commands that shared a commit";
+        registry.register("charge_batch_commands", help, charges.batch_commands.clone());
+        let charge_queue = Gauge::default();
+        registry.register("charge_queue_commands", "Commands that wait or are being settled", charge_queue.clone());
+        Metrics { registry, requests, latencies, pool_connections, charge_queue }
     }
-}
 
-impl Metrics {
     pub fn count(&self, method: &'static str, route: &str, status: u16, latency: Duration) {
         let route = route.to_owned();
         let labels = RouteLabels { method, route: route.clone() };
@@ -70,13 +76,14 @@ impl Metrics {
     ///
     /// # Errors
     /// None that a `String` can give; the encoder's type has one.
-    pub fn render(&self, pools: &[PoolState]) -> Result<String, std::fmt::Error> {
+    pub fn render(&self, pools: &[PoolState], waiting_commands: usize) -> Result<String, std::fmt::Error> {
         for state in pools {
             let idle = i64::try_from(state.idle).unwrap_or(i64::MAX);
             let in_use = (i64::from(state.open) - idle).max(0);
             self.pool_connections.get_or_create(&PoolLabels { pool: state.pool, state: "idle" }).set(idle);
             self.pool_connections.get_or_create(&PoolLabels { pool: state.pool, state: "in_use" }).set(in_use);
         }
+        self.charge_queue.set(i64::try_from(waiting_commands).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

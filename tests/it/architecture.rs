@@ -31,7 +31,7 @@ const SERVICES: &[&str] =
     &["alerts", "charges", "health", "invoices", "pricing", "rate_cards", "transactions", "usage", "wallet"];
 
 /// Not use cases but what they work with.
-const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "batch", "committer"];
+const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "batch", "committer", "counts"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

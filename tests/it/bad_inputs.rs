@@ -135,6 +135,88 @@ const BAD_TOPUPS: &[BadTopup] = &[
     (JSON, r#"{"business_sid":"b","amount":1,"reference":"a\nb"}"#, 400, BAD, "reference"),
 ];
 
+/// Members that replace those of a good message, code, field.
+type BadCharge = (&'static str, &'static str, &'static str);
+
+const BAD_CHARGES: &[BadCharge] = &[
+    (r#""business_sid":"undefined""#, SID, "business_sid"),
+    (r#""business_sid":null"#, SID, "business_sid"),
+    (r#""message_sid":null"#, BAD, "message_sid"),
+    (r#""message_sid":"""#, BAD, "message_sid"),
+    (r#""message_sid":"a b""#, BAD, "message_sid"),
+    (r#""message_sid":"a/b""#, BAD, "message_sid"),
+    (r#""message_sid":7"#, BAD, "message_sid"),
+    (r#""to":"0712345678""#, BAD, "to"),
+    (r#""to":"+25471""#, BAD, "to"),
+    (r#""to":"+2547123456789012""#, BAD, "to"),
+    (r#""to":"Safaricom""#, BAD, "to"),
+    (r#""to":"""#, BAD, "to"),
+    (r#""to":254712345678"#, BAD, "to"),
+    (r#""to":"+18005550100""#, BAD, "to"), // toll-free: of no country
+    (r#""to":null"#, BAD, "to"),
+    (r#""to":null,"operator":"Airtel""#, BAD, "country_code"),
+    (r#""country_code":"UK""#, BAD, "country_code"),
+    (r#""country_code":"Kenya""#, BAD, "country_code"),
+    (r#""country_code":"KE","operator":"""#, BAD, "operator"),
+    (r#""mcc":"639""#, BAD, "mnc"),
+    (r#""mnc":"02""#, BAD, "mcc"),
+    (r#""mcc":"39","mnc":"02""#, BAD, "mcc"),
+    (r#""mcc":"639","mnc":"2""#, BAD, "mnc"),
+    (r#""mcc":639,"mnc":"02""#, BAD, "mcc"),
+    (r#""mcc":"000","mnc":"02""#, BAD, "mcc"),
+    (r#""segments":0"#, BAD, "segments"),
+    (r#""segments":256"#, BAD, "segments"),
+    (r#""segments":-1"#, BAD, "segments"),
+    (r#""segments":1.5"#, BAD, "segments"),
+    (r#""segments":"1""#, BAD, "segments"),
+    (r#""segments":99999999999"#, BAD, "segments"),
+    (r#""segments":null"#, BAD, "segments"),
+    (r#""segments":1,"body":"x""#, BAD, "segments"),
+    (r#""segments":null,"body":7"#, BAD, "body"),
+    (r#""submitted_at":"2026-03-18""#, BAD, "submitted_at"),
+    (r#""submitted_at":"now""#, BAD, "submitted_at"),
+    (r#""submitted_at":1773828000"#, BAD, "submitted_at"),
+    (r#""submitted_at":"2026-03-15T09:59:59Z""#, BAD, "submitted_at"),
+    (r#""submitted_at":"2026-03-18T10:05:01Z""#, BAD, "submitted_at"),
+    (r#""metadata":[]"#, BAD, "metadata"),
+    (r#""metadata":"x""#, BAD, "metadata"),
+    (r#""metadata":{"a":"\u0000"}"#, BAD, "metadata"),
+    (r#""metadata":{"a":"\ud800"}"#, BAD, "metadata"),
+    (r#""metadata":{"a":1e999}"#, BAD, "metadata"),
+];
+
+/// A message that could be charged, with some members replaced.
+fn message(members: &str) -> String {
+    let mut message =
+        serde_json::json!({"business_sid": "biz_test_001", "message_sid": "m", "to": "+254712345678", "segments": 1});
+    // A member given as null is left out of the good one, and stands as null in the bad one.
+    let names = ["business_sid", "message_sid", "to", "segments"];
+    for name in names.iter().filter(|name| members.contains(&format!("\"{name}\":"))) {
+        message.as_object_mut().unwrap().remove(*name);
+    }
+    let text = message.to_string();
+    format!("{},{members}}}", &text[..text.len() - 1])
+}
+
+/// Address after the message's, body, status, code, field.
+type BadFollowUp = (&'static str, &'static str, u16, &'static str, &'static str);
+
+const BAD_FOLLOW_UPS: &[BadFollowUp] = &[
+    ("delivery/", r#"{}"#, 400, BAD, "status"),
+    ("delivery/", r#"{"status":"lost"}"#, 400, BAD, "status"),
+    ("delivery/", r#"{"status":null}"#, 400, BAD, "status"),
+    ("delivery/", r#"{"status":"failed","error_code":30005}"#, 400, BAD, "error_code"),
+    ("delivery/", r#"{"status":"failed","error_code":""}"#, 400, BAD, "error_code"),
+    ("delivery/", r#"{"status":"delivered"}"#, 404, "charge_not_found", ""),
+    ("refund/", r#"{}"#, 400, BAD, "reason"),
+    ("refund/", r#"{"reason":""}"#, 400, BAD, "reason"),
+    ("refund/", r#"{"reason":"x","amount":0}"#, 400, BAD, "amount"),
+    ("refund/", r#"{"reason":"x","amount":-1}"#, 400, BAD, "amount"),
+    ("refund/", r#"{"reason":"x","amount":0.0000001}"#, 400, BAD, "amount"),
+    ("refund/", r#"{"reason":"x","amount":"all"}"#, 400, BAD, "amount"),
+    ("refund/", r#"{"reason":"x"}"#, 404, "charge_not_found", ""),
+];
+
 /// The one shape of every error: status, code, a sentence, and the field where one is wrong.
 async fn check(response: reqwest::Response, status: u16, code: &str, field: &str, what: &str) {
     assert_eq!(response.headers()["content-type"], "application/problem+json", "{what}");
@@ -191,6 +273,44 @@ on_each_database! {
         check(post(server, JSON, deep).await, 400, BAD, "amount", "an amount nested deeply").await;
         let large = format!(r#"{{"business_sid":"b","amount":1,"x":"{}"}}"#, "x".repeat(1 << 20));
         check(post(server, JSON, large).await, 413, "payload_too_large", "", "a large body").await;
+        assert_eq!(server.row_counts().await, before);
+    }
+
+    /// The same sentence for a message alone and for one of many.
+    async fn charges(server) {
+        let before = server.row_counts().await;
+        for (members, code, field) in BAD_CHARGES {
+            let body = message(members);
+            let request = server.request(Method::POST, "/api/billing/charges/").header("content-type", JSON);
+            check(request.body(body.clone()).send().await.unwrap(), 400, code, field, &body).await;
+            let (status, answer) = server.post("/api/billing/charges/batch/", &format!(r#"{{"charges":[{body}]}}"#)).await;
+            let result = &answer["results"][0];
+            assert_eq!((status.as_u16(), &result["status"], &result["error"]["code"]), (200, &400.into(), &(*code).into()));
+            assert!(result["error"]["errors"][field].is_array(), "{body}: {result}");
+        }
+        let long = message(&format!(r#""segments":null,"body":"{}""#, "x".repeat(153 * 255 + 1)));
+        let request = server.request(Method::POST, "/api/billing/charges/").header("content-type", JSON);
+        check(request.body(long).send().await.unwrap(), 400, BAD, "body", "a long body").await;
+        let large = message(&format!(r#""metadata":{{"a":"{}"}}"#, "x".repeat(4_096)));
+        let request = server.request(Method::POST, "/api/billing/charges/").header("content-type", JSON);
+        check(request.body(large).send().await.unwrap(), 400, BAD, "metadata", "large metadata").await;
+        assert_eq!(server.row_counts().await, before);
+    }
+
+    async fn reports_and_refunds(server) {
+        let before = server.row_counts().await;
+        for (end, body, status, code, field) in BAD_FOLLOW_UPS {
+            let path = format!("/api/billing/charges/biz_test_001/m/{end}");
+            let request = server.request(Method::POST, &path).header("content-type", JSON);
+            check(request.body(*body).send().await.unwrap(), *status, code, field, body).await;
+        }
+        for (path, code, field) in [
+            ("/api/billing/charges/undefined/m/", SID, "business_sid"),
+            ("/api/billing/charges/b/a%20b/", BAD, "message_sid"),
+            ("/api/billing/charges/b/%FF/", SID, "business_sid"),
+        ] {
+            check(server.request(Method::GET, path).send().await.unwrap(), 400, code, field, path).await;
+        }
         assert_eq!(server.row_counts().await, before);
     }
 

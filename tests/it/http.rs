@@ -60,6 +60,15 @@ on_each_database! {
         ] {
             assert!(text.contains(&line), "{line} is not in {text}");
         }
+        server.charge(serde_json::json!({"business_sid": "biz_test_001", "message_sid": "m", "country_code": "KE", "segments": 1}))
+            .await;
+        server.post("/api/billing/charges/", r#"{"business_sid": "p", "message_sid": "m", "country_code": "KE", "segments": 1}"#)
+            .await;
+        let charges = server.get_text("/metrics").await;
+        for outcome in ["charged", "insufficient_funds"] {
+            assert!(charges.contains(&format!("charge_commands_total{{outcome=\"{outcome}\"}} 1")), "{charges}");
+        }
+        assert!(charges.contains("charge_batch_commands_count 2") && charges.contains("charge_queue_commands 0"), "{charges}");
         assert!(text.contains("db_pool_connections{pool=") && text.ends_with("# EOF\n"), "{text}");
         assert!(!text.contains("somebody"), "no address, only its template");
     }

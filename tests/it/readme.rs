@@ -14,7 +14,19 @@ fn curl_commands(readme: &str) -> Vec<String> {
         readme.split("<!-- curl:start -->").nth(1).and_then(|rest| rest.split("<!-- curl:end -->").next()).unwrap();
     let blocks = marked.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let joined = blocks.map(|block| block.replace("\\\n", " ")).collect::<Vec<_>>().join("\n");
-    joined.lines().map(str::trim).filter(|line| line.starts_with("curl")).map(str::to_owned).collect()
+    let mut commands: Vec<String> = Vec::new();
+    for line in joined.lines().map(str::trim) {
+        match commands.last_mut() {
+            // A quoted text goes on until its other quote.
+            Some(open) if open.matches('\'').count() % 2 == 1 => {
+                open.push(' ');
+                open.push_str(line);
+            }
+            _ if line.starts_with("curl") => commands.push(line.to_owned()),
+            _ => {}
+        }
+    }
+    commands
 }
 
 #[test]
@@ -34,8 +46,19 @@ fn its_curl_commands_work() {
     }
     endpoints.sort_unstable();
     endpoints.dedup();
-    let all = ["alerts", "invoices", "pricing-plans", "rate-cards", "topup", "transactions", "usage", "wallet"];
-    assert_eq!(endpoints, all, "each of the eight is shown");
+    let all = [
+        "alerts",
+        "charges",
+        "deliveries",
+        "invoices",
+        "pricing-plans",
+        "rate-cards",
+        "topup",
+        "transactions",
+        "usage",
+        "wallet",
+    ];
+    assert_eq!(endpoints, all, "each is shown");
 }
 
 /// The first two commands are the ones that matter.

@@ -6,12 +6,12 @@
 //! message looked up first, which finds what had happened.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
 use super::batch::{self, Memo, Replays, Workshop};
+use super::counts::Counts;
 use crate::domain::charges::Refusal;
 use crate::domain::charging::{Command, Outcome};
 use crate::error::{Error, Result};
@@ -30,12 +30,20 @@ pub type Answer = std::result::Result<Outcome, Refusal>;
 /// Where commands are handed in.
 #[derive(Clone, Debug)]
 pub struct Committer {
-    line: mpsc::UnboundedSender<Submission>,
+    line: mpsc::UnboundedSender<Next>,
     /// Keeps the line from growing without bound: one permit per waiting command.
     room: Arc<Semaphore>,
     capacity: usize,
     ended: watch::Receiver<bool>,
-    counts: Arc<Counts>,
+    counts: Counts,
+}
+
+/// What comes next in the line.
+#[derive(Debug)]
+enum Next {
+    Settle(Submission),
+    /// Nothing comes behind this.
+    End,
 }
 
 /// Commands that came together, and who waits for them.
@@ -44,14 +52,7 @@ struct Submission {
     commands: Vec<Command>,
     answers: oneshot::Sender<Result<Vec<Answer>>>,
     /// Given back once answered.
-    _room: Option<OwnedSemaphorePermit>,
-}
-
-/// What the committer did since the start, for the metrics.
-#[derive(Debug, Default)]
-pub struct Counts {
-    pub batches: AtomicU64,
-    pub commands: AtomicU64,
+    room: OwnedSemaphorePermit,
 }
 
 impl Committer {
@@ -59,7 +60,7 @@ impl Committer {
     pub fn start(workshop: Workshop, capacity: usize) -> Committer {
         let (line, waiting) = mpsc::unbounded_channel();
         let (end, ended) = watch::channel(false);
-        let counts = Arc::new(Counts::default());
+        let counts = Counts::default();
         let task = Task { workshop, memo: Memo::default(), replays: Replays::Unexpected, counts: counts.clone() };
         tokio::spawn(async move {
             // However the task ends, a panic included, whoever watches learns of it.
@@ -75,22 +76,25 @@ impl Committer {
     /// [`Error::Busy`] where too many wait or the server is about to stop; those of the database. After
     /// [`Error::OutcomeUnknown`] the same commands may be handed in again: a message is charged once.
     pub async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Answer>> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
         let count = u32::try_from(commands.len()).unwrap_or(u32::MAX);
-        let room = self.room.clone().try_acquire_many_owned(count).map_err(|_| busy())?;
+        let room = self.room.clone().try_acquire_many_owned(count).map_err(|error| match error {
+            TryAcquireError::NoPermits => busy(),
+            TryAcquireError::Closed => stopping(),
+        })?;
         let (answers, answered) = oneshot::channel();
-        let submission = Submission { commands, answers, _room: Some(room) };
-        self.line.send(submission).map_err(|_| stopping())?;
+        self.line.send(Next::Settle(Submission { commands, answers, room })).map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())?
     }
 
     /// Takes no more commands, and waits until those in line are settled.
     pub async fn drain(&self) {
         self.room.close();
-        // Nothing can be handed in behind this, and the task ends when it gets there.
-        let (answers, settled) = oneshot::channel();
-        if self.line.send(Submission { commands: Vec::new(), answers, _room: None }).is_ok() {
-            let _ = settled.await;
-        }
+        // An error means that the task has ended already.
+        let _ = self.line.send(Next::End);
+        self.ended().await;
     }
 
     /// Waits until the task has ended: by [`Committer::drain`], or because it died.
@@ -105,9 +109,8 @@ impl Committer {
         self.capacity.saturating_sub(self.room.available_permits())
     }
 
-    /// Batches and commands since the start.
-    pub fn settled(&self) -> (u64, u64) {
-        (self.counts.batches.load(Ordering::Relaxed), self.counts.commands.load(Ordering::Relaxed))
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 }
 
@@ -132,23 +135,29 @@ struct Task {
     memo: Memo,
     /// What the last batches met: repeated messages come in bursts, as after a restart.
     replays: Replays,
-    counts: Arc<Counts>,
+    counts: Counts,
 }
 
 impl Task {
-    async fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Submission>) {
-        while let Some(first) = waiting.recv().await {
+    async fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Next>) {
+        while let Some(Next::Settle(first)) = waiting.recv().await {
+            let mut commands = first.commands.len();
             let mut batch = vec![first];
-            let mut commands = batch[0].commands.len();
             // Lets those who are about to hand something in do so.
             tokio::task::yield_now().await;
+            let mut is_last = false;
             while commands < BATCH_MAX
+                && !is_last
                 && let Ok(next) = waiting.try_recv()
             {
-                commands += next.commands.len();
-                batch.push(next);
+                match next {
+                    Next::Settle(submission) => {
+                        commands += submission.commands.len();
+                        batch.push(submission);
+                    }
+                    Next::End => is_last = true,
+                }
             }
-            let is_last = batch.iter().any(|submission| submission.commands.is_empty());
             self.answer(batch).await;
             if is_last {
                 return;
@@ -160,18 +169,19 @@ impl Task {
         let mut commands = Vec::with_capacity(batch.iter().map(|submission| submission.commands.len()).sum());
         let mut callers = Vec::with_capacity(batch.len());
         for submission in batch {
-            callers.push((submission.commands.len(), submission.answers, submission._room));
+            callers.push((submission.commands.len(), submission.answers, submission.room));
             commands.extend(submission.commands);
         }
-        self.counts.batches.fetch_add(1, Ordering::Relaxed);
-        self.counts.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
-        let mut answers = self.settle(&commands).await.into_iter();
-        for (count, caller, _room) in callers {
+        let answers = self.settle(&commands).await;
+        self.counts.batch(answers.iter().map(|answer| answer.as_ref().ok()));
+        let mut answers = answers.into_iter();
+        for (count, caller, room) in callers {
             // One command that failed fails all that came with it: the caller sends them again, and those that were
             // settled are found.
             let answer = answers.by_ref().take(count).collect::<Result<Vec<Answer>>>();
             // Who asked may have gone; what was decided stays.
             let _ = caller.send(answer);
+            drop(room);
         }
     }
 

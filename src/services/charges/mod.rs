@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod committer;
+pub mod counts;
 
 use std::sync::Arc;
 

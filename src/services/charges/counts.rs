@@ -1,0 +1,56 @@
+//! What the committer did, for the metrics.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::committer::Answer;
+use crate::domain::charging::Outcome;
+
+/// Upper bounds of the commands in a batch.
+const BATCH_BUCKETS: [f64; 8] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 2_000.0];
+
+/// What became of a command: `charged`, `replayed`, `delivered`, `failed`, `repeated_report`, `refunded`, or the code of
+/// a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+/// Clones count together.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    pub commands: Family<OutcomeLabels, Counter>,
+    pub batch_commands: Histogram,
+}
+
+impl Default for Counts {
+    fn default() -> Counts {
+        Counts { commands: Family::default(), batch_commands: Histogram::new(BATCH_BUCKETS) }
+    }
+}
+
+impl Counts {
+    /// Counts what became of one batch. `None`: the database failed.
+    pub fn batch<'a>(&self, answers: impl IntoIterator<Item = Option<&'a Answer>>) {
+        let mut size = 0.0;
+        for answer in answers {
+            size += 1.0;
+            let outcome = answer.map_or("database_error", label);
+            self.commands.get_or_create(&OutcomeLabels { outcome }).inc();
+        }
+        self.batch_commands.observe(size);
+    }
+}
+
+fn label(answer: &Answer) -> &'static str {
+    match answer {
+        Ok(Outcome::Charged(charged)) if charged.replayed => "replayed",
+        Ok(Outcome::Charged(_)) => "charged",
+        Ok(Outcome::Reported(reported)) if reported.recorded => reported.delivery.status.as_str(),
+        Ok(Outcome::Reported(_)) => "repeated_report",
+        Ok(Outcome::Refunded(_)) => "refunded",
+        Err(refusal) => refusal.code(),
+    }
+}
