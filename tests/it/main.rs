@@ -9,6 +9,7 @@ mod architecture;
 mod bad_inputs;
 mod browser;
 mod charges;
+mod committer;
 mod contract;
 mod deliveries;
 mod http;

@@ -77,7 +77,21 @@ impl Server {
             }
             Database::Postgres => (postgres::create_database().await, None),
         };
-        let settings = settings(&database_url, args);
+        Server::start_on(database, &database_url, home, args).await
+    }
+
+    /// On a Postgres database that is reached in a way of its own.
+    pub async fn start_on_postgres(database_url: &str) -> Server {
+        Server::start_on(Database::Postgres, database_url, None, &[]).await
+    }
+
+    async fn start_on(
+        database: Database,
+        database_url: &str,
+        home: Option<tempfile::TempDir>,
+        args: &[&str],
+    ) -> Server {
+        let settings = settings(database_url, args);
         let clock = Clock::fixed(START.parse().unwrap());
         let (billing, _) = app::open_and_migrate(&settings, clock).await.unwrap();
         seed::load(&billing, true).await.unwrap();
