@@ -174,7 +174,7 @@ fn bind_rows<'q>(mut query: SqliteQuery<'q>, columns: &[Column], start: usize, l
         for column in columns {
             query = match column {
                 Column::Integer(values) => query.bind(values[row]),
-                Column::Text(values) => query.bind(values[row].as_deref().map(str::to_owned)),
+                Column::Text(values) => query.bind(values[row].clone()),
                 Column::Id(values) => query.bind(values[row]),
                 Column::Bytes(values) => query.bind(values[row].clone()),
                 Column::Day(values) => query.bind(values[row]),
