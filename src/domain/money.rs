@@ -216,17 +216,71 @@ fn all_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A decimal as text: the longest, `-9223372036854.775808`, has 21 characters.
+struct DecimalText {
+    bytes: [u8; 24],
+    start: usize,
+}
+
+impl DecimalText {
+    /// The shortest exact decimal of a count of millionths: `0.045`, `12.5`, `-3`.
+    fn of_micros(micros: i64) -> DecimalText {
+        let mut text = DecimalText { bytes: [0; 24], start: 24 };
+        let magnitude = micros.unsigned_abs();
+        let (mut whole, mut fraction) =
+            (magnitude / MICROS_PER_UNIT.unsigned_abs(), magnitude % MICROS_PER_UNIT.unsigned_abs());
+        if fraction > 0 {
+            let mut decimals = DECIMALS;
+            while fraction % 10 == 0 {
+                fraction /= 10;
+                decimals -= 1;
+            }
+            for _ in 0..decimals {
+                text.push_front(b'0' + (fraction % 10) as u8);
+                fraction /= 10;
+            }
+            text.push_front(b'.');
+        }
+        loop {
+            text.push_front(b'0' + (whole % 10) as u8);
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        if micros < 0 {
+            text.push_front(b'-');
+        }
+        text
+    }
+
+    fn push_front(&mut self, byte: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = byte;
+    }
+
+    fn as_str(&self) -> &str {
+        // Digits, a dot and a minus are ASCII.
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
+    }
+}
+
 /// The shortest exact decimal: `0.045`, `12.5`, `-3`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.to_decimal().normalize(), f)
+        f.write_str(DecimalText::of_micros(self.0).as_str())
     }
 }
 
 /// A plain JSON number with no float on the way. Works with `serde_json` only.
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_decimal(&self.to_decimal(), serializer)
+        if self.0 % MICROS_PER_UNIT == 0 {
+            return serializer.serialize_i64(self.0 / MICROS_PER_UNIT);
+        }
+        // Written by hand, because every answer to the gateway has a dozen of these.
+        let text = DecimalText::of_micros(self.0);
+        serde_json::from_str::<&RawValue>(text.as_str()).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -323,6 +377,17 @@ mod tests {
     #[case("9223372036854.775807", i64::MAX)]
     fn reads_exactly(#[case] text: &str, #[case] micros: i64) {
         assert_eq!(Money::parse(text), Ok(Money(micros)));
+    }
+
+    proptest! {
+        /// The text written by hand is the one that the decimal library writes.
+        #[test]
+        fn texts_are_those_of_decimals(micros in prop_oneof![any::<i64>(), -10_000_000..10_000_000_i64, Just(i64::MIN)]) {
+            let money = Money(micros);
+            let text = money.to_decimal().normalize().to_string();
+            prop_assert_eq!(money.to_string(), text.clone());
+            prop_assert_eq!(serde_json::to_string(&money).expect("JSON"), text);
+        }
     }
 
     #[rstest]

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::bulk::{Bulk, Column};
+use super::bulk::{Action, Bulk, Column};
 use super::db::Conn;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charging::{Account, TierCounter};
@@ -26,7 +26,7 @@ macro_rules! load {
     ($lock:literal) => {
         Bulk {
             columns: &[("sid", "TEXT")],
-            statement: concat!(
+            action: Action::With(concat!(
                 "SELECT w.id, b.sid, 'SUSPENDED' IN (b.status, COALESCE(p1.status, ''), COALESCE(p2.status, ''), \
                  COALESCE(p3.status, ''), COALESCE(p4.status, '')) AS is_suspended, w.currency, p.uid AS plan, w.balance, \
                  w.credit_limit, w.last_seq, w.last_uid, w.tier_month, w.tier_segments, w.updated_at \
@@ -35,7 +35,7 @@ macro_rules! load {
                  LEFT JOIN businesses p1 ON p1.id = b.parent_id LEFT JOIN businesses p2 ON p2.id = p1.parent_id \
                  LEFT JOIN businesses p3 ON p3.id = p2.parent_id LEFT JOIN businesses p4 ON p4.id = p3.parent_id",
                 $lock
-            ),
+            )),
         }
     };
 }
@@ -58,9 +58,11 @@ pub const UPDATE: Bulk = Bulk {
         ("tier_segments", "BIGINT"),
         ("updated_at", "BIGINT"),
     ],
-    statement: "UPDATE wallets SET balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
+    action: Action::With(
+        "UPDATE wallets SET balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
          tier_month = given.tier_month, tier_segments = given.tier_segments, updated_at = given.updated_at \
          FROM given WHERE wallets.id = given.id AND wallets.last_seq = given.seq_before",
+    ),
 };
 
 #[derive(FromRow)]

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::bulk::{Bulk, Column};
+use super::bulk::{Action, Bulk, Column};
 use super::db::{Conn, on};
 use crate::domain::rating::AppliedRate;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ pub const FIND: &str = "SELECT id FROM applied_rates WHERE digest = $1";
 
 pub const LOAD: Bulk = Bulk {
     columns: &[("id", "BIGINT")],
-    statement: "SELECT r.id, r.explanation FROM given JOIN applied_rates r ON r.id = given.id",
+    action: Action::With("SELECT r.id, r.explanation FROM given JOIN applied_rates r ON r.id = given.id"),
 };
 
 /// The number of a rate, stored if this is its first use.

@@ -16,13 +16,21 @@ use uuid::Uuid;
 use super::db::Conn;
 use crate::error::Result;
 
-/// A statement over a table `given`, whose rows come along with it.
+/// A statement whose rows come along with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Bulk {
-    /// The columns of `given` and their types in Postgres.
+    /// The columns of the rows, and their types in Postgres.
     pub columns: &'static [(&'static str, &'static str)],
-    /// What follows `WITH given (…) AS (…)`.
-    pub statement: &'static str,
+    pub action: Action,
+}
+
+/// What is done with the rows.
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// They go into a table's columns of the same names.
+    InsertInto(&'static str),
+    /// They are a table `given`: this is what follows `WITH given (…) AS (…)`.
+    With(&'static str),
 }
 
 /// The values of one column of `given`, one per row.
@@ -45,7 +53,10 @@ impl Bulk {
     pub fn on_sqlite(&self, rows: usize) -> String {
         let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
         let rows = vec![row.as_str(); rows].join(", ");
-        format!("WITH given ({}) AS (VALUES {rows}) {}", self.names(), self.statement)
+        match self.action {
+            Action::InsertInto(table) => format!("INSERT INTO {table} ({}) VALUES {rows}", self.names()),
+            Action::With(statement) => format!("WITH given ({}) AS (VALUES {rows}) {statement}", self.names()),
+        }
     }
 
     /// The text for Postgres and any number of rows.
@@ -56,7 +67,11 @@ impl Bulk {
             // Writing to a String cannot fail.
             let _ = write!(arrays, "{comma}${number}::{kind}[]");
         }
-        format!("WITH given ({}) AS (SELECT * FROM UNNEST({arrays})) {}", self.names(), self.statement)
+        let rows = format!("SELECT * FROM UNNEST({arrays})");
+        match self.action {
+            Action::InsertInto(table) => format!("INSERT INTO {table} ({}) {rows}", self.names()),
+            Action::With(statement) => format!("WITH given ({}) AS ({rows}) {statement}", self.names()),
+        }
     }
 
     fn names(&self) -> String {
@@ -222,18 +237,13 @@ mod tests {
 
     #[test]
     fn texts_of_both_dialects() {
-        const BULK: Bulk = Bulk {
-            columns: &[("id", "BIGINT"), ("name", "TEXT")],
-            statement: "INSERT INTO t (id, name) SELECT id, name FROM given",
-        };
-        assert_eq!(
-            BULK.on_sqlite(2),
-            "WITH given (id, name) AS (VALUES (?, ?), (?, ?)) INSERT INTO t (id, name) SELECT id, name FROM given"
-        );
-        assert_eq!(
-            BULK.on_postgres(),
-            "WITH given (id, name) AS (SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[])) \
-             INSERT INTO t (id, name) SELECT id, name FROM given"
-        );
+        const COLUMNS: &[(&str, &str)] = &[("id", "BIGINT"), ("name", "TEXT")];
+        let insert = Bulk { columns: COLUMNS, action: Action::InsertInto("t") };
+        assert_eq!(insert.on_sqlite(2), "INSERT INTO t (id, name) VALUES (?, ?), (?, ?)");
+        let unnest = "SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[])";
+        assert_eq!(insert.on_postgres(), format!("INSERT INTO t (id, name) {unnest}"));
+        let select = Bulk { columns: COLUMNS, action: Action::With("SELECT id FROM given") };
+        assert_eq!(select.on_sqlite(1), "WITH given (id, name) AS (VALUES (?, ?)) SELECT id FROM given");
+        assert_eq!(select.on_postgres(), format!("WITH given (id, name) AS ({unnest}) SELECT id FROM given"));
     }
 }

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::applied_rates;
-use super::bulk::{Bulk, Column};
+use super::bulk::{Action, Bulk, Column};
 use super::db::Conn;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::{Charge, ChargeState, Delivery, DeliveryStatus};
@@ -29,13 +29,15 @@ pub const UNIQUE_INDEX: &str = "transactions_by_message";
 
 pub const FIND: Bulk = Bulk {
     columns: &[("message_sid", "TEXT"), ("wallet_id", "BIGINT")],
-    statement: "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, t.metadata, \
+    action: Action::With(
+        "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, t.metadata, \
          t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, t.more_parts, \
          d.status, d.error_code, d.created_at AS reported_at, \
          CAST(COALESCE((SELECT SUM(refund.amount) FROM transactions refund WHERE refund.charge_uid = t.uid AND refund.type = 'REFUND'), 0) \
          AS BIGINT) AS refunded \
          FROM given JOIN transactions t ON t.message_sid = given.message_sid AND t.wallet_id = given.wallet_id \
          AND t.message_sid IS NOT NULL LEFT JOIN deliveries d ON d.charge_uid = t.uid",
+    ),
 };
 
 pub const INSERT_DELIVERIES: Bulk = Bulk {
@@ -47,8 +49,7 @@ pub const INSERT_DELIVERIES: Bulk = Bulk {
         ("request_id", "TEXT"),
         ("created_at", "BIGINT"),
     ],
-    statement: "INSERT INTO deliveries (charge_uid, status, error_code, actor, request_id, created_at) \
-         SELECT charge_uid, status, error_code, actor, request_id, created_at FROM given",
+    action: Action::InsertInto("deliveries"),
 };
 
 #[derive(FromRow)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::bulk::{Bulk, Column};
+use super::bulk::{Action, Bulk, Column};
 use super::db::{Conn, on};
 use crate::domain::invoices::{InvoiceHeader, InvoiceItem, InvoiceLine, InvoiceStatus, LineCategory};
 use crate::domain::money::Money;
@@ -27,9 +27,11 @@ pub const LINES: &str = "SELECT description, quantity, unit_price, total, catego
 /// Months whose invoice is finalised.
 pub const CLOSED: Bulk = Bulk {
     columns: &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
-    statement: "SELECT i.wallet_id, i.period_start FROM given JOIN invoices i ON i.wallet_id = given.wallet_id \
+    action: Action::With(
+        "SELECT i.wallet_id, i.period_start FROM given JOIN invoices i ON i.wallet_id = given.wallet_id \
          AND i.period_start = given.period_start AND i.kind = 'INVOICE' AND i.status <> 'CANCELLED' \
          WHERE i.status <> 'DRAFT'",
+    ),
 };
 
 pub const INSERT_ITEMS: Bulk = Bulk {
@@ -41,8 +43,7 @@ pub const INSERT_ITEMS: Bulk = Bulk {
         ("description", "TEXT"),
         ("amount", "BIGINT"),
     ],
-    statement: "INSERT INTO invoice_items (transaction_uid, wallet_id, day, category, description, amount) \
-         SELECT transaction_uid, wallet_id, day, category, description, amount FROM given",
+    action: Action::InsertInto("invoice_items"),
 };
 
 pub const ITEMS: &str = "SELECT day, category, description, amount FROM invoice_items \

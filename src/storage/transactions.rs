@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::bulk::{Bulk, Column};
+use super::bulk::{Action, Bulk, Column};
 use super::db::{Conn, on};
 use crate::domain::audit::Actor;
 use crate::domain::ledger::Entry;
@@ -44,18 +44,12 @@ pub const INSERT: Bulk = Bulk {
         ("more_parts", "JSONB"),
         ("charge_uid", "UUID"),
     ],
-    statement: "INSERT INTO transactions (uid, wallet_id, seq, previous_uid, type, amount, balance_after, created_at, actor, \
-         request_id, reference, details, metadata, message_sid, input_hash, rate_id, segments, encoding, sent_to, \
-         submitted_at, more_parts, charge_uid) \
-         SELECT uid, wallet_id, seq, previous_uid, type, amount, balance_after, created_at, actor, \
-         request_id, reference, details, metadata, message_sid, input_hash, rate_id, segments, encoding, sent_to, \
-         submitted_at, more_parts, charge_uid FROM given",
+    action: Action::InsertInto("transactions"),
 };
 
 pub const INSERT_MARKS: Bulk = Bulk {
     columns: &[("wallet_id", "BIGINT"), ("seq", "BIGINT"), ("uid", "UUID"), ("created_at", "BIGINT")],
-    statement: "INSERT INTO transaction_marks (wallet_id, seq, uid, created_at) \
-         SELECT wallet_id, seq, uid, created_at FROM given",
+    action: Action::InsertInto("transaction_marks"),
 };
 
 /// Every so many rows of a wallet one is marked, and found without walking the chain.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::bulk::{Bulk, Column};
+use super::bulk::{Action, Bulk, Column};
 use super::db::{Conn, on};
 use crate::domain::countries::CountryCode;
 use crate::domain::invoices::ChargedUsage;
@@ -147,17 +147,21 @@ macro_rules! rollup_columns {
 
 pub const OPEN_ROLLUPS: Bulk = Bulk {
     columns: rollup_columns!(),
-    statement: "INSERT INTO usage_metrics (wallet_id, day, country_code, operator, unit_price, messages_sent, \
+    action: Action::With(
+        "INSERT INTO usage_metrics (wallet_id, day, country_code, operator, unit_price, messages_sent, \
          messages_delivered, messages_failed, segments, cost) \
          SELECT wallet_id, day, country_code, operator, unit_price, 0, 0, 0, 0, 0 FROM given WHERE TRUE \
          ON CONFLICT (wallet_id, day, country_code, operator, unit_price) DO NOTHING",
+    ),
 };
 
 pub const FIND_ROLLUPS: Bulk = Bulk {
     columns: rollup_columns!(),
-    statement: "SELECT u.id, u.wallet_id, u.day, u.country_code, u.operator, u.unit_price FROM given \
+    action: Action::With(
+        "SELECT u.id, u.wallet_id, u.day, u.country_code, u.operator, u.unit_price FROM given \
          JOIN usage_metrics u ON u.wallet_id = given.wallet_id AND u.day = given.day \
          AND u.country_code = given.country_code AND u.operator = given.operator AND u.unit_price = given.unit_price",
+    ),
 };
 
 /// By the row's own number, which costs half of what its five columns would.
@@ -170,11 +174,13 @@ pub const ADD: Bulk = Bulk {
         ("segments", "BIGINT"),
         ("cost", "BIGINT"),
     ],
-    statement: "UPDATE usage_metrics SET messages_sent = usage_metrics.messages_sent + given.sent, \
+    action: Action::With(
+        "UPDATE usage_metrics SET messages_sent = usage_metrics.messages_sent + given.sent, \
          messages_delivered = usage_metrics.messages_delivered + given.delivered, \
          messages_failed = usage_metrics.messages_failed + given.failed, \
          segments = usage_metrics.segments + given.segments, cost = usage_metrics.cost + given.cost \
          FROM given WHERE usage_metrics.id = given.id",
+    ),
 };
 
 #[derive(FromRow)]

@@ -14,6 +14,7 @@ use crate::domain::charging::{
 use crate::domain::ledger::LedgerHead;
 use crate::domain::money::Money;
 use crate::domain::rating::{AppliedRate, PriceBook};
+use crate::domain::segments::Encoding;
 use crate::domain::time::{BillingCalendar, DayRange, Timestamp};
 use crate::domain::transactions::{TransactionType, refund_posting};
 use crate::domain::usage::UsageCounts;
@@ -372,7 +373,7 @@ impl Writer<'_> {
             input_hash: charge.input.to_vec(),
             rate_id,
             segments: charge.size.segments.into(),
-            encoding: charge.size.encoding.map(|encoding| encoding.as_str()),
+            encoding: charge.size.encoding.map(Encoding::as_str),
             sent_to: charge.sent_to.as_deref().map(Arc::from),
             submitted_at: charge.submitted_at.map(Timestamp::micros),
             more_parts: (!more.is_empty()).then(|| serde_json::json!(more).to_string().into()),
