@@ -350,3 +350,9 @@ impl From<PricingPlan> for PlanPrices {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod fixtures;
+
+#[cfg(test)]
+mod tests;
