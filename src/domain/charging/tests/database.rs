@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::ledger::LedgerHead;
 
 pub struct Database {
-    book: PriceBook,
+    book: Arc<PriceBook>,
     calendar: BillingCalendar,
     pub accounts: Vec<Account>,
     pub entries: Vec<Row>,
@@ -26,7 +26,7 @@ pub struct Row {
 }
 
 impl Database {
-    pub fn new(book: PriceBook, calendar: BillingCalendar) -> Database {
+    pub fn new(book: Arc<PriceBook>, calendar: BillingCalendar) -> Database {
         Database {
             book,
             calendar,
