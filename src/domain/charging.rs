@@ -482,3 +482,6 @@ fn costs_given_back(
     }
     Ok(spread.into_iter())
 }
+
+#[cfg(test)]
+mod tests;

@@ -348,3 +348,9 @@ impl From<PricingPlan> for PlanPrices {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod fixtures;
+
+#[cfg(test)]
+mod tests;
