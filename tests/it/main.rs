@@ -16,6 +16,7 @@ mod process;
 mod query_plans;
 mod rate_cards;
 mod readme;
+mod reconcile;
 mod schema;
 mod seed;
 mod settings;
