@@ -80,7 +80,7 @@ const UNMARKED: &str = concat!(
      AND (m.uid IS NULL OR m.uid <> t.uid OR m.created_at <> t.created_at) ORDER BY t.uid"
 );
 
-/// Marks of entries that are gone; those of the wrong entry are found from the entry's side.
+/// Marks that name an entry that is gone, or that is of another place.
 const STRAY_MARKS: &str = concat!(
     "SELECT ",
     business_of!("m"),

@@ -27,8 +27,18 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 ];
 
 /// No service calls another.
-const SERVICES: &[&str] =
-    &["alerts", "charges", "health", "invoices", "pricing", "rate_cards", "reconcile", "transactions", "usage", "wallet"];
+const SERVICES: &[&str] = &[
+    "alerts",
+    "charges",
+    "health",
+    "invoices",
+    "pricing",
+    "rate_cards",
+    "reconcile",
+    "transactions",
+    "usage",
+    "wallet",
+];
 
 /// Not use cases but what they work with.
 const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "batch", "committer"];
