@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Cli, Command, LogFormat, SeedArgs, ServeArgs, Settings};
 use crate::http::auth::AuthMode;
 use crate::seed;
-use crate::services::Billing;
+use crate::services::{self, Billing};
 use crate::storage;
 use crate::storage::open::IfMissing;
 
@@ -81,6 +81,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Migrate => migrate(&settings).await,
         Command::Openapi => openapi(),
         Command::Check => check(&settings).await,
+        Command::Reconcile => reconcile(&settings).await,
         Command::Backup { file } => backup(&settings, &file).await,
         Command::Healthcheck => healthcheck(settings.address()).await,
     };
@@ -246,11 +247,49 @@ async fn check(settings: &Settings) -> Outcome {
     for problem in &problems {
         say!("problem  {problem}");
     }
-    match problems.len() {
+    problems_found(problems.len() as u64)
+}
+
+/// Says of each invariant of the data whether it holds; fails if one does not.
+async fn reconcile(settings: &Settings) -> Outcome {
+    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    let pending = storage::migrations::pending(&db).await?;
+    if !pending.is_empty() {
+        return Err(not_migrated(&pending).into());
+    }
+    let progress = |what: &str| {
+        let _ = writeln!(std::io::stderr(), "checking {what}");
+    };
+    let report = services::reconcile::reconcile(&db, settings.billing_timezone, &progress).await?;
+    db.close().await;
+    for (check, finding) in report.findings() {
+        let name = check.name();
+        match finding.problems {
+            0 => say!("ok       {name}: {} ({} rows)", check.promise(), finding.rows),
+            problems => {
+                for problem in &finding.told {
+                    say!("problem  {name}: {problem}");
+                }
+                let more = problems - finding.told.len() as u64;
+                if more > 0 {
+                    say!("problem  {name}: and {more} more");
+                }
+            }
+        }
+    }
+    problems_found(report.problems())
+}
+
+fn problems_found(count: u64) -> Outcome {
+    match count {
         0 => Ok(()),
         1 => Err("1 problem was found".into()),
         count => Err(format!("{count} problems were found").into()),
     }
+}
+
+fn not_migrated(pending: &[String]) -> String {
+    format!("migrations not applied yet: {}; run `migrate` or `serve`", pending.join(", "))
 }
 
 async fn check_database(settings: &Settings, billing: Billing, problems: &mut Vec<String>) -> Outcome {
@@ -265,7 +304,7 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
     let version = storage::deployment::version(&mut reader.conn()).await?;
     say!("ok       database: {} ({version})", settings.database_url);
     if !pending.is_empty() {
-        problems.push(format!("migrations not applied yet: {}; run `migrate` or `serve`", pending.join(", ")));
+        problems.push(not_migrated(&pending));
         return Ok(());
     }
     say!("ok       tables: up to date");

@@ -41,6 +41,8 @@ pub enum Command {
     Openapi,
     /// Check the settings and the database, and say what is wrong
     Check,
+    /// Check that all the money and all the counts in the database agree, also while the server runs
+    Reconcile,
     /// Write a consistent copy of the database, also while the server runs
     Backup {
         /// The file to write; it must not exist yet

@@ -21,6 +21,7 @@ pub mod prefixes;
 pub mod pricing;
 pub mod rate_cards;
 pub mod rating;
+pub mod reconcile;
 pub mod segments;
 pub mod sid;
 pub mod text;

@@ -9,6 +9,7 @@ pub mod invoices;
 pub mod prices;
 pub mod pricing;
 pub mod rate_cards;
+pub mod reconcile;
 pub mod transactions;
 pub mod usage;
 pub mod wallet;

@@ -16,6 +16,7 @@ pub mod migrations;
 pub mod open;
 pub mod pricing;
 pub mod rate_cards;
+pub mod reconcile;
 pub mod seeds;
 pub mod transactions;
 pub mod types;

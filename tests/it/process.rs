@@ -178,7 +178,9 @@ fn subcommands_say_what_they_did() {
     assert_eq!(code, Some(1));
     assert!(stderr.starts_with("error: no healthy server at 127.0.0.1:1"), "{stderr}");
     let (_, stdout, _) = out(&["--help"]);
-    for part in ["serve", "seed", "migrate", "openapi", "check", "backup", "healthcheck", "[env: DATABASE_URL]"] {
+    for part in
+        ["serve", "seed", "migrate", "openapi", "check", "reconcile", "backup", "healthcheck", "[env: DATABASE_URL]"]
+    {
         assert!(stdout.contains(part), "{part} is not in {stdout}");
     }
 }

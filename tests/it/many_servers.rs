@@ -1,0 +1,138 @@
+//! Several server processes on one Postgres charge the same wallets at the same time.
+
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::gateway::{Random, assert_reconciles, ledger, message, seed};
+use crate::support::postgres;
+use crate::support::process::ServerProcess;
+
+const SERVERS: usize = 3;
+
+/// Of the wallet that has money for so many messages and no more.
+const POOR: &str = "poor";
+const POOR_CAN_PAY: usize = 40;
+
+type Key = (String, String);
+
+/// What became of a message at one server: its transaction and whether it had been charged before; none where there was
+/// no money for it.
+type Answer = (Key, Option<(String, bool)>);
+
+async fn post(http: &reqwest::Client, url: String, body: &Value) -> (StatusCode, Value) {
+    let request = http.post(url).header("content-type", "application/json").body(body.to_string());
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
+}
+
+fn body_of(key: &Key) -> Value {
+    if key.0 == POOR {
+        json!({"business_sid": key.0, "message_sid": key.1, "country_code": "KE", "operator": "Safaricom", "segments": 1})
+    } else {
+        message(&key.0, &key.1)
+    }
+}
+
+fn answer_of(key: &Key, status: u64, charge: &Value, replayed: bool) -> Answer {
+    let charged = match status {
+        201 => Some((charge["transaction"]["sid"].as_str().unwrap().to_owned(), replayed)),
+        402 => None,
+        other => panic!("{key:?}: {other} {charge}"),
+    };
+    (key.clone(), charged)
+}
+
+/// Charges messages through one server, singly and in batches.
+async fn charge_all(base_url: &str, mut keys: Vec<Key>, mut random: Random) -> Vec<Answer> {
+    let http = reqwest::Client::new();
+    let mut answers = Vec::new();
+    while !keys.is_empty() {
+        if random.below(2) == 0 {
+            let key = keys.pop().unwrap();
+            let request = http.post(format!("{base_url}/api/billing/charges/"));
+            let request = request.header("content-type", "application/json").body(body_of(&key).to_string());
+            let response = request.send().await.unwrap();
+            let replayed = response.headers().contains_key("idempotent-replayed");
+            let status = response.status().as_u16();
+            let charge: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+            answers.push(answer_of(&key, status.into(), &charge, replayed));
+        } else {
+            let batch = keys.split_off(keys.len().saturating_sub(1 + random.below(60) as usize));
+            let charges: Vec<Value> = batch.iter().map(body_of).collect();
+            let url = format!("{base_url}/api/billing/charges/batch/");
+            let (status, answer) = post(&http, url, &json!({ "charges": charges })).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            for (key, result) in batch.iter().zip(answer["results"].as_array().unwrap()) {
+                let status = result["status"].as_u64().unwrap();
+                answers.push(answer_of(key, status, &result["charge"], result["idempotent_replayed"] == true));
+            }
+        }
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_message_is_charged_once() {
+    if !postgres::is_available() {
+        return;
+    }
+    let seed = seed("SERVERS_SEED");
+    let url = postgres::create_database().await;
+    let homes: Vec<_> = (0..SERVERS).map(|_| tempfile::tempdir().unwrap()).collect();
+    let args = ["--database-url", url.as_str(), "--log-level", "error"];
+    let servers: Vec<_> = homes.iter().map(|home| ServerProcess::start(home.path(), &args)).collect();
+    let http = reqwest::Client::new();
+    let top_up = format!("{}/api/billing/topup/", servers[0].base_url);
+    let rich = ["one", "two", "three", "four"];
+    for (business, amount) in rich.map(|business| (business, json!(1_000))).into_iter().chain([(POOR, json!(0.8))]) {
+        let (status, answer) = post(&http, top_up.clone(), &json!({"business_sid": business, "amount": amount})).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    let mut keys: Vec<Key> = Vec::new();
+    for number in 0..150 {
+        keys.extend(rich.iter().map(|business| ((*business).to_owned(), format!("m-{number:04}"))));
+        keys.push((POOR.to_owned(), format!("p-{number:04}")));
+    }
+    // Every server is asked for every message, each in an order of its own, by two clients.
+    let mut asked = Vec::new();
+    for (server, number) in servers.iter().zip(1..) {
+        let mut random = Random(seed ^ number);
+        let mut order = keys.clone();
+        random.shuffle(&mut order);
+        let second = order.split_off(order.len() / 2);
+        for (part, half) in [order, second].into_iter().zip(1..) {
+            let random = Random(random.next() ^ half);
+            asked.push(async { charge_all(&server.base_url, part, random).await });
+        }
+    }
+    let answers: Vec<Answer> = join_all(asked).await.into_iter().flatten().collect();
+    assert_eq!(answers.len(), keys.len() * SERVERS);
+
+    let mut charged: HashMap<Key, (String, usize)> = HashMap::new();
+    for (key, charge) in answers {
+        let Some((sid, replayed)) = charge else {
+            assert_eq!(key.0, POOR, "{key:?}");
+            continue;
+        };
+        let known = charged.entry(key.clone()).or_insert((sid.clone(), 0));
+        assert_eq!(known.0, sid, "{key:?} has two transactions");
+        known.1 += usize::from(!replayed);
+    }
+    assert!(charged.values().all(|(_, first)| *first == 1), "one server of the three charges it: {charged:?}");
+    let poor = charged.keys().filter(|key| key.0 == POOR).count();
+    assert_eq!((poor, charged.len()), (POOR_CAN_PAY, POOR_CAN_PAY + rich.len() * 150));
+    let debits: Vec<_> = ledger(&url).await.into_iter().filter(|entry| entry.kind == "SMS_DEBIT").collect();
+    assert_eq!(debits.len(), charged.len());
+    for entry in debits {
+        let key = (entry.business, entry.message.unwrap());
+        assert_eq!(charged[&key].0, entry.sid, "{key:?}");
+    }
+    let wallet = reqwest::get(format!("{}/api/billing/wallet/{POOR}/", servers[1].base_url)).await.unwrap();
+    let wallet: Value = wallet.json().await.unwrap();
+    assert_eq!(wallet["balance"], 0, "{wallet}");
+    assert_reconciles(homes[0].path(), &url);
+}
