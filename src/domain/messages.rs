@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::charges::{ChargeKey, InputDigest, check_submitted_at};
 use super::countries::CountryCode;
-use super::destinations::{Destination, GivenDestination};
+use super::destinations::{Destination, GivenDestination, UnknownDestination};
 use super::idempotency::InputHash;
 use super::names::deserialize_from_str;
 use super::rating::PriceBook;
@@ -105,13 +105,22 @@ impl OfferedMessage {
     /// # Errors
     /// [`InvalidMessage`] with the first field at fault.
     pub fn resolve(&self, book: &PriceBook, now: Timestamp) -> Result<RatableMessage, InvalidMessage> {
-        let invalid = |field, problem: String| InvalidMessage { field, problem };
-        if let Some(submitted_at) = self.submitted_at {
-            check_submitted_at(submitted_at, now).map_err(|problem| invalid("submitted_at", problem))?;
-        }
-        let size = self.size()?;
-        let destination = self.given.resolve(book).map_err(|unknown| invalid(unknown.field, unknown.problem))?;
+        let size = self.measure(now)?;
+        let invalid = |UnknownDestination { field, problem }| InvalidMessage { field, problem };
+        let destination = self.given.resolve(book).map_err(invalid)?;
         Ok(RatableMessage { destination, size })
+    }
+
+    /// Checks when it was submitted, and counts the segments where only the text is given.
+    ///
+    /// # Errors
+    /// [`InvalidMessage`] with the first field at fault.
+    pub fn measure(&self, now: Timestamp) -> Result<MessageSize, InvalidMessage> {
+        if let Some(submitted_at) = self.submitted_at {
+            let invalid = |problem| InvalidMessage { field: "submitted_at", problem };
+            check_submitted_at(submitted_at, now).map_err(invalid)?;
+        }
+        self.size()
     }
 
     /// The segments given, else those the text takes.
