@@ -385,7 +385,7 @@ mod tests {
             let (encoding, segments, units) = by_hand(&body);
             prop_assert_eq!(encoding, Gsm7);
             prop_assert_eq!(count(&body), Ok(Segmented { encoding, segments: segments as u16, units }));
-            prop_assert_eq!(forcing_ucs2(&body), vec![]);
+            prop_assert_eq!(forcing_ucs2(&body), Vec::<char>::new());
         }
 
         #[test]
