@@ -27,7 +27,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 ];
 
 /// No service calls another.
-const SERVICES: &[&str] = &["alerts", "health", "invoices", "pricing", "rate_cards", "transactions", "usage", "wallet"];
+const SERVICES: &[&str] = &["alerts", "health", "invoices", "pricing", "quotes", "rate_cards", "transactions", "usage", "wallet"];
 
 /// Not use cases but what they work with.
 const TOOLS: &[&str] = &["mod", "wallet_reads"];

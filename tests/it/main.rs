@@ -14,6 +14,7 @@ mod invoices;
 mod openapi;
 mod process;
 mod query_plans;
+mod quotes;
 mod rate_cards;
 mod readme;
 mod schema;

@@ -34,8 +34,8 @@ fn its_curl_commands_work() {
     }
     endpoints.sort_unstable();
     endpoints.dedup();
-    let all = ["alerts", "invoices", "pricing-plans", "rate-cards", "topup", "transactions", "usage", "wallet"];
-    assert_eq!(endpoints, all, "each of the eight is shown");
+    let all = ["alerts", "invoices", "pricing-plans", "quotes", "rate-cards", "topup", "transactions", "usage", "wallet"];
+    assert_eq!(endpoints, all, "each endpoint is shown");
 }
 
 /// The first two commands are the ones that matter.
