@@ -23,6 +23,7 @@ use super::rating::{PriceBook, RatedPart, RatingTerms};
 use super::sid::{PlanSid, TransactionSid};
 use super::time::{BillingCalendar, DayRange, Timestamp};
 use super::usage::UsageCounts;
+use super::wallet::OpeningTerms;
 
 /// What somebody wants done.
 #[derive(Clone, Debug)]
@@ -52,6 +53,39 @@ pub struct Account {
     pub credit_limit: Money,
     pub head: LedgerHead,
     pub tiers: TierCounter,
+}
+
+impl Account {
+    /// The wallet a business would get at its first use.
+    pub fn unopened(business: &BusinessSid, terms: &OpeningTerms, book: &PriceBook, now: Timestamp) -> Account {
+        Account {
+            business: business.clone(),
+            is_suspended: false,
+            currency: terms.currency,
+            plan: book.plan_named(&terms.plan_name),
+            credit_limit: Money::ZERO,
+            head: LedgerHead { balance: Money::ZERO, last_seq: 0, last_sid: None, updated_at: now },
+            tiers: TierCounter::default(),
+        }
+    }
+
+    /// What its next message is rated by, where that is charged in the month that begins on this day.
+    pub fn rating_terms<'a>(&self, book: &'a PriceBook, month: NaiveDate, submitted_at: Timestamp) -> RatingTerms<'a> {
+        RatingTerms {
+            currency: self.currency,
+            plan: self.plan.and_then(|plan| book.plan(plan)),
+            segments_before: self.tiers.segments_in(month),
+            submitted_at,
+        }
+    }
+
+    /// The balance, and what a debit may take.
+    ///
+    /// # Errors
+    /// Where the sum of balance and credit limit leaves the range of [`Money`].
+    pub fn funds(&self) -> Result<(Money, Money), MoneyError> {
+        Ok((self.head.balance, self.head.balance.checked_add(self.credit_limit)?))
+    }
 }
 
 /// How far a wallet has come through its plan's tiers: the segments charged in one calendar month, less those of messages
@@ -249,7 +283,7 @@ impl Run<'_> {
             }
             // After a commit whose outcome was unknown, a command may meet its own work.
             let replayed = known.charge.entry.sid != new.sid;
-            let (balance, available) = funds(account)?;
+            let (balance, available) = account.funds()?;
             return Ok(Charged { charge: known.charge.clone(), balance, available, replayed });
         }
         if account.is_suspended {
@@ -259,14 +293,9 @@ impl Run<'_> {
         let destination = new.destination.as_ref().map_err(Clone::clone)?;
         let day = self.day_of(account.head.date(self.now));
         let month = DayRange::month_of(day).first;
-        let terms = RatingTerms {
-            currency: account.currency,
-            plan: account.plan.and_then(|plan| self.rules.book.plan(plan)),
-            segments_before: account.tiers.segments_in(month),
-            submitted_at: new.submitted_at.unwrap_or(self.now),
-        };
+        let terms = account.rating_terms(self.rules.book, month, new.submitted_at.unwrap_or(self.now));
         let rating = self.rules.book.rate(destination, new.size.segments, terms)?;
-        let (_, available) = funds(account)?;
+        let (_, available) = account.funds()?;
         if available < rating.total {
             let currency = account.currency;
             return Err(Refusal::InsufficientFunds { available, required: rating.total, currency });
@@ -301,7 +330,7 @@ impl Run<'_> {
             metadata: new.metadata.clone(),
             input: new.input,
         });
-        let (balance, available) = funds(account)?;
+        let (balance, available) = account.funds()?;
         self.changes.usage.extend(used);
         let kind = EntryKind::Debit(charge.clone());
         self.changes.entries.push(NewEntry { account: number, entry, kind, actor: new.actor.clone() });
@@ -411,7 +440,7 @@ impl Run<'_> {
         if is_whole && !is_closed && account.tiers.month == Some(month) {
             account.tiers.segments -= i64::from(charge.size.segments);
         }
-        let (balance, available) = funds(account)?;
+        let (balance, available) = account.funds()?;
         self.changes.usage.extend(usage);
         if is_closed {
             let item = InvoiceItem {
@@ -451,11 +480,6 @@ struct Pending {
     sid: TransactionSid,
     reason: String,
     actor: Arc<Actor>,
-}
-
-/// The balance, and what a debit may take.
-fn funds(account: &Account) -> Result<(Money, Money), MoneyError> {
-    Ok((account.head.balance, account.head.balance.checked_add(account.credit_limit)?))
 }
 
 fn usage_key(account: usize, day: NaiveDate, part: &RatedPart) -> UsageKey {

@@ -106,9 +106,17 @@ impl OfferedMessage {
     /// # Errors
     /// [`InvalidMessage`] with the first field at fault.
     pub fn resolve(&self, book: &PriceBook, now: Timestamp) -> Result<RatableMessage, InvalidMessage> {
-        check_submitted_at(self.submitted_at, now)?;
-        let size = self.size()?;
+        let size = self.measure(now)?;
         Ok(RatableMessage { destination: self.given.resolve(book)?, size })
+    }
+
+    /// Checks when it was submitted, and counts the segments where only the text is given.
+    ///
+    /// # Errors
+    /// [`InvalidMessage`] with the first field at fault.
+    pub fn measure(&self, now: Timestamp) -> Result<MessageSize, InvalidMessage> {
+        check_submitted_at(self.submitted_at, now)?;
+        self.size()
     }
 
     /// The segments given, else those the text takes.

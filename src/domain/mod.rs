@@ -19,6 +19,7 @@ pub mod paging;
 pub mod phone_number;
 pub mod prefixes;
 pub mod pricing;
+pub mod quotes;
 pub mod rate_cards;
 pub mod rating;
 pub mod reconcile;

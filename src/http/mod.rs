@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod pricing;
+pub mod quotes;
 pub mod rate_cards;
 pub mod rating;
 pub mod schema;
@@ -74,6 +75,7 @@ routes! {
     post "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => charges::report_delivery;
     post "/api/billing/charges/{business_sid}/{message_sid}/refund/" => charges::refund_charge;
     post "/api/billing/deliveries/batch/"            => charges::report_deliveries;
+    post "/api/billing/quotes/"                      => quotes::quote;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;
     get  "/metrics"                                  => health::metrics;

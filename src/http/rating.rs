@@ -41,11 +41,11 @@ pub struct RatingBody {
     currency: Currency,
 }
 
-/// Segments of a message that share a price.
+/// Segments that share a price.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RatingPart {
-    #[schema(minimum = 1, maximum = 255)]
-    segments: u16,
+    #[schema(minimum = 1)]
+    segments: i64,
     price_per_sms: Money,
     total: Money,
     rule: RatingRule,
@@ -118,17 +118,21 @@ impl RatingBody {
 
 impl RatingPart {
     fn new(part: &RatedPart) -> Result<RatingPart, MoneyError> {
-        let rate = &part.rate;
+        Ok(RatingPart::of_rate(&part.rate, part.segments.into(), part.cost()?))
+    }
+
+    /// So many segments at one rate, of one message or of many.
+    pub fn of_rate(rate: &AppliedRate, segments: i64, total: Money) -> RatingPart {
         let tier = |tier: AppliedTier| RatingTier {
             min_messages: tier.first,
             max_messages: tier.up_to,
             discount_percent: tier.discount,
         };
         let card = rate.card.as_ref();
-        Ok(RatingPart {
-            segments: part.segments,
+        RatingPart {
+            segments,
             price_per_sms: rate.unit_price,
-            total: part.cost()?,
+            total,
             rule: rate.rule,
             rate_card: card.map(|card| RatingCard {
                 sid: card.sid,
@@ -137,6 +141,6 @@ impl RatingPart {
             }),
             card_discount_percent: card.and(rate.plan.as_ref()).map(|plan| plan.card_discount),
             tier: rate.tier.map(tier),
-        })
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod health;
 pub mod invoices;
 pub mod prices;
 pub mod pricing;
+pub mod quotes;
 pub mod rate_cards;
 pub mod reconcile;
 pub mod transactions;

@@ -4,8 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use crate::domain::rating::PriceBook;
+use crate::domain::sid::PlanSid;
 use crate::domain::time::BillingCalendar;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Db;
 
@@ -41,6 +42,24 @@ impl Prices {
     /// The book as it is now. It never changes under the caller; a newer one is another book.
     pub fn book(&self) -> Arc<PriceBook> {
         self.edition().book
+    }
+
+    /// The book with these plans in it: a wallet may have got a plan that is younger than the book.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where there is no such plan, and those of the database.
+    pub async fn book_with(&self, plans: impl Iterator<Item = PlanSid> + Clone) -> Result<Arc<PriceBook>> {
+        let missing = |book: &PriceBook| plans.clone().find(|plan| book.plan(*plan).is_none());
+        let book = self.book();
+        if missing(&book).is_none() {
+            return Ok(book);
+        }
+        self.refresh().await?;
+        let book = self.book();
+        match missing(&book) {
+            None => Ok(book),
+            Some(plan) => Err(Error::Corrupt(format!("the plan {plan} of a wallet is gone"))),
+        }
     }
 
     /// Reads the prices again if they changed.

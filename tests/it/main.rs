@@ -19,6 +19,7 @@ mod many_servers;
 mod openapi;
 mod process;
 mod query_plans;
+mod quotes;
 mod rate_cards;
 mod readme;
 mod reconcile;

@@ -52,6 +52,7 @@ fn its_curl_commands_work() {
         "deliveries",
         "invoices",
         "pricing-plans",
+        "quotes",
         "rate-cards",
         "topup",
         "transactions",

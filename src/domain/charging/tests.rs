@@ -46,7 +46,7 @@ fn new_charge(key: ChargeKey, destination: Destination, segments: u16, submitted
     NewCharge {
         sid: next_sid(),
         key,
-        destination,
+        destination: Ok(destination),
         sent_to: None,
         size: MessageSize { segments, encoding: None },
         submitted_at,

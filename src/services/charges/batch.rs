@@ -8,12 +8,9 @@ use crate::clock::Clock;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::{Charge, Refusal};
-use crate::domain::charging::{
-    self, Account, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, TierCounter, UsageKey,
-};
+use crate::domain::charging::{self, Account, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, UsageKey};
 use crate::domain::ledger::LedgerHead;
-use crate::domain::money::Money;
-use crate::domain::rating::{AppliedRate, PriceBook};
+use crate::domain::rating::AppliedRate;
 use crate::domain::segments::Encoding;
 use crate::domain::time::{BillingCalendar, DayRange, Timestamp};
 use crate::domain::transactions::{TransactionType, refund_posting};
@@ -131,7 +128,8 @@ async fn decide(
     now: Timestamp,
 ) -> Result<Decided> {
     let mut loaded = load(workshop, conn, commands, replays, now).await?;
-    let book = book_with_plans(workshop, loaded.state.accounts()).await?;
+    let plans = loaded.state.accounts().iter().filter_map(|account| account.plan);
+    let book = workshop.prices.book_with(plans).await?;
     let rules = Rules { book: &book, calendar: workshop.calendar };
     let before = loaded.state.accounts().iter().map(|account| account.head).collect();
     // A bug met by one command must not take its neighbours along: the batch is then tried in smaller ones.
@@ -213,8 +211,9 @@ async fn load(
 
     let mut wallet_ids: Vec<Option<i64>> = stored.iter().map(|stored| Some(stored.wallet_id)).collect();
     let mut accounts: Vec<Account> = stored.into_iter().map(|stored| stored.account).collect();
+    let book = workshop.prices.book();
     for business in businesses.iter().filter(|sid| !owners.contains_key(*sid)) {
-        accounts.push(unopened(workshop, business, now));
+        accounts.push(Account::unopened(business, &workshop.terms, &book, now));
         wallet_ids.push(None);
     }
     let state = State::new(accounts).with_charges(charges).with_closed_months(closed);
@@ -226,35 +225,6 @@ fn may_refund(command: &Command) -> bool {
         Command::Charge(_) => false,
         Command::Report(report) => report.status == crate::domain::charges::DeliveryStatus::Failed,
         Command::Refund(_) => true,
-    }
-}
-
-/// The wallet a business would get at its first use. It is only made if a charge passes on it.
-fn unopened(workshop: &Workshop, business: &BusinessSid, now: Timestamp) -> Account {
-    Account {
-        business: business.clone(),
-        is_suspended: false,
-        currency: workshop.terms.currency,
-        plan: workshop.prices.book().plan_named(&workshop.terms.plan_name),
-        credit_limit: Money::ZERO,
-        head: LedgerHead { balance: Money::ZERO, last_seq: 0, last_sid: None, updated_at: now },
-        tiers: TierCounter::default(),
-    }
-}
-
-/// The book of prices, with the plans of all these accounts in it: a wallet may have got a plan that is younger than it.
-async fn book_with_plans(workshop: &Workshop, accounts: &[Account]) -> Result<Arc<PriceBook>> {
-    let missing =
-        |book: &PriceBook| accounts.iter().filter_map(|account| account.plan).find(|plan| book.plan(*plan).is_none());
-    let book = workshop.prices.book();
-    if missing(&book).is_none() {
-        return Ok(book);
-    }
-    workshop.prices.refresh().await?;
-    let book = workshop.prices.book();
-    match missing(&book) {
-        None => Ok(book),
-        Some(plan) => Err(Error::Corrupt(format!("the plan {plan} of a wallet is gone"))),
     }
 }
 

@@ -1,0 +1,60 @@
+//! Quotes: rated like a charge, with no debit and nothing stored.
+
+use super::Billing;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::charges::Refusal;
+use crate::domain::charging::{Account, Rules};
+use crate::domain::messages::OfferedMessage;
+use crate::domain::quotes::{Campaign, Estimate, Quote};
+use crate::domain::time::Timestamp;
+use crate::error::Result;
+use crate::storage;
+
+/// How many messages are rated before other requests get their turn: well under a millisecond's work.
+const CHUNK: usize = 500;
+
+/// What a message would cost.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] where the request is no message; [`crate::error::Error::Refused`] where it has no
+/// price; those of the database.
+pub async fn message(billing: &Billing, business: &BusinessSid, message: &OfferedMessage) -> Result<Quote> {
+    let now = billing.clock.now();
+    let account = account(billing, business, now).await?;
+    let book = billing.prices.book_with(account.plan.into_iter()).await?;
+    let offered = message.resolve(&book, now)?;
+    let rules = Rules { book: &book, calendar: billing.calendar };
+    let mut estimate = Estimate::new(rules, &account, offered.size, message.submitted_at, now);
+    let rating = estimate.add_message(offered.destination).map_err(Refusal::from)?;
+    let quote = estimate.finish(message.body.as_deref()).map_err(Refusal::from)?;
+    Ok(Quote { rating: Some(rating), ..quote })
+}
+
+/// What a campaign would cost if its messages were charged one after the other.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] where the text is none, and those of the database. Recipients without a price are
+/// part of the quote.
+pub async fn campaign(billing: &Billing, business: &BusinessSid, campaign: &Campaign) -> Result<Quote> {
+    let now = billing.clock.now();
+    let Campaign { recipients, message } = campaign;
+    let size = message.measure(now)?;
+    let account = account(billing, business, now).await?;
+    let book = billing.prices.book_with(account.plan.into_iter()).await?;
+    let rules = Rules { book: &book, calendar: billing.calendar };
+    let mut estimate = Estimate::new(rules, &account, size, message.submitted_at, now);
+    for chunk in recipients.chunks(CHUNK) {
+        for recipient in chunk {
+            estimate.add_recipient(recipient);
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(estimate.finish(message.body.as_deref()).map_err(Refusal::from)?)
+}
+
+/// The wallet, or the one the business would get; none is made.
+async fn account(billing: &Billing, business: &BusinessSid, now: Timestamp) -> Result<Account> {
+    let stored = storage::accounts::load(&mut billing.db.read().await?.conn(), std::slice::from_ref(business)).await?;
+    let unopened = || Account::unopened(business, &billing.terms, &billing.prices.book(), now);
+    Ok(stored.into_iter().next().map_or_else(unopened, |stored| stored.account))
+}
