@@ -1,17 +1,21 @@
 //! What is asked, and of whom: the businesses of one run, and the requests about them.
 
 use wecall_billing::clock::Clock;
+use wecall_billing::domain::businesses::BusinessSid;
 use wecall_billing::domain::money::Money;
 
 use crate::Result;
 
 pub(crate) const WALLETS: u64 = 1_000;
 
-/// The first so many wallets have a history of more than one page.
+/// The first so many wallets have a history of more than one page, whatever was loaded.
 pub(crate) const BUSY_WALLETS: u64 = 50;
 
-/// What every top-up adds.
+/// What every top-up that is measured adds.
 pub(crate) const AMOUNT: Money = Money::from_micros(1_250_000);
+
+/// What each wallet begins with: more than any run can charge.
+pub(crate) const FUNDS: Money = Money::from_units(10_000_000);
 
 /// What one request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,45 +26,97 @@ pub(crate) enum Ask {
     RateCards,
     TopUp,
     TopUpWithKey,
-    /// Four reads of a wallet to one top-up.
-    Mixed,
+    Charge(Charges),
 }
 
-impl Ask {
-    /// The requests a mixed one is made of are told apart here, so that nobody else meets a mixed one.
-    pub(crate) fn pick(self, random: &mut Random) -> Ask {
-        match self {
-            Ask::Mixed if random.below(5) == 0 => Ask::TopUp,
-            Ask::Mixed => Ask::Wallet,
-            ask => ask,
-        }
-    }
+/// Which messages are charged, and what comes along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Charges {
+    /// 1: a request for each; else a batch of so many.
+    pub(crate) size: usize,
+    pub(crate) ids: Ids,
+    /// All on one wallet.
+    pub(crate) hot: bool,
+    /// Each charge is followed by its delivery report.
+    pub(crate) reported: bool,
+    /// One request in five reads a wallet, its history or its usage instead.
+    pub(crate) mixed: bool,
+}
 
-    pub(crate) fn credits(self) -> bool {
-        matches!(self, Ask::TopUp | Ask::TopUpWithKey)
+impl Charges {
+    /// Messages of all wallets whose ids rise with time, and nothing else.
+    pub(crate) const fn of(size: usize) -> Charges {
+        Charges { size, ids: Ids::Rising, hot: false, reported: false, mixed: false }
     }
 }
 
-/// The businesses of one run. Their names are new each time, so that a database may be used again.
+/// How messages are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// UUIDs version 7: ordered by time.
+    Rising,
+    /// UUIDs version 4.
+    Random,
+}
+
+/// How long the text of a UUID is.
+pub(crate) const ID_LENGTH: usize = 36;
+
+impl Ids {
+    /// Writes a new id over `text`, which is as long as one.
+    pub(crate) fn write(self, text: &mut [u8], clock: &Clock, random: &mut Random) {
+        let noise = (u128::from(random.next()) << 64 | u128::from(random.next())).to_be_bytes();
+        let id = match self {
+            Ids::Random => uuid::Builder::from_random_bytes(noise).into_uuid(),
+            Ids::Rising => {
+                let millis = u64::try_from(clock.now().micros() / 1_000).unwrap_or(0);
+                let mut ten = [0; 10];
+                ten.copy_from_slice(&noise[..10]);
+                uuid::Builder::from_unix_timestamp_millis(millis, &ten).into_uuid()
+            }
+        };
+        id.hyphenated().encode_lower(text);
+    }
+}
+
+/// The businesses of one run. Their names are new each time, so that a database may be used again, and equally long.
 #[derive(Clone, Debug)]
 pub(crate) struct Businesses {
-    prefix: String,
+    tag: u32,
 }
 
 impl Businesses {
     pub(crate) fn new() -> Businesses {
-        // The front of such an id is the time; its end is what no other run has.
-        let id = Clock::system().new_id().simple().to_string();
-        Businesses { prefix: format!("bench{}", id.get(20..).unwrap_or(&id)) }
+        let mut random = Random::new(Clock::system().now().micros().unsigned_abs());
+        Businesses { tag: (random.next() >> 40) as u32 }
     }
 
-    pub(crate) fn name(&self, number: u64) -> String {
-        format!("{}-{number}", self.prefix)
+    /// 24 bits that no other run has.
+    pub(crate) fn tag(&self) -> u32 {
+        self.tag
+    }
+
+    pub(crate) fn prefix(&self) -> String {
+        format!("bench{:06x}-", self.tag)
     }
 
     /// For SQL's LIKE.
     pub(crate) fn pattern(&self) -> String {
-        format!("{}-%", self.prefix)
+        format!("{}%", self.prefix())
+    }
+
+    pub(crate) fn name(&self, number: u64) -> String {
+        format!("{}{number:03}", self.prefix())
+    }
+
+    /// The business whose few charges all loaded ones are made after.
+    pub(crate) fn sample(&self) -> String {
+        format!("{}sample", self.prefix())
+    }
+
+    /// A business whose rows are written without the server.
+    pub(crate) fn direct(&self, number: usize) -> String {
+        format!("{}direct-{number}", self.prefix())
     }
 
     pub(crate) fn any(&self, random: &mut Random) -> String {
@@ -78,7 +134,7 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Random {
-        Random((seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        Random(seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -95,6 +151,6 @@ impl Random {
 
 /// # Errors
 /// Where a name is no business SID, which would be a mistake here.
-pub(crate) fn sid(name: &str) -> Result<wecall_billing::domain::businesses::BusinessSid> {
+pub(crate) fn sid(name: &str) -> Result<BusinessSid> {
     Ok(name.parse()?)
 }

@@ -1,113 +1,116 @@
-//! A caller over HTTP/1.1 with one connection that it keeps.
+//! A connection over HTTP/1.1 that is kept. It shares the processors with the server, so it does no more than it must: it
+//! sends bytes that are ready, and reads of an answer the status and the length.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{Connection, SendRequest};
-use hyper::{Request, header};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::Result;
-use crate::calls::{AMOUNT, Ask, Businesses, Random};
-use crate::pressure::Worker;
+use crate::calls::AMOUNT;
 
 pub(crate) struct Client {
-    sender: SendRequest<Full<Bytes>>,
-    /// Polled by whoever asks, not by a task of its own: a hop between tasks would cost the server its share of the
-    /// processor, which they divide.
-    connection: Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>,
+    stream: TcpStream,
     host: String,
-    businesses: Businesses,
-    ask: Ask,
+    /// Holds the request, then its answer.
+    buffer: Vec<u8>,
+}
+
+/// Where in the buffer the answer's body is.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    status: u16,
+    body_starts: usize,
+    body_ends: usize,
 }
 
 impl Client {
-    pub(crate) async fn connect(address: SocketAddr, businesses: &Businesses, ask: Ask) -> Result<Client> {
+    pub(crate) async fn connect(address: SocketAddr) -> Result<Client> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let connection = Box::pin(connection);
-        Ok(Client { sender, connection, host: address.to_string(), businesses: businesses.clone(), ask })
-    }
-
-    pub(crate) async fn connect_many(
-        address: SocketAddr,
-        businesses: &Businesses,
-        ask: Ask,
-        count: usize,
-    ) -> Result<Vec<Client>> {
-        let mut clients = Vec::with_capacity(count);
-        for _ in 0..count {
-            clients.push(Client::connect(address, businesses, ask).await?);
-        }
-        Ok(clients)
+        Ok(Client { stream, host: address.to_string(), buffer: Vec::with_capacity(16 * 1_024) })
     }
 
     /// The body of the answer to a GET.
-    pub(crate) async fn get(&mut self, path: &str) -> Result<Bytes> {
-        self.send("GET", path, None, None).await
+    pub(crate) async fn get(&mut self, path: &str) -> Result<&[u8]> {
+        self.begin("GET", path);
+        self.buffer.extend_from_slice(b"\r\n");
+        self.exchange("GET", path).await
     }
 
-    pub(crate) async fn top_up(&mut self, business: &str, key: Option<String>) -> Result<Bytes> {
+    /// The body of the answer to a POST of JSON.
+    pub(crate) async fn post(&mut self, path: &str, body: &[u8]) -> Result<&[u8]> {
+        self.post_with_key(path, body, None).await
+    }
+
+    pub(crate) async fn top_up(&mut self, business: &str, key: Option<&str>) -> Result<()> {
         let body = format!(r#"{{"business_sid":"{business}","amount":{AMOUNT},"reference":"LOAD"}}"#);
-        self.send("POST", "/api/billing/topup/", Some(body), key).await
+        self.post_with_key("/api/billing/topup/", body.as_bytes(), key).await.map(|_| ())
     }
 
-    async fn send(&mut self, method: &str, path: &str, body: Option<String>, key: Option<String>) -> Result<Bytes> {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
+    async fn post_with_key(&mut self, path: &str, body: &[u8], key: Option<&str>) -> Result<&[u8]> {
+        self.begin("POST", path);
         if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+            self.extend(&["idempotency-key: ", key, "\r\n"]);
         }
-        let request = request.body(Full::from(body.unwrap_or_default()))?;
-        let sender = &mut self.sender;
-        let exchange = async {
-            let answer = sender.send_request(request).await?;
-            let status = answer.status();
-            let body = answer.into_body().collect().await?.to_bytes();
-            if status.is_success() {
-                return Ok(body);
+        let length = body.len().to_string();
+        self.extend(&["content-type: application/json\r\ncontent-length: ", &length, "\r\n\r\n"]);
+        self.buffer.extend_from_slice(body);
+        self.exchange("POST", path).await
+    }
+
+    fn begin(&mut self, method: &str, path: &str) {
+        self.buffer.clear();
+        for text in [method, " ", path, " HTTP/1.1\r\nhost: ", &self.host, "\r\n"] {
+            self.buffer.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    fn extend(&mut self, texts: &[&str]) {
+        for text in texts {
+            self.buffer.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    async fn exchange(&mut self, method: &str, path: &str) -> Result<&[u8]> {
+        self.stream.write_all(&self.buffer).await?;
+        self.buffer.clear();
+        let head = loop {
+            self.read_more(method, path).await?;
+            if let Some(head) = parse_head(&self.buffer)? {
+                break head;
             }
-            Err(format!("{method} {path} was answered {status}: {}", String::from_utf8_lossy(&body)).into())
         };
-        tokio::select! {
-            answer = exchange => answer,
-            ended = self.connection.as_mut() => {
-                ended?;
-                Err(format!("{method} {path}: the server closed the connection").into())
-            }
+        self.buffer.reserve(head.body_ends.saturating_sub(self.buffer.len()));
+        while self.buffer.len() < head.body_ends {
+            self.read_more(method, path).await?;
         }
+        let body = &self.buffer[head.body_starts..head.body_ends];
+        if (200..300).contains(&head.status) {
+            return Ok(body);
+        }
+        Err(format!("{method} {path} was answered {}: {}", head.status, String::from_utf8_lossy(body)).into())
+    }
+
+    async fn read_more(&mut self, method: &str, path: &str) -> Result<()> {
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            return Err(format!("{method} {path}: the server closed the connection").into());
+        }
+        Ok(())
     }
 }
 
-impl Worker for Client {
-    async fn work(&mut self, random: &mut Random) -> Result<bool> {
-        let ask = self.ask.pick(random);
-        match ask {
-            Ask::Transactions => {
-                let business = self.businesses.any_busy(random);
-                self.get(&format!("/api/billing/transactions/{business}/?limit=50")).await?
-            }
-            Ask::Usage => {
-                let business = self.businesses.any_busy(random);
-                self.get(&format!("/api/billing/usage/{business}/?period=THIS_MONTH")).await?
-            }
-            Ask::RateCards => self.get("/api/billing/rate-cards/").await?,
-            Ask::TopUp => self.top_up(&self.businesses.any(random), None).await?,
-            Ask::TopUpWithKey => {
-                let key = format!("{:016x}{:016x}", random.next(), random.next());
-                self.top_up(&self.businesses.any(random), Some(key)).await?
-            }
-            Ask::Wallet | Ask::Mixed => {
-                let business = self.businesses.any(random);
-                self.get(&format!("/api/billing/wallet/{business}/")).await?
-            }
-        };
-        Ok(ask.credits())
-    }
+/// The head of an answer once it is all there.
+///
+/// # Errors
+/// Where it is none that this reads: every answer of the server says how long it is.
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
+    const END: &[u8] = b"\r\n\r\n";
+    let Some(length) = bytes.windows(END.len()).position(|window| window == END) else { return Ok(None) };
+    let head = std::str::from_utf8(&bytes[..length])?;
+    let status = head.get(9..12).ok_or("an answer without a status")?.parse()?;
+    let is_length = |line: &&str| line.get(..15).is_some_and(|name| name.eq_ignore_ascii_case("content-length:"));
+    let line = head.lines().find(is_length).ok_or_else(|| format!("an answer without a length: {head}"))?;
+    let body_starts = length + END.len();
+    Ok(Some(Head { status, body_starts, body_ends: body_starts + line[15..].trim().parse::<usize>()? }))
 }

@@ -1,31 +1,54 @@
-//! How fast the server is: `cargo bench --bench load`, about two minutes for each database.
+//! How fast the server is: `cargo bench --bench load`, about four minutes for each database and size of ledger, and less
+//! than two more to load five million transactions.
 //!
-//! It starts the real program on an empty database and asks it over loopback. Machines differ, and so does one machine
-//! from minute to minute, so what counts are ratios to rows measured in turns with it: a bare axum handler in a process
-//! of its own (what HTTP alone costs) and the same work done on the database without HTTP.
+//! It starts the real program on an empty database and asks it over loopback, then does so again with a long past in the
+//! ledger. Machines differ, and so does one machine from minute to minute, so what counts are ratios to rows measured in
+//! turns with it: a bare axum handler in a process of its own, which parses the same JSON into the same types (what HTTP
+//! alone costs), and the database without HTTP: the same reads and top-ups, and the same rows inserted straight into it in
+//! batches of 1, 100 and 1,000, each durable.
 //!
-//! Nothing here fails for being slow. What must hold is that no money is lost or made: at the end the balances and the
-//! ledger add up to what was topped up, or the exit status is 1.
+//! Nothing here fails for being slow. What must hold is that no money is lost or made: any answer that is no success ends
+//! the run, and in the end every charge and top-up that was answered is in the ledger, the balances add up, and
+//! `wecall-billing reconcile` finds nothing; else the exit status is 1.
+//!
+//! The columns of the table:
+//!
+//! - `per sec`: messages charged (a charge with its report counts once), or requests where nothing is charged; with
+//!   80 % charges, both. `p50 ms` and `p99 ms` are of whole requests, batches too.
+//! - `x bare`, `x db`: the rate over that of the first row of its group that is the bare handler, or the database alone.
+//! - `CPU us`: processor time of the answering process for each of `per sec`; of Postgres's own processes it knows nothing.
+//! - `RSS MiB`, `peak MiB`: of the answering process after the row, and its most until then.
+//! - `B/charge`: what the database grew by for each charge, its indexes and reports included, its write-ahead log emptied
+//!   (on SQLite) or left out (on Postgres). Pages are added many at a time, so short rows tell little.
+//!
+//! Variables:
 //!
 //! - `BENCH_SECONDS`: measured seconds for each row (4).
+//! - `BENCH_LEDGER`: how many transactions to load before; each of several in a run of its own (`0,5000000`).
 //! - `BENCH_DATABASE_URL`: a Postgres to measure too. Without it a private one is started where Postgres is installed.
 //! - `BENCH_ONLY`: `sqlite` or `postgres`.
 //! - `BENCH_SCENARIO`: part of a row's name, such as `wallet`: only the groups that have such a row are measured.
 //! - `BENCH_SERVER_ARGS`: more arguments for the server, such as `--sqlite-readers 8`, to try settings.
 
+mod caller;
 mod calls;
 mod client;
 mod database;
+mod direct;
+mod ledger;
+mod messages;
 mod postgres;
 mod pressure;
+mod reconcile;
 mod reference;
 mod report;
+mod run;
 mod scenarios;
 mod server;
 
 use std::process::ExitCode;
 
-use scenarios::Bench;
+use run::Run;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -51,22 +74,24 @@ async fn measure() -> Result<()> {
         Err(_) => Some(4.0),
     };
     let seconds = seconds.ok_or("BENCH_SECONDS must be a number of seconds from 0.1 to 600")?;
+    let ledgers = std::env::var("BENCH_LEDGER").unwrap_or_else(|_| "0,5000000".to_owned());
+    let ledgers: std::result::Result<Vec<u64>, _> = ledgers.split(',').map(|text| text.trim().parse()).collect();
+    let ledgers = ledgers.map_err(|_| "BENCH_LEDGER must be numbers of transactions, such as 0,5000000")?;
     let only = std::env::var("BENCH_ONLY").unwrap_or_default();
     println!("{}", report::machine());
     let mut summary = Vec::new();
-    if only != "postgres" {
+    for transactions in ledgers.iter().filter(|_| only != "postgres") {
         let directory = tempfile::tempdir()?;
         let url = format!("sqlite://{}", directory.path().join("billing.db").display());
-        summary.extend(Bench::start(&url, seconds).await?.run("SQLite").await?);
+        summary.extend(Run::start(&url, seconds).await?.run("SQLite", *transactions).await?);
     }
-    if only != "sqlite" {
-        match postgres::find().await? {
-            Some(cluster) => {
-                summary.extend(Bench::start(cluster.url(), seconds).await?.run("Postgres").await?);
-                cluster.stop().await?;
-            }
-            None => println!("\nPostgres was not found, so it was not measured (see BENCH_DATABASE_URL)."),
-        }
+    for transactions in ledgers.iter().filter(|_| only != "sqlite") {
+        let Some(cluster) = postgres::find().await? else {
+            println!("\nPostgres was not found, so it was not measured (see BENCH_DATABASE_URL).");
+            break;
+        };
+        summary.extend(Run::start(cluster.url(), seconds).await?.run("Postgres", *transactions).await?);
+        cluster.stop().await?;
     }
     println!();
     for line in summary {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use wecall_billing::domain::money::Money;
 
 use crate::Result;
 use crate::calls::Random;
@@ -13,10 +14,34 @@ const WARM_UP: Duration = Duration::from_millis(250);
 /// For the last piece of work to end; past it something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What one piece of work did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    /// What is counted per second: messages where any are charged, else requests.
+    pub(crate) units: u64,
+    /// Messages that were charged.
+    pub(crate) charges: u64,
+    /// Millionths that were put into wallets.
+    pub(crate) credit: i64,
+}
+
+impl Done {
+    pub(crate) fn request() -> Done {
+        Done { units: 1, charges: 0, credit: 0 }
+    }
+
+    pub(crate) fn charges(count: u64) -> Done {
+        Done { units: count, charges: count, credit: 0 }
+    }
+
+    pub(crate) fn credit(amount: Money) -> Done {
+        Done { units: 1, charges: 0, credit: amount.micros() }
+    }
+}
+
 /// Something that does one piece of work after the other.
 pub(crate) trait Worker: Send + 'static {
-    /// Does one piece of work; whether it added [`crate::calls::AMOUNT`] to a wallet.
-    fn work(&mut self, random: &mut Random) -> impl Future<Output = Result<bool>> + Send;
+    fn work(&mut self, random: &mut Random) -> impl Future<Output = Result<Done>> + Send;
 }
 
 /// What was measured; several samples of the same work add up to one.
@@ -24,36 +49,52 @@ pub(crate) trait Worker: Send + 'static {
 pub(crate) struct Sample {
     latencies_micros: Vec<u32>,
     measured: Duration,
+    /// What was done while it was measured. Of a piece of work that began before or ended after, the share within.
+    units: f64,
     /// All that was done, the warm-up too.
     pub(crate) done: u64,
-    /// Top-ups that succeeded, those of the warm-up too.
-    pub(crate) credits: i64,
+    pub(crate) charges: u64,
+    pub(crate) credit: i64,
 }
 
 impl Sample {
     pub(crate) fn add(&mut self, other: Sample) {
         self.latencies_micros.extend(other.latencies_micros);
         self.measured += other.measured;
+        self.units += other.units;
         self.done += other.done;
-        self.credits += other.credits;
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.latencies_micros.len()
+        self.charges += other.charges;
+        self.credit += other.credit;
     }
 
     pub(crate) fn per_second(&self) -> f64 {
-        self.count() as f64 / self.measured.as_secs_f64()
+        self.units / self.measured.as_secs_f64()
     }
 
     /// The latencies in milliseconds that half of the work, and 99 in 100, stayed within.
     pub(crate) fn percentiles_ms(&mut self) -> (f64, f64) {
         self.latencies_micros.sort_unstable();
+        let count = self.latencies_micros.len();
         let at = |percent: usize| {
-            let index = (self.count() * percent / 100).min(self.count().saturating_sub(1));
+            let index = (count * percent / 100).min(count.saturating_sub(1));
             self.latencies_micros.get(index).map_or(f64::NAN, |micros| f64::from(*micros) / 1_000.0)
         };
         (at(50), at(99))
+    }
+
+    fn count(&mut self, done: Done, started: Instant, ended: Instant, window: Window) {
+        self.done += done.units;
+        self.charges += done.charges;
+        self.credit += done.credit;
+        let within = ended.min(window.closes).saturating_duration_since(started.max(window.opens));
+        let took = ended - started;
+        if within.is_zero() {
+            return;
+        }
+        self.units += done.units as f64 * within.as_secs_f64() / took.as_secs_f64();
+        if within == took {
+            self.latencies_micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+        }
     }
 }
 
@@ -64,8 +105,8 @@ struct Window {
     closes: Instant,
 }
 
-/// Keeps all workers busy through a warm-up and then for `measured`. Work under way at the end is finished but not
-/// counted, so that no top-up is left without a known outcome.
+/// Keeps all workers busy through a warm-up and then for `measured`. Work under way at the end is finished, so that no
+/// charge is left without a known outcome.
 ///
 /// # Errors
 /// The first that a worker meets: figures of a server that refuses are worth nothing.
@@ -74,7 +115,7 @@ pub(crate) async fn keep_busy<W: Worker>(workers: Vec<W>, measured: Duration, se
     let window = Window { opens, closes: opens + measured };
     let mut tasks = JoinSet::new();
     for (number, worker) in (0_u64..).zip(workers) {
-        tasks.spawn(keep_one_busy(worker, window, Random::new(seed * 1_000 + number)));
+        tasks.spawn(keep_one_busy(worker, window, Random::new(seed.wrapping_mul(1_000).wrapping_add(number))));
     }
     let mut sample = Sample::default();
     let all = async {
@@ -92,13 +133,9 @@ async fn keep_one_busy<W: Worker>(mut worker: W, window: Window, mut random: Ran
     let mut sample = Sample::default();
     let mut started = Instant::now();
     while started < window.closes {
-        sample.credits += i64::from(worker.work(&mut random).await?);
-        sample.done += 1;
+        let done = worker.work(&mut random).await?;
         let ended = Instant::now();
-        if started >= window.opens && ended <= window.closes {
-            let micros = (ended - started).as_micros();
-            sample.latencies_micros.push(u32::try_from(micros).unwrap_or(u32::MAX));
-        }
+        sample.count(done, started, ended, window);
         started = ended;
     }
     Ok(sample)

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 
-use axum::extract::Path;
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use wecall_billing::http::charges::{ChargeItem, DeliveryItem, DeliveryRequest};
 
 use crate::Result;
 
@@ -40,7 +42,14 @@ pub(crate) async fn start() -> Result<(Child, SocketAddr)> {
 pub(crate) async fn serve() -> Result<()> {
     let router = Router::new()
         .route("/api/billing/wallet/{business_sid}/", get(show_wallet))
-        .route("/api/billing/topup/", post(top_up));
+        .route("/api/billing/transactions/{business_sid}/", get(show_wallet))
+        .route("/api/billing/usage/{business_sid}/", get(show_wallet))
+        .route("/api/billing/topup/", post(top_up))
+        .route("/api/billing/charges/", post(charge))
+        .route("/api/billing/charges/batch/", post(charge_batch))
+        .route("/api/billing/charges/{business_sid}/{message_sid}/delivery/", post(report))
+        .route("/api/billing/deliveries/batch/", post(report_batch))
+        .layer(DefaultBodyLimit::disable());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("{}", listener.local_addr()?);
     std::thread::spawn(|| {
@@ -60,6 +69,40 @@ async fn show_wallet(Path(business_sid): Path<String>) -> Json<Wallet> {
 async fn top_up(Json(topup): Json<Topup>) -> Json<Wallet> {
     let Topup { business_sid, amount, reference } = topup;
     Json(Wallet::of(business_sid, amount + reference.len() as f64))
+}
+
+/// What is parsed here is what the server parses, into the same types.
+async fn charge(Json(item): Json<ChargeItem>) -> (StatusCode, Json<Taken>) {
+    std::hint::black_box(item);
+    (StatusCode::CREATED, Json(Taken { items: 1 }))
+}
+
+async fn charge_batch(Json(batch): Json<Charges>) -> Json<Taken> {
+    Json(Taken { items: batch.charges.len() })
+}
+
+async fn report(Path(_message): Path<(String, String)>, Json(request): Json<DeliveryRequest>) -> Json<Taken> {
+    std::hint::black_box(request);
+    Json(Taken { items: 1 })
+}
+
+async fn report_batch(Json(batch): Json<Deliveries>) -> Json<Taken> {
+    Json(Taken { items: batch.deliveries.len() })
+}
+
+#[derive(Deserialize)]
+struct Charges {
+    charges: Vec<ChargeItem>,
+}
+
+#[derive(Deserialize)]
+struct Deliveries {
+    deliveries: Vec<DeliveryItem>,
+}
+
+#[derive(Serialize)]
+struct Taken {
+    items: usize,
 }
 
 #[derive(Deserialize)]

@@ -26,39 +26,48 @@ pub(crate) struct Row {
     sample: Sample,
     usage: Usage,
     cpu_ticks: Option<u64>,
+    /// Bytes the database grew by.
+    grown: i64,
 }
 
 impl Row {
     pub(crate) fn new(scenario: Scenario) -> Row {
-        Row { scenario, sample: Sample::default(), usage: Usage::default(), cpu_ticks: Some(0) }
+        Row { scenario, sample: Sample::default(), usage: Usage::default(), cpu_ticks: Some(0), grown: 0 }
     }
 
-    pub(crate) fn add(&mut self, sample: Sample, before: Usage, after: Usage) {
+    pub(crate) fn add(&mut self, sample: Sample, before: Usage, after: Usage, grown: i64) {
         let spent = after.cpu_ticks.zip(before.cpu_ticks).map(|(after, before)| after.saturating_sub(before));
         self.cpu_ticks = self.cpu_ticks.zip(spent).map(|(sum, spent)| sum + spent);
         self.sample.add(sample);
         self.usage = after;
+        self.grown += grown;
     }
 
-    /// What a request cost the process that answered it. It hardly depends on what else the machine does.
+    /// What a message or request cost the process that answered it. It hardly depends on what else the machine does.
     fn cpu_micros(&self) -> Option<f64> {
         Some(self.cpu_ticks? as f64 * MICROS_PER_TICK / self.sample.done as f64)
     }
+
+    /// What a charge added to the database.
+    fn bytes_per_charge(&self) -> Option<f64> {
+        let is_kept = self.scenario.whom != Whom::Bare && self.sample.charges > 0;
+        is_kept.then(|| self.grown as f64 / self.sample.charges as f64)
+    }
 }
 
-/// Prints group by group, and remembers the ratios.
+/// Prints group by group, and remembers what is worth it.
 #[derive(Debug)]
 pub(crate) struct Report {
-    ratios: Vec<(Scenario, f64)>,
+    remembered: Vec<(Scenario, f64, f64)>,
 }
 
 impl Report {
     pub(crate) fn begin() -> Report {
         println!(
-            "{:<26} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-            "", "callers", "per sec", "p50 ms", "p99 ms", "x bare", "x db", "CPU us", "RSS MiB", "peak MiB"
+            "{:<26} {:>7} {:>9} {:>8} {:>8} {:>7} {:>7} {:>7} {:>8} {:>8} {:>8}",
+            "", "callers", "per sec", "p50 ms", "p99 ms", "x bare", "x db", "CPU us", "RSS MiB", "peak MiB", "B/charge"
         );
-        Report { ratios: Vec::new() }
+        Report { remembered: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, rows: Vec<Row>) {
@@ -71,15 +80,16 @@ impl Report {
             let to_database = database.filter(|_| whom != Whom::Bare).map(|database| rate / database);
             let mebibytes = |kib: Option<u64>| number(kib.map(|kib| kib as f64 / 1_024.0), 1);
             println!(
-                "{name:<26} {callers:>7} {rate:>9.0} {p50:>8.3} {p99:>8.3} {:>8} {:>8} {:>8} {:>8} {:>8}",
-                number(to_bare, 2),
+                "{name:<26} {callers:>7} {rate:>9.0} {p50:>8.3} {p99:>8.3} {:>7} {:>7} {:>7} {:>8} {:>8} {:>8}",
+                number(to_bare, 3),
                 number(to_database, 2),
-                number(row.cpu_micros().filter(|_| whom != Whom::Database), 0),
+                number(row.cpu_micros().filter(|_| whom != Whom::Database), 1),
                 mebibytes(row.usage.resident_kib),
                 mebibytes(row.usage.peak_kib),
+                number(row.bytes_per_charge(), 0),
             );
             if let Some(ratio) = to_bare.filter(|_| whom == Whom::Server) {
-                self.ratios.push((row.scenario, ratio));
+                self.remembered.push((row.scenario, rate, ratio));
             }
         }
         println!();
@@ -87,11 +97,12 @@ impl Report {
 
     /// What a person remembers of it.
     pub(crate) fn summary(&self, database: &str) -> Vec<String> {
-        let line = |(scenario, ratio): &(Scenario, f64)| {
-            format!("{} on {database}: {ratio:.2} of the bare handler", scenario.name)
+        let line = |(scenario, rate, ratio): &(Scenario, f64, f64)| {
+            let Scenario { name, callers, .. } = scenario;
+            format!("{database}: {name}, {callers} callers: {rate:.0} a second, {ratio:.2} of the bare handler")
         };
-        let asked = |(scenario, _): &&(Scenario, f64)| matches!(scenario.ask, Ask::Wallet | Ask::TopUp | Ask::Mixed);
-        self.ratios.iter().filter(asked).map(line).collect()
+        let is_charge = |(scenario, ..): &&(Scenario, f64, f64)| matches!(scenario.ask, Ask::Wallet | Ask::Charge(_));
+        self.remembered.iter().filter(is_charge).map(line).collect()
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
 use crate::Result;
-use crate::calls::{Ask, Businesses};
 use crate::client::Client;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -56,8 +55,7 @@ impl Server {
     }
 
     async fn is_ready(address: SocketAddr) -> Result<()> {
-        let mut client = Client::connect(address, &Businesses::new(), Ask::Wallet).await?;
-        client.get("/readyz").await.map(|_| ())
+        Client::connect(address).await?.get("/readyz").await.map(|_| ())
     }
 
     pub(crate) fn usage(&self) -> Usage {
