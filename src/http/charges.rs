@@ -1,42 +1,37 @@
-//! Charging messages, one or many; delivery reports; what a message cost; refunds.
-
-use std::sync::Arc;
+//! Charging messages, one or many; what a message cost; refunds.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::Caller;
+use super::batches::{ItemProblem, Items};
+use super::deliveries::DeliveryBody;
 use super::error::{Problem, ProblemBody};
-use super::extract::{ChargePath, IdempotencyHeader, Json, from_json};
+use super::extract::{ChargePath, IdempotencyHeader, Json};
 use super::openapi::{ChargeErrors, ChargeNotFound, CommonErrors, WriteErrors};
 use super::rating::RatingBody;
 use super::to_the_end;
 use super::transactions::TransactionBody;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::charges::{ChargeKey, ChargeState, DeliveryStatus};
+use crate::domain::charges::{ChargeKey, ChargeState};
 use crate::domain::charging::{Charged, Reported};
 use crate::domain::countries::CountryCode;
-use crate::domain::currency::Currency;
 use crate::domain::destinations::GivenDestination;
 use crate::domain::idempotency::KeyScope;
 use crate::domain::messages::{MessageSid, OfferedMessage};
 use crate::domain::money::Money;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::rate_cards::Network;
-use crate::domain::text::{ErrorCode, OperatorName, Reason};
+use crate::domain::text::{OperatorName, Reason};
 use crate::domain::time::{Instant, Timestamp};
 use crate::domain::transactions::JsonObject;
 use crate::error::Error;
 use crate::services;
-use crate::services::charges::{ChargeHistory, ChargeRequest, RefundReceipt, RefundRequest, ReportRequest};
-
-/// How many items a batch may hold.
-const BATCH_MAX: usize = 1_000;
+use crate::services::charges::{ChargeHistory, ChargeRequest, RefundReceipt, RefundRequest};
 
 /// A message to charge before it is sent.
 ///
@@ -235,160 +230,6 @@ pub async fn charge_batch(
     Ok(axum::Json(ChargeResults { results: items.problems.place(charged).map(result).collect() }))
 }
 
-/// What became of a message, as the gateway knows it.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"status": "delivered"}))]
-pub struct DeliveryRequest {
-    status: DeliveryStatus,
-    /// What the network said went wrong: at most 64 characters.
-    error_code: Option<ErrorCode>,
-}
-
-/// The report that counts for a message: its first.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Delivery)]
-pub struct DeliveryBody {
-    business_sid: BusinessSid,
-    message_sid: MessageSid,
-    status: DeliveryStatus,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<ErrorCode>,
-    reported_at: Timestamp,
-    /// All that was given back of the charge so far.
-    refunded: Money,
-    currency: Currency,
-    /// Whether this report was the first; a later one changes nothing.
-    recorded: bool,
-}
-
-impl From<Reported> for DeliveryBody {
-    fn from(reported: Reported) -> DeliveryBody {
-        let Reported { charge, delivery, refunded, recorded } = reported;
-        DeliveryBody {
-            business_sid: charge.business.clone(),
-            message_sid: charge.message.clone(),
-            status: delivery.status,
-            error_code: delivery.error_code,
-            reported_at: delivery.reported_at,
-            refunded,
-            currency: charge.currency,
-            recorded,
-        }
-    }
-}
-
-/// Report a delivery
-///
-/// Says what became of a message. The first report counts; a later or repeated one changes nothing and is answered the
-/// same. `failed` gives back the share of the price that the plan promises (`failed_refund_percent`).
-#[utoipa::path(
-    post,
-    path = "/api/billing/charges/{business_sid}/{message_sid}/delivery/",
-    tag = "Charges",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("message_sid" = MessageSid, Path, description = "The message", example = "msg-1"),
-    ),
-    request_body(content = DeliveryRequest, description = "What became of it"),
-    responses(
-        (status = 200, description = "The report that counts", body = DeliveryBody),
-        CommonErrors,
-        WriteErrors,
-        ChargeNotFound,
-    ),
-)]
-pub async fn report_delivery(
-    State(state): State<AppState>,
-    ChargePath(key): ChargePath,
-    Caller(actor): Caller,
-    Json(request): Json<DeliveryRequest>,
-) -> Result<axum::Json<DeliveryBody>, Problem> {
-    let request = ReportRequest { key, status: request.status, error_code: request.error_code };
-    Ok(axum::Json(services::charges::report(&state.billing, request, actor).await?.into()))
-}
-
-/// What became of one message of many.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"business_sid": "biz_test_001", "message_sid": "msg-1", "status": "delivered"}))]
-pub struct DeliveryItem {
-    business_sid: BusinessSid,
-    message_sid: MessageSid,
-    status: DeliveryStatus,
-    /// What the network said went wrong: at most 64 characters.
-    error_code: Option<ErrorCode>,
-}
-
-impl DeliveryItem {
-    fn into_request(self) -> Result<ReportRequest, Problem> {
-        let key = ChargeKey { business: self.business_sid, message: self.message_sid };
-        Ok(ReportRequest { key, status: self.status, error_code: self.error_code })
-    }
-}
-
-/// Reports of messages, of any businesses.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"deliveries": [
-    {"business_sid": "biz_test_001", "message_sid": "msg-1", "status": "delivered"},
-    {"business_sid": "biz_test_001", "message_sid": "msg-2", "status": "failed", "error_code": "30005"},
-]}))]
-pub struct DeliveryBatch {
-    /// 1 to 1,000 reports.
-    #[schema(value_type = Vec<DeliveryItem>, min_items = 1, max_items = 1000)]
-    deliveries: Vec<Box<RawValue>>,
-}
-
-/// What each report came to, in the order they were given.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DeliveryResults {
-    results: Vec<DeliveryResult>,
-}
-
-/// What one report came to: what a request of its own would have been answered.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DeliveryResult {
-    /// 200, or the status of `error`.
-    #[schema(minimum = 200, maximum = 599)]
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delivery: Option<DeliveryBody>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<ProblemBody>)]
-    error: Option<ItemProblem>,
-}
-
-/// Report many deliveries
-///
-/// Takes up to 1,000 reports of any businesses; `results` says what each came to, in order.
-#[utoipa::path(
-    post,
-    path = "/api/billing/deliveries/batch/",
-    tag = "Charges",
-    request_body(content = DeliveryBatch, description = "The reports"),
-    responses(
-        (status = 200, description = "One result per report", body = DeliveryResults),
-        CommonErrors,
-        WriteErrors,
-    ),
-)]
-pub async fn report_deliveries(
-    State(state): State<AppState>,
-    Caller(actor): Caller,
-    Json(batch): Json<DeliveryBatch>,
-) -> Result<axum::Json<DeliveryResults>, Problem> {
-    let items = Items::parse("deliveries", &batch.deliveries, DeliveryItem::into_request)?;
-    let request_id = actor.request_id.clone();
-    let reported = services::charges::report_many(&state.billing, items.valid, actor).await?;
-    let result = |outcome: Result<Reported, Problem>| match outcome {
-        Ok(reported) => DeliveryResult { status: 200, delivery: Some(reported.into()), error: None },
-        Err(problem) => DeliveryResult {
-            status: problem.status.as_u16(),
-            delivery: None,
-            error: Some(ItemProblem { problem, request_id: request_id.clone() }),
-        },
-    };
-    Ok(axum::Json(DeliveryResults { results: items.problems.place(reported).map(result).collect() }))
-}
-
 /// What a message cost and why, what became of it, and what was given back.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChargeHistory)]
@@ -530,65 +371,4 @@ pub async fn refund_charge(
     let answer = to_the_end(refund).await?;
     let body = ChargeRefundBody::new(business, answer.value);
     Ok((StatusCode::CREATED, replayed_header(answer.replayed), axum::Json(body)))
-}
-
-/// What is wrong with one item of a batch, as a body of its own would say.
-#[derive(Debug)]
-struct ItemProblem {
-    problem: Problem,
-    request_id: Option<Arc<str>>,
-}
-
-impl Serialize for ItemProblem {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.problem.body(self.request_id.as_deref().unwrap_or_default()).serialize(serializer)
-    }
-}
-
-/// The items of a batch: those that can be asked of the service, and what is wrong with the others.
-struct Items<R> {
-    valid: Vec<R>,
-    problems: ItemProblems,
-}
-
-/// Per item, in order: what is wrong with it, if anything.
-struct ItemProblems(Vec<Option<Problem>>);
-
-impl<R> Items<R> {
-    fn parse<T: DeserializeOwned>(
-        field: &'static str,
-        items: &[Box<RawValue>],
-        into_request: impl Fn(T) -> Result<R, Problem>,
-    ) -> Result<Items<R>, Problem> {
-        if items.is_empty() || items.len() > BATCH_MAX {
-            return Err(Problem::invalid(field, format!("must hold 1 to {BATCH_MAX} items")));
-        }
-        let mut valid = Vec::with_capacity(items.len());
-        let mut problems = Vec::with_capacity(items.len());
-        for item in items {
-            let request = from_json::<T>(item.get().as_bytes()).and_then(&into_request);
-            problems.push(match request {
-                Ok(request) => {
-                    valid.push(request);
-                    None
-                }
-                Err(problem) => Some(problem),
-            });
-        }
-        Ok(Items { valid, problems: ItemProblems(problems) })
-    }
-}
-
-impl ItemProblems {
-    /// Every item's outcome in order: its problem, or the next of the service's answers.
-    fn place<T>(self, answers: Vec<Result<T, Error>>) -> impl Iterator<Item = Result<T, Problem>> {
-        let mut answers = answers.into_iter();
-        self.0.into_iter().map(move |problem| match problem {
-            Some(problem) => Err(problem),
-            None => match answers.next() {
-                Some(answer) => answer.map_err(Problem::from),
-                None => Err(Problem::internal("an item without an answer")),
-            },
-        })
-    }
 }

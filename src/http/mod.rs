@@ -2,7 +2,9 @@
 
 pub mod alerts;
 pub mod auth;
+pub mod batches;
 pub mod charges;
+pub mod deliveries;
 pub mod docs;
 pub mod edge;
 pub mod error;
@@ -72,9 +74,9 @@ routes! {
     post "/api/billing/charges/"                     => charges::charge;
     post "/api/billing/charges/batch/"               => charges::charge_batch;
     get  "/api/billing/charges/{business_sid}/{message_sid}/" => charges::show_charge;
-    post "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => charges::report_delivery;
+    post "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => deliveries::report_delivery;
     post "/api/billing/charges/{business_sid}/{message_sid}/refund/" => charges::refund_charge;
-    post "/api/billing/deliveries/batch/"            => charges::report_deliveries;
+    post "/api/billing/deliveries/batch/"            => deliveries::report_deliveries;
     post "/api/billing/quotes/"                      => quotes::quote;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;

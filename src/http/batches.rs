@@ -1,0 +1,79 @@
+//! Many requests in one: each item passes or fails by itself.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::error::Problem;
+use super::extract::from_json;
+use crate::error::Error;
+
+/// How many items a batch may hold.
+const BATCH_MAX: usize = 1_000;
+
+/// What is wrong with one item of a batch, as a body of its own would say.
+#[derive(Debug)]
+pub struct ItemProblem {
+    pub problem: Problem,
+    pub request_id: Option<Arc<str>>,
+}
+
+impl Serialize for ItemProblem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.problem.body(self.request_id.as_deref().unwrap_or_default()).serialize(serializer)
+    }
+}
+
+/// The items of a batch: those that can be asked of the service, and what is wrong with the others.
+#[derive(Debug)]
+pub struct Items<R> {
+    pub valid: Vec<R>,
+    pub problems: ItemProblems,
+}
+
+/// Per item, in order: what is wrong with it, if anything.
+#[derive(Debug)]
+pub struct ItemProblems(Vec<Option<Problem>>);
+
+impl<R> Items<R> {
+    /// # Errors
+    /// 400 where there are none or too many.
+    pub fn parse<T: DeserializeOwned>(
+        field: &'static str,
+        items: &[Box<RawValue>],
+        into_request: impl Fn(T) -> Result<R, Problem>,
+    ) -> Result<Items<R>, Problem> {
+        if items.is_empty() || items.len() > BATCH_MAX {
+            return Err(Problem::invalid(field, format!("must hold 1 to {BATCH_MAX} items")));
+        }
+        let mut valid = Vec::with_capacity(items.len());
+        let mut problems = Vec::with_capacity(items.len());
+        for item in items {
+            let request = from_json::<T>(item.get().as_bytes()).and_then(&into_request);
+            problems.push(match request {
+                Ok(request) => {
+                    valid.push(request);
+                    None
+                }
+                Err(problem) => Some(problem),
+            });
+        }
+        Ok(Items { valid, problems: ItemProblems(problems) })
+    }
+}
+
+impl ItemProblems {
+    /// Every item's outcome in order: its problem, or the next of the service's answers.
+    pub fn place<T>(self, answers: Vec<Result<T, Error>>) -> impl Iterator<Item = Result<T, Problem>> {
+        let mut answers = answers.into_iter();
+        self.0.into_iter().map(move |problem| match problem {
+            Some(problem) => Err(problem),
+            None => match answers.next() {
+                Some(answer) => answer.map_err(Problem::from),
+                None => Err(Problem::internal("an item without an answer")),
+            },
+        })
+    }
+}
