@@ -21,12 +21,26 @@ pub const LOAD: Bulk = Bulk {
     action: Action::With("SELECT r.id, r.explanation FROM given JOIN applied_rates r ON r.id = given.id"),
 };
 
-/// The number of a rate, stored if this is its first use.
-pub async fn intern(conn: &mut Conn<'_>, rate: &AppliedRate) -> Result<i64> {
-    let text = serde_json::to_string(rate).map_err(|error| Error::Corrupt(format!("a rate: {error}")))?;
-    let digest = Sha256::digest(text.as_bytes()).to_vec();
+/// The numbers of rates, each stored if this is its first use. Two servers that meet new rates at the same time wait for
+/// one another, so all take them in one order: else they would wait in a circle.
+pub async fn intern(conn: &mut Conn<'_>, rates: Vec<Arc<AppliedRate>>) -> Result<Vec<(Arc<AppliedRate>, i64)>> {
+    let mut digested = Vec::with_capacity(rates.len());
+    for rate in rates {
+        let text = serde_json::to_string(&*rate).map_err(|error| Error::Corrupt(format!("a rate: {error}")))?;
+        digested.push((Sha256::digest(text.as_bytes()).to_vec(), rate));
+    }
+    digested.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut interned = Vec::with_capacity(digested.len());
+    for (digest, rate) in digested {
+        let id = intern_one(conn, &digest, &rate).await?;
+        interned.push((rate, id));
+    }
+    Ok(interned)
+}
+
+async fn intern_one(conn: &mut Conn<'_>, digest: &[u8], rate: &AppliedRate) -> Result<i64> {
     on!(conn, c => sqlx::query(INSERT)
-        .bind(&digest)
+        .bind(digest)
         .bind(rate.destination.country)
         .bind(&*rate.destination.operator)
         .bind(rate.unit_price)
@@ -34,7 +48,7 @@ pub async fn intern(conn: &mut Conn<'_>, rate: &AppliedRate) -> Result<i64> {
         .execute(c)
         .await
         .map(|_| ()))?;
-    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIND).bind(&digest).fetch_one(c).await)?)
+    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIND).bind(digest).fetch_one(c).await)?)
 }
 
 #[derive(FromRow)]

@@ -136,3 +136,45 @@ async fn each_message_is_charged_once() {
     assert_eq!(wallet["balance"], 0, "{wallet}");
     assert_reconciles(homes[0].path(), &url);
 }
+
+/// Servers that meet rates nobody has met before, each in an order of its own, do not wait for each other in a circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rates_are_learnt_side_by_side() {
+    if !postgres::is_available() {
+        return;
+    }
+    let seed = seed("SERVERS_SEED");
+    let url = postgres::create_database().await;
+    let homes: Vec<_> = (0..SERVERS).map(|_| tempfile::tempdir().unwrap()).collect();
+    let args = ["--database-url", url.as_str(), "--log-level", "error"];
+    let servers: Vec<_> = homes.iter().map(|home| ServerProcess::start(home.path(), &args)).collect();
+    let http = reqwest::Client::new();
+    for number in 0..SERVERS {
+        let body = json!({"business_sid": format!("own_{number}"), "amount": 1_000});
+        let (status, answer) = post(&http, format!("{}/api/billing/topup/", servers[0].base_url), &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    let mut random = Random(seed);
+    for round in 0..5 {
+        let asked = servers.iter().enumerate().map(|(number, server)| {
+            // A rate says which prefix matched, so each of these has one of its own.
+            let mut prefixes: Vec<u64> = (0..20).map(|n| 700 + round * 20 + n).collect();
+            random.shuffle(&mut prefixes);
+            let charge = |prefix: &u64| {
+                let to = format!("+254{prefix}123456");
+                json!({"business_sid": format!("own_{number}"), "message_sid": format!("r-{prefix}"), "to": to, "segments": 1})
+            };
+            let body = json!({ "charges": prefixes.iter().map(charge).collect::<Vec<_>>() });
+            let (http, url) = (http.clone(), format!("{}/api/billing/charges/batch/", server.base_url));
+            async move { post(&http, url, &body).await }
+        });
+        for ((status, answer), home) in join_all(asked).await.into_iter().zip(&homes) {
+            let log = std::fs::read_to_string(home.path().join("log")).unwrap();
+            assert_eq!(status, StatusCode::OK, "round {round}: {answer} {log}");
+            for result in answer["results"].as_array().unwrap() {
+                assert_eq!(result["status"], 201, "round {round}: {result}");
+            }
+        }
+    }
+    assert_reconciles(homes[0].path(), &url);
+}

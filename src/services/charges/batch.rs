@@ -288,6 +288,7 @@ impl Writer<'_> {
     }
 
     async fn rows(&self, conn: &mut Conn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<Vec<NewRow>> {
+        self.learn_rates(conn, entries, learnt).await?;
         let nothing: Arc<str> = Arc::from("");
         let mut rows = Vec::with_capacity(entries.len());
         for new in entries {
@@ -305,7 +306,7 @@ impl Writer<'_> {
             match &new.kind {
                 EntryKind::Debit(charge) => {
                     row.metadata = charge.metadata.text().map(|text| Arc::from(text.get()));
-                    row.debit = Some(self.debit(conn, charge, learnt).await?);
+                    row.debit = Some(self.debit(charge, learnt)?);
                 }
                 EntryKind::Refund { charge, reason } => {
                     let posting = refund_posting(&charge.message, reason);
@@ -320,19 +321,26 @@ impl Writer<'_> {
         Ok(rows)
     }
 
-    async fn debit(&self, conn: &mut Conn<'_>, charge: &Charge, learnt: &mut Memo) -> Result<DebitColumns> {
+    /// Finds the numbers of those rates that no batch before has met.
+    async fn learn_rates(&self, conn: &mut Conn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<()> {
+        let mut unknown: HashSet<&Arc<AppliedRate>> = HashSet::new();
+        for new in entries {
+            if let EntryKind::Debit(charge) = &new.kind {
+                let rates = charge.parts.iter().map(|part| &part.rate);
+                unknown.extend(rates.filter(|rate| !self.memo.rates.contains_key(*rate)));
+            }
+        }
+        let unknown = unknown.into_iter().cloned().collect();
+        learnt.rates.extend(storage::applied_rates::intern(conn, unknown).await?);
+        Ok(())
+    }
+
+    fn debit(&self, charge: &Charge, learnt: &Memo) -> Result<DebitColumns> {
         let mut parts = Vec::with_capacity(charge.parts.len());
         for part in &charge.parts {
-            let known = self.memo.rates.get(&part.rate).or_else(|| learnt.rates.get(&part.rate));
-            let id = match known {
-                Some(id) => *id,
-                None => {
-                    let id = storage::applied_rates::intern(conn, &part.rate).await?;
-                    learnt.rates.insert(part.rate.clone(), id);
-                    id
-                }
-            };
-            parts.push((id, part.segments));
+            let id = self.memo.rates.get(&part.rate).or_else(|| learnt.rates.get(&part.rate));
+            let id = id.ok_or_else(|| Error::Corrupt("a rate that was not stored".to_owned()))?;
+            parts.push((*id, part.segments));
         }
         let (rate_id, more) = match parts.split_first() {
             Some(((rate_id, _), more)) => (*rate_id, more),
