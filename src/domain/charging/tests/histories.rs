@@ -16,19 +16,21 @@ use crate::domain::rating::fixtures::{NAIROBI, card, currency, day, destination,
 
 const MINUTE: i64 = 60_000_000;
 const DAY: i64 = 24 * 60 * MINUTE;
-/// 2026-01-30T09:00:00Z: the month ends soon.
+/// Noon of 2026-01-30 in Nairobi: the month ends soon, and half a day leads to midnight.
 const START: i64 = 1_769_763_600_000_000;
 const BUSINESSES: [&str; 3] = ["one", "two", "three"];
 
 /// What happens next. Whatever is not a command ends the batch of the commands before it.
 #[derive(Clone, Debug)]
 enum Step {
-    /// How many days ago the message was submitted, where that is said.
+    /// How many days ago the message was submitted, where that is said; and how many millionths more than its price the
+    /// wallet is made to have, where that is.
     Charge {
         key: Key,
         place: usize,
         segments: u16,
         days_ago: Option<i64>,
+        spare: Option<i64>,
     },
     /// A charge so many commands ago once more, even with the same sid.
     Again {
@@ -69,12 +71,13 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let wallet = || 0..BUSINESSES.len();
     let key = || (wallet(), 0..5_u8);
+    let days_ago = prop::option::weighted(0.2, 0..3_i64);
     let plan = || prop::option::weighted(0.8, 0..model::PLANS.len());
     let later =
-        prop_oneof![Just(0), Just(5 * MINUTE), Just(-60 * MINUTE), Just(9 * 60 * MINUTE), Just(DAY), Just(20 * DAY)];
+        prop_oneof![Just(0), Just(5 * MINUTE), Just(-60 * MINUTE), Just(12 * 60 * MINUTE), Just(DAY), Just(20 * DAY)];
     prop_oneof![
-        12 => (key(), 0..model::PLACES.len(), 1..=9_u16, prop::option::weighted(0.2, 0..3_i64))
-            .prop_map(|(key, place, segments, days_ago)| Step::Charge { key, place, segments, days_ago }),
+        12 => (key(), 0..model::PLACES.len(), 1..=9_u16, days_ago, prop::option::weighted(0.1, -1..=0_i64))
+            .prop_map(|(key, place, segments, days_ago, spare)| Step::Charge { key, place, segments, days_ago, spare }),
         2 => (1..6_usize, any::<bool>()).prop_map(|(back, same_sid)| Step::Again { back, same_sid }),
         6 => (key(), prop::bool::weighted(0.7)).prop_map(|(key, failed)| Step::Report { key, failed }),
         6 => (key(), prop::option::of(prop_oneof![0..=1_001_i64, Just(1_000)]))
@@ -148,12 +151,18 @@ impl History {
 
     fn take(&mut self, step: &Step) {
         match *step {
-            Step::Charge { key, place, segments, days_ago } => {
+            Step::Charge { key, place, segments, days_ago, spare } => {
                 let submitted_at = days_ago.map(|days| self.now - days * DAY);
+                let message = Message { place, segments, submitted_at };
+                if let Some(spare) = spare {
+                    self.settle();
+                    let micros = self.model.lacks(key.0, message, self.now) + spare;
+                    self.change(&Step::Move { wallet: key.0, micros });
+                }
                 let (country, operator) = model::PLACES[place];
                 let to = destination(country, operator);
                 let charge = new_charge(name(key), to, segments, submitted_at.map(Timestamp::from_micros));
-                self.charge(key, Message { place, segments, submitted_at }, charge);
+                self.charge(key, message, charge);
             }
             Step::Again { back, same_sid } => {
                 let place = self.charges.len().checked_sub(back);

@@ -239,6 +239,27 @@ impl Model {
         }
     }
 
+    fn runs(&self, wallet: usize, message: Message, now: i64) -> Result<Vec<(i64, i64)>, Verdict> {
+        let before = self.segments_in(wallet, month_of(self.date(wallet, now)));
+        let mut runs: Vec<(i64, i64)> = Vec::new();
+        let mut last_tier = None;
+        for n in before + 1..=before + i64::from(message.segments) {
+            let (tier, price) = self.price(wallet, message, n, now)?;
+            if last_tier != Some(tier) {
+                runs.push((0, price));
+            }
+            last_tier = Some(tier);
+            runs.last_mut().expect("a run").0 += 1;
+        }
+        Ok(runs)
+    }
+
+    /// What the wallet lacks, or has too much, for exactly this message.
+    pub fn lacks(&self, wallet: usize, message: Message, now: i64) -> i64 {
+        let runs = self.runs(wallet, message, now).unwrap_or_default();
+        runs.iter().map(|(segments, price)| segments * price).sum::<i64>() - self.available(wallet)
+    }
+
     pub fn move_money(&mut self, wallet: usize, micros: i64, now: i64) {
         let at = self.date(wallet, now);
         self.facts.push(Fact::Moved { wallet, micros, at });
@@ -262,18 +283,8 @@ impl Model {
         if self.wallets[wallet].is_suspended {
             return Err(Verdict::Suspended);
         }
+        let runs = self.runs(wallet, message, now)?;
         let at = self.date(wallet, now);
-        let before = self.segments_in(wallet, month_of(at));
-        let mut runs: Vec<(i64, i64)> = Vec::new();
-        let mut last_tier = None;
-        for n in before + 1..=before + i64::from(message.segments) {
-            let (tier, price) = self.price(wallet, message, n, now)?;
-            if last_tier != Some(tier) {
-                runs.push((0, price));
-            }
-            last_tier = Some(tier);
-            runs.last_mut().expect("a run").0 += 1;
-        }
         let failed_refund = self.wallets[wallet].plan.map_or(10_000, |plan| PLANS[plan].failed_refund);
         let charged = Charged { key, sid, message, at, runs, failed_refund };
         let cost = charged.cost();
