@@ -166,7 +166,7 @@ impl Loader {
         let tag = self.businesses.tag();
         let middle = format!("7{:03x}-8{:03x}", tag >> 12, tag & 0xfff);
         let Timing { starts, step, .. } = self.timing;
-        let millis = format!("(({starts} + ({row}) * {step}) / 1000)");
+        let millis = format!("(({starts} + ({row}) * CAST({step} AS BIGINT)) / 1000)");
         if self.is_sqlite() {
             format!("printf('%08x-%04x-{middle}-{kind:02x}%010x', {millis} >> 16, {millis} & 65535, {row})")
         } else {

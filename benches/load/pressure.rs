@@ -72,12 +72,12 @@ impl Sample {
     }
 
     /// The latencies in milliseconds that half of the work, and 99 in 100, stayed within.
-    pub(crate) fn percentiles_ms(&mut self) -> (f64, f64) {
+    pub(crate) fn percentiles_ms(&mut self) -> (Option<f64>, Option<f64>) {
         self.latencies_micros.sort_unstable();
         let count = self.latencies_micros.len();
         let at = |percent: usize| {
             let index = (count * percent / 100).min(count.saturating_sub(1));
-            self.latencies_micros.get(index).map_or(f64::NAN, |micros| f64::from(*micros) / 1_000.0)
+            self.latencies_micros.get(index).map(|micros| f64::from(*micros) / 1_000.0)
         };
         (at(50), at(99))
     }

@@ -80,7 +80,9 @@ impl Report {
             let to_database = database.filter(|_| whom != Whom::Bare).map(|database| rate / database);
             let mebibytes = |kib: Option<u64>| number(kib.map(|kib| kib as f64 / 1_024.0), 1);
             println!(
-                "{name:<26} {callers:>7} {rate:>9.0} {p50:>8.3} {p99:>8.3} {:>7} {:>7} {:>7} {:>8} {:>8} {:>8}",
+                "{name:<26} {callers:>7} {rate:>9.0} {:>8} {:>8} {:>7} {:>7} {:>7} {:>8} {:>8} {:>8}",
+                number(p50, 3),
+                number(p99, 3),
                 number(to_bare, 3),
                 number(to_database, 2),
                 number(row.cpu_micros().filter(|_| whom != Whom::Database), 1),
@@ -99,7 +101,7 @@ impl Report {
     pub(crate) fn summary(&self, database: &str) -> Vec<String> {
         let line = |(scenario, rate, ratio): &(Scenario, f64, f64)| {
             let Scenario { name, callers, .. } = scenario;
-            format!("{database}: {name}, {callers} callers: {rate:.0} a second, {ratio:.2} of the bare handler")
+            format!("{database}: {name}, {callers} connections: {rate:.0} a second, {ratio:.3} of the bare handler")
         };
         let is_charge = |(scenario, ..): &&(Scenario, f64, f64)| matches!(scenario.ask, Ask::Wallet | Ask::Charge(_));
         self.remembered.iter().filter(is_charge).map(line).collect()

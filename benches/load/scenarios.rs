@@ -57,7 +57,7 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     &[
         bare("bare handler, read", Ask::Wallet, 1),
         database("database only, wallet", Ask::Wallet, 1),
-        server("wallet read, 1 caller", Ask::Wallet, 1),
+        server("wallet read", Ask::Wallet, 1),
     ],
     &[
         bare("bare handler, read", Ask::Wallet, CALLERS),
