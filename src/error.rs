@@ -34,8 +34,8 @@ pub enum Error {
     #[error("database error: {0}")]
     Database(#[source] sqlx::Error),
 
-    /// A row is no longer as it was read: whoever decided by it decides again.
-    #[error("a row was changed by somebody else meanwhile")]
+    /// A row is no longer as it was read, or another transaction stood in the way: whoever decided decides again.
+    #[error("another transaction came in between")]
     Stale,
 
     /// More work waits than the server takes, or it is about to stop; nothing was done.
@@ -81,7 +81,13 @@ impl From<InvalidMessage> for Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
-        if is_passing(&error) { Error::Unavailable(error) } else { Error::Database(error) }
+        if is_conflict(&error) {
+            Error::Stale
+        } else if is_passing(&error) {
+            Error::Unavailable(error)
+        } else {
+            Error::Database(error)
+        }
     }
 }
 
@@ -101,6 +107,12 @@ fn is_rollback_code(code: &str) -> bool {
         Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6 | 19),
         _ => code.starts_with("23") || matches!(code, "40001" | "40P01"),
     }
+}
+
+/// Whether Postgres gave up this transaction for the sake of another: a serialisation failure, a deadlock.
+fn is_conflict(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().is_some_and(|code| matches!(&*code, "40001" | "40P01"))
 }
 
 /// Whether the same statement may succeed a moment later.

@@ -16,8 +16,19 @@ const BATCH_MAX: usize = 1_000;
 /// What is wrong with one item of a batch, as a body of its own would say.
 #[derive(Debug)]
 pub struct ItemProblem {
-    pub problem: Problem,
-    pub request_id: Option<Arc<str>>,
+    problem: Problem,
+    request_id: Option<Arc<str>>,
+}
+
+impl ItemProblem {
+    /// A fault of the server is logged here, because the answer as a whole is none.
+    pub fn new(problem: Problem, request_id: Option<Arc<str>>) -> ItemProblem {
+        if let Some(cause) = problem.cause.as_deref() {
+            let status = problem.status.as_u16();
+            tracing::error!(request_id = request_id.as_deref(), status, code = problem.code, cause, "an item failed");
+        }
+        ItemProblem { problem, request_id }
+    }
 }
 
 impl Serialize for ItemProblem {

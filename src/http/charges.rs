@@ -223,7 +223,7 @@ pub async fn charge_batch(
                 status: problem.status.as_u16(),
                 charge: None,
                 idempotent_replayed: None,
-                error: Some(ItemProblem { problem, request_id: request_id.clone() }),
+                error: Some(ItemProblem::new(problem, request_id.clone())),
             },
         }
     };

@@ -170,7 +170,7 @@ pub async fn report_deliveries(
         Err(problem) => DeliveryResult {
             status: problem.status.as_u16(),
             delivery: None,
-            error: Some(ItemProblem { problem, request_id: request_id.clone() }),
+            error: Some(ItemProblem::new(problem, request_id.clone())),
         },
     };
     Ok(axum::Json(DeliveryResults { results: items.problems.place(reported).map(result).collect() }))

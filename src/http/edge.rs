@@ -74,7 +74,7 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
             "The server could not answer in time; try again in a moment."
         } else {
             "The server could not answer in time. It may still do what was asked: repeat it with the same \
-             Idempotency-Key; without one, look whether it happened first."
+             Idempotency-Key or message_sid; without one, look whether it happened first."
         };
         let cause = Some("the request met its deadline".to_owned());
         Problem::unavailable("deadline_exceeded", detail, cause).into_response()

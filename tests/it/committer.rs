@@ -49,6 +49,11 @@ on_each_database! {
         }
         assert_eq!(debits(server).await, 59);
         assert_eq!(server.get("/api/billing/wallet/biz_test_001/").await["balance"], json!(998.82));
+        let batch = json!({"charges": [message("a"), message("poison"), message("b")]});
+        let (status, answer) = server.post("/api/billing/charges/batch/", &batch.to_string()).await;
+        let results = answer["results"].as_array().unwrap();
+        let statuses: Vec<_> = results.iter().map(|result| result["status"].as_u64().unwrap()).collect();
+        assert_eq!((status, statuses), (StatusCode::OK, vec![201, 500, 201]), "{answer}");
     }
 
     /// A caller that hangs up is charged all the same, once, and finds its charge when it asks again.

@@ -50,7 +50,7 @@ enum Next {
 #[derive(Debug)]
 struct Submission {
     commands: Vec<Command>,
-    answers: oneshot::Sender<Result<Vec<Answer>>>,
+    answers: oneshot::Sender<Vec<Result<Answer>>>,
     /// Given back once answered.
     room: OwnedSemaphorePermit,
 }
@@ -70,12 +70,12 @@ impl Committer {
         Committer { line, room: Arc::new(Semaphore::new(capacity)), capacity, ended, counts }
     }
 
-    /// Hands commands in and waits until what became of them is on disk. One answer per command, in order.
+    /// Hands commands in and waits until what became of them is on disk. One answer per command, in order; a command may
+    /// fail by itself. After [`Error::OutcomeUnknown`] it may be handed in again: a message is charged once.
     ///
     /// # Errors
-    /// [`Error::Busy`] where too many wait or the server is about to stop; those of the database. After
-    /// [`Error::OutcomeUnknown`] the same commands may be handed in again: a message is charged once.
-    pub async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Answer>> {
+    /// [`Error::Busy`] where too many wait or the server is about to stop.
+    pub async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Result<Answer>>> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -86,7 +86,7 @@ impl Committer {
         })?;
         let (answers, answered) = oneshot::channel();
         self.line.send(Next::Settle(Submission { commands, answers, room })).map_err(|_| stopping())?;
-        answered.await.map_err(|_| stopping())?
+        answered.await.map_err(|_| stopping())
     }
 
     /// Takes no more commands, and waits until those in line are settled.
@@ -176,9 +176,7 @@ impl Task {
         self.counts.batch(answers.iter().map(|answer| answer.as_ref().ok()));
         let mut answers = answers.into_iter();
         for (count, caller, room) in callers {
-            // One command that failed fails all that came with it: the caller sends them again, and those that were
-            // settled are found.
-            let answer = answers.by_ref().take(count).collect::<Result<Vec<Answer>>>();
+            let answer = answers.by_ref().take(count).collect();
             // Who asked may have gone; what was decided stays.
             let _ = caller.send(answer);
             drop(room);

@@ -143,14 +143,14 @@ async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Resu
     let missing = || Err(Error::Corrupt("a command without an answer".to_owned()));
     let place = |problem: Option<Error>| match problem {
         Some(problem) => Err(problem),
-        None => answers.next().map_or_else(missing, |answer| answer.map_err(Error::from)),
+        None => answers.next().map_or_else(missing, |answer| answer?.map_err(Error::from)),
     };
     Ok(problems.into_iter().map(place).collect())
 }
 
-fn only(answers: Vec<committer::Answer>) -> Result<Outcome> {
+fn only(answers: Vec<Result<committer::Answer>>) -> Result<Outcome> {
     let answer = answers.into_iter().next();
-    Ok(answer.ok_or_else(|| Error::Corrupt("a command without an answer".to_owned()))??)
+    Ok(answer.ok_or_else(|| Error::Corrupt("a command without an answer".to_owned()))???)
 }
 
 fn mixed_up(outcome: &Outcome) -> Error {
@@ -268,7 +268,7 @@ pub async fn refund(
     let commands = [order];
     let workshop = Workshop::of(billing);
     let settled = batch::settle(&workshop, &mut tx.conn(), &commands, Replays::LookUp, &Memo::default()).await?;
-    let receipt = match only(settled.outcomes)? {
+    let receipt = match only(settled.outcomes.into_iter().map(Ok).collect())? {
         Outcome::Refunded(refunded) => RefundReceipt::new(refunded),
         other => return Err(mixed_up(&other)),
     };
