@@ -93,6 +93,8 @@ impl Run {
         self.credit += ledger::charge_sample(&mut client, &self.businesses).await?;
         self.charges += ledger::sample_charges();
         let loaded = ledger::load(&self.billing, &self.database_url, &self.businesses, transactions).await?;
+        // The server has closed a connection that was silent for so long.
+        let mut client = Client::connect(self.server.address).await?;
         self.credit += loaded.credit;
         self.charges += loaded.charges;
         for wallet in 0..BUSY_WALLETS {
