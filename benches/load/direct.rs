@@ -78,9 +78,11 @@ impl Chain {
     pub(crate) async fn finish(&mut self, billing: &Billing, model: &Model) -> Result<()> {
         let wallet_id = self.stored.wallet_id;
         let account = &mut self.stored.account;
-        let month = DayRange::month_of(billing.today()).first;
-        account.tiers.month = Some(month);
-        account.tiers.segments = self.messages.range(month..).map(|(_, count)| count).sum();
+        if let Some((last, _)) = self.messages.last_key_value() {
+            let month = DayRange::month_of(*last).first;
+            account.tiers.month = Some(month);
+            account.tiers.segments = self.messages.range(month..).map(|(_, count)| count).sum();
+        }
         let mut tx = billing.db.begin().await?;
         storage::accounts::update(&mut tx.conn(), &[(wallet_id, self.seq_before, account)]).await?;
         let marks = vec![

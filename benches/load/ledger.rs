@@ -11,7 +11,7 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
-use wecall_billing::domain::time::{DayRange, days_before};
+use wecall_billing::domain::time::days_before;
 use wecall_billing::services::Billing;
 
 use crate::Result;
@@ -67,7 +67,7 @@ pub(crate) async fn load(
             ..loader.timing.rows_before(billing.calendar.end_of(day).micros() + 1);
         loader.append(rows, day).await?;
     }
-    loader.finish(DayRange::month_of(billing.today()).first).await?;
+    loader.finish().await?;
     let charges = (loader.timing.rows - WALLETS as i64).unsigned_abs();
     println!("{charges} transactions loaded in {:.0} s", started.elapsed().as_secs_f64());
     Ok(Loaded { charges, credit: FUNDS.micros() * WALLETS as i64 })
@@ -278,19 +278,35 @@ impl Loader {
     }
 
     /// Lets every wallet know its last row and how far it came through its tiers.
-    async fn finish(&mut self, month: NaiveDate) -> Result<()> {
+    async fn finish(&mut self) -> Result<()> {
         let last_round = self.transaction_id(&(self.timing.rows - WALLETS as i64).to_string());
         let last = self.transaction_id(&(self.timing.rows - 1).to_string());
         let updated = self
             .execute(format!(
                 "UPDATE wallets SET balance = t.balance_after, last_seq = t.seq, last_uid = t.uid, \
-                 updated_at = t.created_at, tier_month = '{month}', tier_segments = COALESCE((SELECT SUM(u.segments) \
-                 FROM usage_metrics u WHERE u.wallet_id = wallets.id AND u.day >= '{month}'), 0) \
-                 FROM transactions t WHERE t.uid >= {last_round} AND t.uid <= {last} AND t.wallet_id = wallets.id"
+                 updated_at = t.created_at FROM transactions t \
+                 WHERE t.uid >= {last_round} AND t.uid <= {last} AND t.wallet_id = wallets.id"
             ))
             .await?;
         if updated != WALLETS {
             return Err(format!("{updated} wallets were loaded instead of {WALLETS}").into());
+        }
+        let month_of_last = if self.is_sqlite() {
+            "DATE(MAX(u.day), 'start of month')"
+        } else {
+            "CAST(DATE_TRUNC('month', MAX(u.day)) AS DATE)"
+        };
+        let (first, end) = (self.first_wallet, self.first_wallet + WALLETS as i64);
+        for (column, value) in [
+            ("tier_month", format!("SELECT {month_of_last} FROM usage_metrics u WHERE u.wallet_id = wallets.id")),
+            (
+                "tier_segments",
+                "SELECT COALESCE(SUM(u.segments), 0) FROM usage_metrics u \
+                 WHERE u.wallet_id = wallets.id AND u.day >= wallets.tier_month"
+                    .to_owned(),
+            ),
+        ] {
+            self.execute(format!("UPDATE wallets SET {column} = ({value}) WHERE id >= {first} AND id < {end}")).await?;
         }
         let tidy: &[&str] = if self.is_sqlite() {
             &["DROP TABLE sample", "PRAGMA wal_checkpoint(TRUNCATE)"]

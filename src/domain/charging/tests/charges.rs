@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::domain::messages::InvalidMessage;
 use crate::domain::rating::Unrated;
 use crate::domain::rating::fixtures::{currency, day};
 
@@ -123,27 +124,45 @@ fn one_batch_with_one_message_twice() {
     database.assert_chains();
 }
 
-/// Replay, suspension, rating, funds: each is judged only where those before it let the message pass.
+/// Replay, suspension, what was given, rating, funds: each is judged only where those before it let the message pass.
 #[test]
 fn the_order_of_judgement() {
     let mut database = database(HALF, "0.04", "0");
     charge(&mut database, sms("m", 2), NOW).expect("all the money there is");
     database.accounts[0].is_suspended = true;
-    let nowhere = || sms_to(("DE", "Telekom"), "new", 1);
+    let nowhere = |message, days_ago| {
+        let submitted_at = Some(at(NOW).minus_days(days_ago));
+        new_charge(key("acme", message), destination("DE", "Telekom"), 1, submitted_at)
+    };
+    let unknown = || InvalidMessage { field: "to", problem: "is nobody's number".to_owned() };
+    let mut refused = |new| charge(&mut database, new, NOW).expect_err("refused");
+    assert_eq!(refused(nowhere("m", 4)), Refusal::MessageConflict);
+    assert_eq!(refused(nowhere("n", 4)), Refusal::BusinessSuspended);
+    assert_eq!(refused(sms("n", 1)), Refusal::BusinessSuspended);
     assert!(
         charge(&mut database, sms("m", 2), NOW).is_ok_and(|again| again.replayed),
         "a replay of a suspended business"
     );
-    let conflict = sms_to(("DE", "Telekom"), "m", 1);
-    assert_eq!(charge(&mut database, conflict, NOW).expect_err("refused"), Refusal::MessageConflict);
-    assert_eq!(charge(&mut database, nowhere(), NOW).expect_err("refused"), Refusal::BusinessSuspended);
-    assert_eq!(charge(&mut database, sms("n", 1), NOW).expect_err("refused"), Refusal::BusinessSuspended);
     database.accounts[0].is_suspended = false;
+    let mut refused = |new| charge(&mut database, new, NOW).expect_err("refused");
+    assert!(matches!(refused(nowhere("n", 4)), Refusal::Invalid(invalid) if invalid.field == "submitted_at"));
+    assert_eq!(refused(NewCharge { destination: Err(unknown()), ..sms("n", 1) }), Refusal::Invalid(unknown()));
     let no_rate = Refusal::Unrated(Unrated::NoRate { destination: "Germany, Telekom".to_owned() });
-    assert_eq!(charge(&mut database, nowhere(), NOW).expect_err("refused"), no_rate);
-    let no_funds = charge(&mut database, sms("n", 1), NOW).expect_err("refused");
+    assert_eq!(refused(nowhere("n", 3)), no_rate);
+    let no_funds = refused(sms("n", 1));
     assert!(matches!(no_funds, Refusal::InsufficientFunds { .. }), "{no_funds}");
     assert_eq!(database.entries.len(), 2);
+}
+
+/// However late it comes, and even if nobody could tell any more where the message goes.
+#[test]
+fn a_replay_is_not_judged_again() {
+    let mut database = database(HALF, "1", "0");
+    let new = || new_charge(key("acme", "m"), destination("KE", "Safaricom"), 1, Some(at(NOW)));
+    charge(&mut database, new(), NOW).expect("a charge");
+    let unknown = InvalidMessage { field: "to", problem: "is nobody's number".to_owned() };
+    let late = NewCharge { destination: Err(unknown), ..new() };
+    assert!(charge(&mut database, late, "2026-05-01T00:00:00Z").is_ok_and(|again| again.replayed));
 }
 
 /// A suspended business sends nothing, but its reports are recorded and its refunds paid.

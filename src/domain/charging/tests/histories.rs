@@ -71,7 +71,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let wallet = || 0..BUSINESSES.len();
     let key = || (wallet(), 0..5_u8);
-    let days_ago = prop::option::weighted(0.2, 0..3_i64);
+    let days_ago = prop::option::weighted(0.2, 0..=4_i64);
     let plan = || prop::option::weighted(0.8, 0..model::PLANS.len());
     let later =
         prop_oneof![Just(0), Just(5 * MINUTE), Just(-60 * MINUTE), Just(12 * 60 * MINUTE), Just(DAY), Just(20 * DAY)];
@@ -295,6 +295,7 @@ fn verdict(outcome: &Result<Outcome, Refusal>) -> Verdict {
         },
         Err(Refusal::MessageConflict) => Verdict::Conflict,
         Err(Refusal::BusinessSuspended) => Verdict::Suspended,
+        Err(Refusal::Invalid(invalid)) if invalid.field == "submitted_at" => Verdict::WrongTime,
         Err(Refusal::Unrated(Unrated::NoRate { .. })) => Verdict::NoRate,
         Err(Refusal::Unrated(Unrated::CurrencyMismatch { .. })) => Verdict::OtherCurrency,
         Err(Refusal::InsufficientFunds { available, required, .. }) => {

@@ -69,16 +69,37 @@ pub const PLACES: [(&str, &str); 8] = [
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    Charged { cost: i64, balance: i64, available: i64, replayed: bool },
-    Reported { failed: bool, refunded: i64, recorded: bool },
-    Refunded { amount: i64, refunded: i64, balance: i64, available: i64 },
+    Charged {
+        cost: i64,
+        balance: i64,
+        available: i64,
+        replayed: bool,
+    },
+    Reported {
+        failed: bool,
+        refunded: i64,
+        recorded: bool,
+    },
+    Refunded {
+        amount: i64,
+        refunded: i64,
+        balance: i64,
+        available: i64,
+    },
     Conflict,
     Suspended,
+    /// Submitted too long ago, or too far ahead.
+    WrongTime,
     NoRate,
     OtherCurrency,
-    NoFunds { available: i64, required: i64 },
+    NoFunds {
+        available: i64,
+        required: i64,
+    },
     NoCharge,
-    TooMuch { left: i64 },
+    TooMuch {
+        left: i64,
+    },
 }
 
 /// A message to charge.
@@ -282,6 +303,10 @@ impl Model {
         }
         if self.wallets[wallet].is_suspended {
             return Err(Verdict::Suspended);
+        }
+        let minutes_ago = (now - message.submitted_at.unwrap_or(now)) / 60_000_000;
+        if !(-5..=72 * 60).contains(&minutes_ago) {
+            return Err(Verdict::WrongTime);
         }
         let runs = self.runs(wallet, message, now)?;
         let at = self.date(wallet, now);
