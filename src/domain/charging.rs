@@ -3,10 +3,10 @@
 //! [`apply`] takes what a batch of commands touches, as it stands, and says what becomes of each command and what has to
 //! be written. A refused command leaves no trace, so it never harms its neighbours.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::audit::Actor;
 use super::businesses::BusinessSid;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::error::Problem;
-use super::extract::{BusinessPath, Flag, Query};
+use super::extract::{BusinessPath, Flag, Json, Query};
 use super::openapi::CommonErrors;
 use super::page::next_link;
 use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert};
@@ -86,11 +86,11 @@ pub async fn list_alerts(
     BusinessPath(business): BusinessPath,
     Query(query): Query<AlertQuery>,
     uri: Uri,
-) -> Result<(HeaderMap, axum::Json<Vec<AlertBody>>), Problem> {
+) -> Result<(HeaderMap, Json<Vec<AlertBody>>), Problem> {
     let unread_only = query.unread.is_some_and(Flag::is_set);
     let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
     let page = services::alerts::list(&state.billing, &business, unread_only, cursor, limit).await?;
     let headers = next_link(&uri, page.next);
     let alerts = page.items.into_iter().map(|alert| AlertBody::new(business.clone(), alert)).collect();
-    Ok((headers, axum::Json(alerts)))
+    Ok((headers, Json(alerts)))
 }

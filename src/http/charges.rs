@@ -147,10 +147,10 @@ pub async fn charge(
     State(state): State<AppState>,
     Caller(actor): Caller,
     Json(item): Json<ChargeItem>,
-) -> Result<(StatusCode, HeaderMap, axum::Json<ChargeBody>), Problem> {
+) -> Result<(StatusCode, HeaderMap, Json<ChargeBody>), Problem> {
     let charged = services::charges::charge(&state.billing, item.into_request()?, actor).await?;
     let headers = replayed_header(charged.replayed);
-    Ok((StatusCode::CREATED, headers, axum::Json(charged.try_into()?)))
+    Ok((StatusCode::CREATED, headers, Json(charged.try_into()?)))
 }
 
 /// Messages to charge, of any businesses.
@@ -206,7 +206,7 @@ pub async fn charge_batch(
     State(state): State<AppState>,
     Caller(actor): Caller,
     Json(batch): Json<ChargeBatch>,
-) -> Result<axum::Json<ChargeResults>, Problem> {
+) -> Result<Json<ChargeResults>, Problem> {
     let items = Items::parse("charges", &batch.charges, ChargeItem::into_request)?;
     let request_id = actor.request_id.clone();
     let charged = services::charges::charge_many(&state.billing, items.valid, actor).await?;
@@ -227,7 +227,7 @@ pub async fn charge_batch(
             },
         }
     };
-    Ok(axum::Json(ChargeResults { results: items.problems.place(charged).map(result).collect() }))
+    Ok(Json(ChargeResults { results: items.problems.place(charged).map(result).collect() }))
 }
 
 /// What a message cost and why, what became of it, and what was given back.
@@ -286,8 +286,8 @@ impl TryFrom<ChargeHistory> for ChargeHistoryBody {
 pub async fn show_charge(
     State(state): State<AppState>,
     ChargePath(key): ChargePath,
-) -> Result<axum::Json<ChargeHistoryBody>, Problem> {
-    Ok(axum::Json(services::charges::show(&state.billing, &key).await?.try_into()?))
+) -> Result<Json<ChargeHistoryBody>, Problem> {
+    Ok(Json(services::charges::show(&state.billing, &key).await?.try_into()?))
 }
 
 /// What to give back of a charge, and why.
@@ -358,7 +358,7 @@ pub async fn refund_charge(
     Caller(actor): Caller,
     IdempotencyHeader(idempotency): IdempotencyHeader,
     Json(request): Json<ChargeRefundRequest>,
-) -> Result<(StatusCode, HeaderMap, axum::Json<ChargeRefundBody>), Problem> {
+) -> Result<(StatusCode, HeaderMap, Json<ChargeRefundBody>), Problem> {
     let business = key.business.clone();
     let idempotency = idempotency.map(|idempotency| KeyScope {
         caller: actor.name.to_string(),
@@ -370,5 +370,5 @@ pub async fn refund_charge(
     let refund = async move { services::charges::refund(&state.billing, request, idempotency, actor).await };
     let answer = to_the_end(refund).await?;
     let body = ChargeRefundBody::new(business, answer.value);
-    Ok((StatusCode::CREATED, replayed_header(answer.replayed), axum::Json(body)))
+    Ok((StatusCode::CREATED, replayed_header(answer.replayed), Json(body)))
 }

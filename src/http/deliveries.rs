@@ -89,9 +89,9 @@ pub async fn report_delivery(
     ChargePath(key): ChargePath,
     Caller(actor): Caller,
     Json(request): Json<DeliveryRequest>,
-) -> Result<axum::Json<DeliveryBody>, Problem> {
+) -> Result<Json<DeliveryBody>, Problem> {
     let request = ReportRequest { key, status: request.status, error_code: request.error_code };
-    Ok(axum::Json(services::charges::report(&state.billing, request, actor).await?.into()))
+    Ok(Json(services::charges::report(&state.billing, request, actor).await?.into()))
 }
 
 /// What became of one message of many.
@@ -161,7 +161,7 @@ pub async fn report_deliveries(
     State(state): State<AppState>,
     Caller(actor): Caller,
     Json(batch): Json<DeliveryBatch>,
-) -> Result<axum::Json<DeliveryResults>, Problem> {
+) -> Result<Json<DeliveryResults>, Problem> {
     let items = Items::parse("deliveries", &batch.deliveries, DeliveryItem::into_request)?;
     let request_id = actor.request_id.clone();
     let reported = services::charges::report_many(&state.billing, items.valid, actor).await?;
@@ -173,5 +173,5 @@ pub async fn report_deliveries(
             error: Some(ItemProblem::new(problem, request_id.clone())),
         },
     };
-    Ok(axum::Json(DeliveryResults { results: items.problems.place(reported).map(result).collect() }))
+    Ok(Json(DeliveryResults { results: items.problems.place(reported).map(result).collect() }))
 }

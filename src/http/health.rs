@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::error::Problem;
+use super::extract::Json;
 use super::openapi::ProbeErrors;
 use crate::services;
 
@@ -22,8 +23,8 @@ pub struct Health {
 ///
 /// Answers as soon as the server listens, whether or not its database does.
 #[utoipa::path(get, path = "/healthz", tag = "Operation", responses((status = 200, description = "It is", body = Health)))]
-pub async fn healthz() -> axum::Json<Health> {
-    axum::Json(Health { status: "ok" })
+pub async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
 }
 
 /// Can the server do its work?
@@ -35,11 +36,11 @@ pub async fn healthz() -> axum::Json<Health> {
     tag = "Operation",
     responses((status = 200, description = "It can", body = Health), ProbeErrors),
 )]
-pub async fn readyz(State(state): State<AppState>) -> Result<axum::Json<Health>, Problem> {
+pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Problem> {
     services::health::ready(&state.billing)
         .await
         .map_err(|error| Problem::unavailable("not_ready", "The database does not answer.", Some(error.to_string())))?;
-    Ok(axum::Json(Health { status: "ok" }))
+    Ok(Json(Health { status: "ok" }))
 }
 
 /// Metrics for Prometheus

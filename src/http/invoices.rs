@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::AppState;
 use super::auth::Caller;
 use super::error::Problem;
-use super::extract::{BusinessPath, Query};
+use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
@@ -135,7 +135,7 @@ pub async fn show_invoice(
     BusinessPath(business): BusinessPath,
     Query(query): Query<InvoiceQuery>,
     Caller(actor): Caller,
-) -> Result<axum::Json<InvoiceBody>, Problem> {
+) -> Result<Json<InvoiceBody>, Problem> {
     let invoice = services::invoices::show(&state.billing, business, query.bounds()?, &actor).await?;
-    Ok(axum::Json(invoice.into()))
+    Ok(Json(invoice.into()))
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::error::Problem;
+use super::extract::Json;
 use super::openapi::CommonErrors;
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier};
@@ -89,7 +90,7 @@ impl From<PricingPlan> for PlanBody {
     tag = "Prices",
     responses((status = 200, description = "Every plan", body = Vec<PlanBody>), CommonErrors),
 )]
-pub async fn list_pricing_plans(State(state): State<AppState>) -> Result<axum::Json<Vec<PlanBody>>, Problem> {
+pub async fn list_pricing_plans(State(state): State<AppState>) -> Result<Json<Vec<PlanBody>>, Problem> {
     let plans = services::pricing::list(&state.billing).await?;
-    Ok(axum::Json(plans.into_iter().map(PlanBody::from).collect()))
+    Ok(Json(plans.into_iter().map(PlanBody::from).collect()))
 }

@@ -231,7 +231,7 @@ impl From<Unpriced> for UnpricedRecipients {
 pub async fn quote(
     State(state): State<AppState>,
     Json(request): Json<QuoteRequest>,
-) -> Result<axum::Json<QuoteBody>, Problem> {
+) -> Result<Json<QuoteBody>, Problem> {
     let network = Network::from_codes(request.mcc, request.mnc);
     let network = network.map_err(|(field, problem)| Problem::invalid(field, problem))?;
     let QuoteRequest { to, country_code: country, operator, .. } = request;
@@ -250,5 +250,5 @@ pub async fn quote(
             services::quotes::campaign(&state.billing, business, &campaign).await?
         }
     };
-    Ok(axum::Json(quote.try_into()?))
+    Ok(Json(quote.try_into()?))
 }

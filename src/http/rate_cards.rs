@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::error::Problem;
-use super::extract::Query;
+use super::extract::{Json, Query};
 use super::openapi::CommonErrors;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
@@ -99,8 +99,8 @@ pub struct RateCardQuery {
 pub async fn list_rate_cards(
     State(state): State<AppState>,
     Query(query): Query<RateCardQuery>,
-) -> Result<axum::Json<Vec<RateCardBody>>, Problem> {
+) -> Result<Json<Vec<RateCardBody>>, Problem> {
     let filter = RateCardFilter { country: query.country_code, operator: query.operator };
     let cards = services::rate_cards::list(&state.billing, &filter, query.as_of.map(CalendarDay::date)).await?;
-    Ok(axum::Json(cards.into_iter().map(RateCardBody::from).collect()))
+    Ok(Json(cards.into_iter().map(RateCardBody::from).collect()))
 }

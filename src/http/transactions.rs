@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::error::Problem;
-use super::extract::{BusinessPath, Query};
+use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
 use super::page::next_link;
 use crate::domain::businesses::BusinessSid;
@@ -130,9 +130,9 @@ pub async fn list_transactions(
     BusinessPath(business): BusinessPath,
     Query(query): Query<TransactionQuery>,
     uri: Uri,
-) -> Result<(HeaderMap, axum::Json<Vec<TransactionBody>>), Problem> {
+) -> Result<(HeaderMap, Json<Vec<TransactionBody>>), Problem> {
     let filter = query.filter(state.billing.calendar);
     let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
     let statement = services::transactions::list(&state.billing, business, filter, cursor, limit).await?;
-    Ok((next_link(&uri, statement.page.next), axum::Json(TransactionBody::list(statement))))
+    Ok((next_link(&uri, statement.page.next), Json(TransactionBody::list(statement))))
 }

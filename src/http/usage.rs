@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::error::Problem;
-use super::extract::{BusinessPath, Query};
+use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::countries::CountryCode;
@@ -186,7 +186,7 @@ pub async fn show_usage(
     State(state): State<AppState>,
     BusinessPath(business): BusinessPath,
     Query(query): Query<UsageQuery>,
-) -> Result<axum::Json<UsageBody>, Problem> {
+) -> Result<Json<UsageBody>, Problem> {
     let metrics = services::usage::show(&state.billing, business, query.request()?).await?;
-    Ok(axum::Json(metrics.into()))
+    Ok(Json(metrics.into()))
 }

@@ -87,9 +87,9 @@ pub async fn show_wallet(
     State(state): State<AppState>,
     BusinessPath(business): BusinessPath,
     Caller(actor): Caller,
-) -> Result<axum::Json<WalletBody>, Problem> {
+) -> Result<Json<WalletBody>, Problem> {
     let wallet = services::wallet::show(&state.billing, &business, &actor).await?;
-    Ok(axum::Json(wallet.try_into()?))
+    Ok(Json(wallet.try_into()?))
 }
 
 /// Money to put into a wallet.
@@ -132,7 +132,7 @@ pub async fn top_up(
     Caller(actor): Caller,
     IdempotencyHeader(key): IdempotencyHeader,
     Json(request): Json<TopupRequest>,
-) -> Result<(HeaderMap, axum::Json<WalletBody>), Problem> {
+) -> Result<(HeaderMap, Json<WalletBody>), Problem> {
     let topup = Topup::new(request.business_sid, request.amount, request.reference.unwrap_or_default())?;
     let key = key.map(|key| KeyScope {
         caller: actor.name.to_string(),
@@ -145,5 +145,5 @@ pub async fn top_up(
     if answer.replayed {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
-    Ok((headers, axum::Json(answer.value.try_into()?)))
+    Ok((headers, Json(answer.value.try_into()?)))
 }

@@ -24,9 +24,9 @@ pub struct StoredAccount {
 /// Chains of parents are at most five businesses deep, and suspension is inherited along them.
 macro_rules! load {
     ($lock:literal) => {
-        Bulk {
-            columns: &[("sid", "TEXT")],
-            action: Action::With(concat!(
+        Bulk::new(
+            &[("sid", "TEXT")],
+            Action::With(concat!(
                 "SELECT w.id, b.sid, 'SUSPENDED' IN (b.status, COALESCE(p1.status, ''), COALESCE(p2.status, ''), \
                  COALESCE(p3.status, ''), COALESCE(p4.status, '')) AS is_suspended, w.currency, p.uid AS plan, w.balance, \
                  w.credit_limit, w.last_seq, w.last_uid, w.tier_month, w.tier_segments, w.updated_at \
@@ -36,19 +36,19 @@ macro_rules! load {
                  LEFT JOIN businesses p3 ON p3.id = p2.parent_id LEFT JOIN businesses p4 ON p4.id = p3.parent_id",
                 $lock
             )),
-        }
+        )
     };
 }
 
-pub const LOAD: Bulk = load!("");
+pub static LOAD: Bulk = load!("");
 
 /// Holds the wallets' rows until the transaction ends, taken in one order by everybody, so that nobody waits in a circle.
 /// SQLite needs no such word: its one writer is alone already.
-pub const LOAD_AND_LOCK_ON_POSTGRES: Bulk = load!(" ORDER BY w.id FOR UPDATE OF w");
+pub static LOAD_AND_LOCK_ON_POSTGRES: Bulk = load!(" ORDER BY w.id FOR UPDATE OF w");
 
 /// Changes a wallet only if it is as it was read.
-pub const UPDATE: Bulk = Bulk {
-    columns: &[
+pub static UPDATE: Bulk = Bulk::new(
+    &[
         ("id", "BIGINT"),
         ("seq_before", "BIGINT"),
         ("balance", "BIGINT"),
@@ -58,12 +58,12 @@ pub const UPDATE: Bulk = Bulk {
         ("tier_segments", "BIGINT"),
         ("updated_at", "BIGINT"),
     ],
-    action: Action::With(
+    Action::With(
         "UPDATE wallets SET balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
          tier_month = given.tier_month, tier_segments = given.tier_segments, updated_at = given.updated_at \
          FROM given WHERE wallets.id = given.id AND wallets.last_seq = given.seq_before",
     ),
-};
+);
 
 #[derive(FromRow)]
 struct Row {
@@ -112,8 +112,8 @@ pub async fn load(conn: &mut Conn<'_>, businesses: &[BusinessSid]) -> Result<Vec
 /// The accounts of those businesses that have a wallet; nobody else changes them until this transaction ends.
 pub async fn load_and_lock(conn: &mut Conn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
     let bulk = match conn {
-        Conn::Sqlite(_) => LOAD,
-        Conn::Postgres(_) => LOAD_AND_LOCK_ON_POSTGRES,
+        Conn::Sqlite(_) => &LOAD,
+        Conn::Postgres(_) => &LOAD_AND_LOCK_ON_POSTGRES,
     };
     let sids = Column::texts(businesses.iter().map(BusinessSid::as_str));
     let rows = bulk.fetch::<Row>(conn, vec![sids]).await?;

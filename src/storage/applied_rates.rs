@@ -16,10 +16,10 @@ pub const INSERT: &str = "INSERT INTO applied_rates (digest, country_code, opera
 
 pub const FIND: &str = "SELECT id FROM applied_rates WHERE digest = $1";
 
-pub const LOAD: Bulk = Bulk {
-    columns: &[("id", "BIGINT")],
-    action: Action::With("SELECT r.id, r.explanation FROM given JOIN applied_rates r ON r.id = given.id"),
-};
+pub static LOAD: Bulk = Bulk::new(
+    &[("id", "BIGINT")],
+    Action::With("SELECT r.id, r.explanation FROM given JOIN applied_rates r ON r.id = given.id"),
+);
 
 /// The numbers of rates, each stored if this is its first use. Two servers that meet new rates at the same time wait for
 /// one another, so all take them in one order: else they would wait in a circle.

@@ -4,24 +4,24 @@
 //! VALUES, in chunks whose sizes repeat so that their statements stay prepared; on Postgres as one array per column.
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::NaiveDate;
 use sqlx::postgres::{PgArguments, PgQueryResult};
-use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
-use sqlx::{FromRow, Postgres, Sqlite};
+use sqlx::{Arguments, FromRow};
 use uuid::Uuid;
 
 use super::db::Conn;
 use crate::error::Result;
 
 /// A statement whose rows come along with it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Bulk {
-    /// The columns of the rows, and their types in Postgres.
-    pub columns: &'static [(&'static str, &'static str)],
-    pub action: Action,
+    columns: &'static [(&'static str, &'static str)],
+    action: Action,
+    /// Written at their first use: for SQLite one for each length of a chunk, and the last one for Postgres.
+    texts: [OnceLock<String>; TEXTS],
 }
 
 /// What is done with the rows.
@@ -47,31 +47,44 @@ pub enum Column {
 const EXACT_UP_TO: usize = 32;
 /// More rows go in chunks of a power of two, no larger than this.
 const CHUNK_MAX: usize = 512;
+/// How many texts a statement has.
+const TEXTS: usize = EXACT_UP_TO + (CHUNK_MAX / EXACT_UP_TO).ilog2() as usize + 1;
 
 impl Bulk {
-    /// The text for SQLite and so many rows.
-    pub fn on_sqlite(&self, rows: usize) -> String {
-        let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
-        let rows = vec![row.as_str(); rows].join(", ");
-        match self.action {
-            Action::InsertInto(table) => format!("INSERT INTO {table} ({}) VALUES {rows}", self.names()),
-            Action::With(statement) => format!("WITH given ({}) AS (VALUES {rows}) {statement}", self.names()),
-        }
+    /// `columns`: those of the rows, and their types in Postgres.
+    pub const fn new(columns: &'static [(&'static str, &'static str)], action: Action) -> Bulk {
+        Bulk { columns, action, texts: [const { OnceLock::new() }; TEXTS] }
+    }
+
+    /// The text for SQLite and a chunk of so many rows.
+    pub fn on_sqlite(&'static self, rows: usize) -> &'static str {
+        let place =
+            if rows <= EXACT_UP_TO { rows - 1 } else { EXACT_UP_TO - 1 + (rows / EXACT_UP_TO).ilog2() as usize };
+        self.texts[place].get_or_init(|| {
+            let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
+            let rows = vec![row.as_str(); rows].join(", ");
+            match self.action {
+                Action::InsertInto(table) => format!("INSERT INTO {table} ({}) VALUES {rows}", self.names()),
+                Action::With(statement) => format!("WITH given ({}) AS (VALUES {rows}) {statement}", self.names()),
+            }
+        })
     }
 
     /// The text for Postgres and any number of rows.
-    pub fn on_postgres(&self) -> String {
-        let mut arrays = String::new();
-        for (number, (_, kind)) in (1..).zip(self.columns) {
-            let comma = if number == 1 { "" } else { ", " };
-            // Writing to a String cannot fail.
-            let _ = write!(arrays, "{comma}${number}::{kind}[]");
-        }
-        let rows = format!("SELECT * FROM UNNEST({arrays})");
-        match self.action {
-            Action::InsertInto(table) => format!("INSERT INTO {table} ({}) {rows}", self.names()),
-            Action::With(statement) => format!("WITH given ({}) AS ({rows}) {statement}", self.names()),
-        }
+    pub fn on_postgres(&'static self) -> &'static str {
+        self.texts[TEXTS - 1].get_or_init(|| {
+            let mut arrays = String::new();
+            for (number, (_, kind)) in (1..).zip(self.columns) {
+                let comma = if number == 1 { "" } else { ", " };
+                // Writing to a String cannot fail.
+                let _ = write!(arrays, "{comma}${number}::{kind}[]");
+            }
+            let rows = format!("SELECT * FROM UNNEST({arrays})");
+            match self.action {
+                Action::InsertInto(table) => format!("INSERT INTO {table} ({}) {rows}", self.names()),
+                Action::With(statement) => format!("WITH given ({}) AS ({rows}) {statement}", self.names()),
+            }
+        })
     }
 
     fn names(&self) -> String {
@@ -82,7 +95,7 @@ impl Bulk {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn execute(&self, conn: &mut Conn<'_>, columns: Vec<Column>) -> Result<u64> {
+    pub async fn execute(&'static self, conn: &mut Conn<'_>, columns: Vec<Column>) -> Result<u64> {
         debug_assert_eq!(columns.len(), self.columns.len());
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
@@ -92,14 +105,14 @@ impl Bulk {
             Conn::Sqlite(c) => {
                 let mut changed = 0;
                 for (start, length) in chunks(rows) {
-                    let sql = sqlx::AssertSqlSafe(self.on_sqlite(length));
-                    let query = bind_rows(sqlx::query(sql), &columns, start, length);
+                    let values = rows_of(&columns, start, length)?;
+                    let query = sqlx::query_with(self.on_sqlite(length), values);
                     changed += SqliteQueryResult::rows_affected(&query.execute(&mut **c).await?);
                 }
                 Ok(changed)
             }
             Conn::Postgres(c) => {
-                let query = bind_arrays(sqlx::query(sqlx::AssertSqlSafe(self.on_postgres())), columns);
+                let query = sqlx::query_with(self.on_postgres(), arrays_of(columns)?);
                 Ok(PgQueryResult::rows_affected(&query.execute(&mut **c).await?))
             }
         }
@@ -109,7 +122,7 @@ impl Bulk {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn fetch<T>(&self, conn: &mut Conn<'_>, columns: Vec<Column>) -> Result<Vec<T>>
+    pub async fn fetch<T>(&'static self, conn: &mut Conn<'_>, columns: Vec<Column>) -> Result<Vec<T>>
     where
         T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
@@ -122,8 +135,8 @@ impl Bulk {
             Conn::Sqlite(c) => {
                 let mut found = Vec::new();
                 for (start, length) in chunks(rows) {
-                    let sql = sqlx::AssertSqlSafe(self.on_sqlite(length));
-                    let query = bind_rows(sqlx::query(sql), &columns, start, length);
+                    let values = rows_of(&columns, start, length)?;
+                    let query = sqlx::query_with(self.on_sqlite(length), values);
                     for row in query.fetch_all(&mut **c).await? {
                         found.push(T::from_row(&row)?);
                     }
@@ -131,7 +144,7 @@ impl Bulk {
                 Ok(found)
             }
             Conn::Postgres(c) => {
-                let query = bind_arrays(sqlx::query(sqlx::AssertSqlSafe(self.on_postgres())), columns);
+                let query = sqlx::query_with(self.on_postgres(), arrays_of(columns)?);
                 let rows = query.fetch_all(&mut **c).await?;
                 Ok(rows.iter().map(T::from_row).collect::<std::result::Result<_, _>>()?)
             }
@@ -182,38 +195,39 @@ fn chunks(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
-
-fn bind_rows<'q>(mut query: SqliteQuery<'q>, columns: &[Column], start: usize, length: usize) -> SqliteQuery<'q> {
+/// The values of so many rows, one row after the other.
+fn rows_of(columns: &[Column], start: usize, length: usize) -> Result<SqliteArguments> {
+    let mut values = SqliteArguments::default();
+    values.reserve(length * columns.len(), 0);
     for row in start..start + length {
         for column in columns {
-            query = match column {
-                Column::Integer(values) => query.bind(values[row]),
-                Column::Text(values) => query.bind(values[row].clone()),
-                Column::Id(values) => query.bind(values[row]),
-                Column::Bytes(values) => query.bind(values[row].clone()),
-                Column::Day(values) => query.bind(values[row]),
-            };
+            match column {
+                Column::Integer(of) => values.add(of[row]),
+                Column::Text(of) => values.add(of[row].clone()),
+                Column::Id(of) => values.add(of[row]),
+                Column::Bytes(of) => values.add(of[row].clone()),
+                Column::Day(of) => values.add(of[row]),
+            }
+            .map_err(sqlx::Error::Encode)?;
         }
     }
-    query
+    Ok(values)
 }
 
-type PostgresQuery<'q> = Query<'q, Postgres, PgArguments>;
-
-fn bind_arrays(mut query: PostgresQuery<'_>, columns: Vec<Column>) -> PostgresQuery<'_> {
+/// An array for each column.
+fn arrays_of(columns: Vec<Column>) -> Result<PgArguments> {
+    let mut values = PgArguments::default();
     for column in columns {
-        query = match column {
-            Column::Integer(values) => query.bind(values),
-            Column::Text(values) => {
-                query.bind(values.iter().map(|text| text.as_deref().map(str::to_owned)).collect::<Vec<_>>())
-            }
-            Column::Id(values) => query.bind(values),
-            Column::Bytes(values) => query.bind(values),
-            Column::Day(values) => query.bind(values),
-        };
+        match column {
+            Column::Integer(of) => values.add(of),
+            Column::Text(of) => values.add(of.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>()),
+            Column::Id(of) => values.add(of),
+            Column::Bytes(of) => values.add(of),
+            Column::Day(of) => values.add(of),
+        }
+        .map_err(sqlx::Error::Encode)?;
     }
-    query
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -236,14 +250,23 @@ mod tests {
     }
 
     #[test]
+    fn each_length_has_a_text_of_its_own() {
+        static SELECT: Bulk = Bulk::new(&[("id", "BIGINT")], Action::With("SELECT id FROM given"));
+        for (_, length) in (1..2_000).flat_map(chunks) {
+            assert_eq!(SELECT.on_sqlite(length).matches('?').count(), length);
+        }
+        assert!(SELECT.on_postgres().contains("UNNEST"));
+    }
+
+    #[test]
     fn texts_of_both_dialects() {
         const COLUMNS: &[(&str, &str)] = &[("id", "BIGINT"), ("name", "TEXT")];
-        let insert = Bulk { columns: COLUMNS, action: Action::InsertInto("t") };
-        assert_eq!(insert.on_sqlite(2), "INSERT INTO t (id, name) VALUES (?, ?), (?, ?)");
+        static INSERT: Bulk = Bulk::new(COLUMNS, Action::InsertInto("t"));
+        static SELECT: Bulk = Bulk::new(COLUMNS, Action::With("SELECT id FROM given"));
+        assert_eq!(INSERT.on_sqlite(2), "INSERT INTO t (id, name) VALUES (?, ?), (?, ?)");
         let unnest = "SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[])";
-        assert_eq!(insert.on_postgres(), format!("INSERT INTO t (id, name) {unnest}"));
-        let select = Bulk { columns: COLUMNS, action: Action::With("SELECT id FROM given") };
-        assert_eq!(select.on_sqlite(1), "WITH given (id, name) AS (VALUES (?, ?)) SELECT id FROM given");
-        assert_eq!(select.on_postgres(), format!("WITH given (id, name) AS ({unnest}) SELECT id FROM given"));
+        assert_eq!(INSERT.on_postgres(), format!("INSERT INTO t (id, name) {unnest}"));
+        assert_eq!(SELECT.on_sqlite(1), "WITH given (id, name) AS (VALUES (?, ?)) SELECT id FROM given");
+        assert_eq!(SELECT.on_postgres(), format!("WITH given (id, name) AS ({unnest}) SELECT id FROM given"));
     }
 }

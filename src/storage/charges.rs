@@ -1,9 +1,11 @@
 //! Charges, found by the message they are for. What keeps a message from being charged twice is the unique index behind
 //! [`FIND`]; whoever replaces it by something faster replaces this file.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use serde_json::value::RawValue;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -27,9 +29,9 @@ use crate::error::{Error, Result};
 /// The unique index that refuses a second charge of a message, as the databases name it in their errors.
 pub const UNIQUE_INDEX: &str = "transactions_by_message";
 
-pub const FIND: Bulk = Bulk {
-    columns: &[("message_sid", "TEXT"), ("wallet_id", "BIGINT")],
-    action: Action::With(
+pub static FIND: Bulk = Bulk::new(
+    &[("message_sid", "TEXT"), ("wallet_id", "BIGINT")],
+    Action::With(
         "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, t.metadata, \
          t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, t.more_parts, \
          d.status, d.error_code, d.created_at AS reported_at, \
@@ -38,10 +40,10 @@ pub const FIND: Bulk = Bulk {
          FROM given JOIN transactions t ON t.message_sid = given.message_sid AND t.wallet_id = given.wallet_id \
          AND t.message_sid IS NOT NULL LEFT JOIN deliveries d ON d.charge_uid = t.uid",
     ),
-};
+);
 
-pub const INSERT_DELIVERIES: Bulk = Bulk {
-    columns: &[
+pub static INSERT_DELIVERIES: Bulk = Bulk::new(
+    &[
         ("charge_uid", "UUID"),
         ("status", "TEXT"),
         ("error_code", "TEXT"),
@@ -49,8 +51,8 @@ pub const INSERT_DELIVERIES: Bulk = Bulk {
         ("request_id", "TEXT"),
         ("created_at", "BIGINT"),
     ],
-    action: Action::InsertInto("deliveries"),
-};
+    Action::InsertInto("deliveries"),
+);
 
 #[derive(FromRow)]
 struct Row {

@@ -25,17 +25,17 @@ pub const LINES: &str = "SELECT description, quantity, unit_price, total, catego
      WHERE invoice_id = $1 ORDER BY position";
 
 /// Months whose invoice is finalised.
-pub const CLOSED: Bulk = Bulk {
-    columns: &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
-    action: Action::With(
+pub static CLOSED: Bulk = Bulk::new(
+    &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
+    Action::With(
         "SELECT i.wallet_id, i.period_start FROM given JOIN invoices i ON i.wallet_id = given.wallet_id \
          AND i.period_start = given.period_start AND i.kind = 'INVOICE' AND i.status <> 'CANCELLED' \
          WHERE i.status <> 'DRAFT'",
     ),
-};
+);
 
-pub const INSERT_ITEMS: Bulk = Bulk {
-    columns: &[
+pub static INSERT_ITEMS: Bulk = Bulk::new(
+    &[
         ("transaction_uid", "UUID"),
         ("wallet_id", "BIGINT"),
         ("day", "DATE"),
@@ -43,8 +43,8 @@ pub const INSERT_ITEMS: Bulk = Bulk {
         ("description", "TEXT"),
         ("amount", "BIGINT"),
     ],
-    action: Action::InsertInto("invoice_items"),
-};
+    Action::InsertInto("invoice_items"),
+);
 
 pub const ITEMS: &str = "SELECT day, category, description, amount FROM invoice_items \
      WHERE wallet_id = $1 AND day BETWEEN $2 AND $3 ORDER BY day, transaction_uid";

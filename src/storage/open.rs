@@ -124,6 +124,7 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", "67108864")
+        .pragma("temp_store", "memory")
         // Bulk statements come in some forty lengths each, and stay prepared in all of them; their rows cross in one go.
         .statement_cache_capacity(512)
         .row_buffer_size(1_024);

@@ -19,8 +19,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::transactions::{DebitDetails, JsonObject, Posting, Transaction, TransactionType};
 use crate::error::{Error, Result};
 
-pub const INSERT: Bulk = Bulk {
-    columns: &[
+pub static INSERT: Bulk = Bulk::new(
+    &[
         ("uid", "UUID"),
         ("wallet_id", "BIGINT"),
         ("seq", "BIGINT"),
@@ -44,13 +44,13 @@ pub const INSERT: Bulk = Bulk {
         ("more_parts", "JSONB"),
         ("charge_uid", "UUID"),
     ],
-    action: Action::InsertInto("transactions"),
-};
+    Action::InsertInto("transactions"),
+);
 
-pub const INSERT_MARKS: Bulk = Bulk {
-    columns: &[("wallet_id", "BIGINT"), ("seq", "BIGINT"), ("uid", "UUID"), ("created_at", "BIGINT")],
-    action: Action::InsertInto("transaction_marks"),
-};
+pub static INSERT_MARKS: Bulk = Bulk::new(
+    &[("wallet_id", "BIGINT"), ("seq", "BIGINT"), ("uid", "UUID"), ("created_at", "BIGINT")],
+    Action::InsertInto("transaction_marks"),
+);
 
 /// Every so many rows of a wallet one is marked, and found without walking the chain.
 const MARK_EVERY: i64 = 64;

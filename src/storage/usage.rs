@@ -145,28 +145,28 @@ macro_rules! rollup_columns {
     };
 }
 
-pub const OPEN_ROLLUPS: Bulk = Bulk {
-    columns: rollup_columns!(),
-    action: Action::With(
+pub static OPEN_ROLLUPS: Bulk = Bulk::new(
+    rollup_columns!(),
+    Action::With(
         "INSERT INTO usage_metrics (wallet_id, day, country_code, operator, unit_price, messages_sent, \
          messages_delivered, messages_failed, segments, cost) \
          SELECT wallet_id, day, country_code, operator, unit_price, 0, 0, 0, 0, 0 FROM given WHERE TRUE \
          ON CONFLICT (wallet_id, day, country_code, operator, unit_price) DO NOTHING",
     ),
-};
+);
 
-pub const FIND_ROLLUPS: Bulk = Bulk {
-    columns: rollup_columns!(),
-    action: Action::With(
+pub static FIND_ROLLUPS: Bulk = Bulk::new(
+    rollup_columns!(),
+    Action::With(
         "SELECT u.id, u.wallet_id, u.day, u.country_code, u.operator, u.unit_price FROM given \
          JOIN usage_metrics u ON u.wallet_id = given.wallet_id AND u.day = given.day \
          AND u.country_code = given.country_code AND u.operator = given.operator AND u.unit_price = given.unit_price",
     ),
-};
+);
 
 /// By the row's own number, which costs half of what its five columns would.
-pub const ADD: Bulk = Bulk {
-    columns: &[
+pub static ADD: Bulk = Bulk::new(
+    &[
         ("id", "BIGINT"),
         ("sent", "BIGINT"),
         ("delivered", "BIGINT"),
@@ -174,14 +174,14 @@ pub const ADD: Bulk = Bulk {
         ("segments", "BIGINT"),
         ("cost", "BIGINT"),
     ],
-    action: Action::With(
+    Action::With(
         "UPDATE usage_metrics SET messages_sent = usage_metrics.messages_sent + given.sent, \
          messages_delivered = usage_metrics.messages_delivered + given.delivered, \
          messages_failed = usage_metrics.messages_failed + given.failed, \
          segments = usage_metrics.segments + given.segments, cost = usage_metrics.cost + given.cost \
          FROM given WHERE usage_metrics.id = given.id",
     ),
-};
+);
 
 #[derive(FromRow)]
 struct RollupRow {

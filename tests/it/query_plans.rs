@@ -68,19 +68,19 @@ const QUERIES: &[(&str, &str)] = &[
 ];
 
 /// Statements over many rows at once, as a batch of charges makes them.
-const BULKS: &[(&str, Bulk)] = &[
-    ("accounts::LOAD", accounts::LOAD),
-    ("accounts::UPDATE", accounts::UPDATE),
-    ("applied_rates::LOAD", applied_rates::LOAD),
-    ("charges::FIND", charges::FIND),
-    ("charges::INSERT_DELIVERIES", charges::INSERT_DELIVERIES),
-    ("invoices::CLOSED", invoices::CLOSED),
-    ("invoices::INSERT_ITEMS", invoices::INSERT_ITEMS),
-    ("transactions::INSERT", transactions::INSERT),
-    ("transactions::INSERT_MARKS", transactions::INSERT_MARKS),
-    ("usage::OPEN_ROLLUPS", usage::OPEN_ROLLUPS),
-    ("usage::FIND_ROLLUPS", usage::FIND_ROLLUPS),
-    ("usage::ADD", usage::ADD),
+static BULKS: &[(&str, &Bulk)] = &[
+    ("accounts::LOAD", &accounts::LOAD),
+    ("accounts::UPDATE", &accounts::UPDATE),
+    ("applied_rates::LOAD", &applied_rates::LOAD),
+    ("charges::FIND", &charges::FIND),
+    ("charges::INSERT_DELIVERIES", &charges::INSERT_DELIVERIES),
+    ("invoices::CLOSED", &invoices::CLOSED),
+    ("invoices::INSERT_ITEMS", &invoices::INSERT_ITEMS),
+    ("transactions::INSERT", &transactions::INSERT),
+    ("transactions::INSERT_MARKS", &transactions::INSERT_MARKS),
+    ("usage::OPEN_ROLLUPS", &usage::OPEN_ROLLUPS),
+    ("usage::FIND_ROLLUPS", &usage::FIND_ROLLUPS),
+    ("usage::ADD", &usage::ADD),
 ];
 
 /// Queries that only one database is asked.
@@ -155,13 +155,13 @@ on_each_database! {
     async fn nothing_grows_with_history(server) {
         let dialect = DIALECTS.iter().filter(|(database, ..)| *database == server.database);
         let single = QUERIES.iter().copied().chain(dialect.map(|(_, name, sql)| (*name, *sql)));
-        let single = single.map(|(name, sql)| (name, sql.to_owned()));
+        let single = single;
         let bulk = BULKS.iter().map(|(name, bulk)| match server.database {
             Database::Sqlite => (*name, bulk.on_sqlite(3)),
             Database::Postgres => (*name, bulk.on_postgres()),
         });
         for (name, sql) in single.chain(bulk) {
-            let plan = plan(server, &sql).await;
+            let plan = plan(server, sql).await;
             for line in &plan {
                 let scanned = reads_all(server.database, line);
                 assert!(scanned.is_none(), "{name} reads all of {scanned:?}:\n{}", plan.join("\n"));

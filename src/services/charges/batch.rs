@@ -1,8 +1,9 @@
 //! One batch of commands in one transaction: load what they touch, decide in memory, write what came of it.
 
-use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashSet, HashSetExt};
 
 use crate::clock::Clock;
 use crate::domain::audit::Actor;
