@@ -197,6 +197,6 @@ impl Loader<'_> {
     }
 
     async fn audit(&self, conn: &mut Conn<'_>, entry: AuditEntry) -> Result<()> {
-        storage::audit::append(conn, &entry, &self.actor, self.now).await
+        storage::audit::append(&mut conn.bulk(), &entry, &self.actor, self.now).await
     }
 }

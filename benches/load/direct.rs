@@ -48,7 +48,7 @@ impl Model {
              JOIN transactions t ON t.wallet_id = w.id JOIN applied_rates r ON r.id = t.rate_id \
              WHERE b.sid = $1 AND t.seq = 2";
         Ok(match billing.db.begin().await? {
-            Tx::Sqlite(mut tx) => sqlx::query_as(SQL).bind(businesses.sample()).fetch_one(&mut *tx).await?,
+            Tx::Sqlite(mut tx, _) => sqlx::query_as(SQL).bind(businesses.sample()).fetch_one(&mut *tx).await?,
             Tx::Postgres(mut tx) => sqlx::query_as(SQL).bind(businesses.sample()).fetch_one(&mut *tx).await?,
         })
     }
@@ -68,7 +68,7 @@ impl Chain {
     /// Of a business that has a wallet.
     pub(crate) async fn of(billing: &Billing, name: &str) -> Result<Arc<Mutex<Chain>>> {
         let mut reader = billing.db.read().await?;
-        let stored = storage::accounts::load(&mut reader.conn(), &[sid(name)?]).await?.pop();
+        let stored = storage::accounts::load(&mut reader.conn().bulk(), &[sid(name)?]).await?.pop();
         let stored = stored.ok_or("a wallet is gone")?;
         let seq_before = stored.account.head.last_seq;
         Ok(Arc::new(Mutex::new(Chain { stored, seq_before, marks: Vec::new(), messages: BTreeMap::new() })))
@@ -84,14 +84,14 @@ impl Chain {
             account.tiers.segments = self.messages.range(month..).map(|(_, count)| count).sum();
         }
         let mut tx = billing.db.begin().await?;
-        storage::accounts::update(&mut tx.conn(), &[(wallet_id, self.seq_before, account)]).await?;
+        storage::accounts::update(&mut tx.conn().bulk(), &[(wallet_id, self.seq_before, account)]).await?;
         let marks = vec![
             Column::integers(self.marks.iter().map(|_| wallet_id)),
             Column::integers(self.marks.iter().map(|mark| mark.seq)),
             Column::ids(self.marks.iter().map(|mark| mark.sid.uuid())),
             Column::integers(self.marks.iter().map(|mark| mark.created_at.micros())),
         ];
-        INSERT_MARKS.execute(&mut tx.conn(), marks).await?;
+        INSERT_MARKS.execute(&mut tx.conn().bulk(), marks).await?;
         for (day, messages) in &self.messages {
             let key = RollupKey {
                 wallet_id,
@@ -100,11 +100,11 @@ impl Chain {
                 operator: model.operator.as_str().into(),
                 unit_price: Money::from_micros(model.unit_price),
             };
-            let rollups = storage::usage::open_rollups(&mut tx.conn(), &[&key]).await?;
+            let rollups = storage::usage::open_rollups(&mut tx.conn().bulk(), &[&key]).await?;
             let cost = Money::from_micros(-model.amount * messages);
             let counts = UsageCounts { messages_sent: *messages, segments: *messages, cost, ..UsageCounts::default() };
             let counts: Vec<_> = rollups.iter().map(|(_, id)| (*id, counts)).collect();
-            storage::usage::add(&mut tx.conn(), &counts).await?;
+            storage::usage::add(&mut tx.conn().bulk(), &counts).await?;
         }
         Ok(tx.commit().await?)
     }

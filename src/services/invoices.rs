@@ -67,7 +67,7 @@ async fn draft(billing: &Billing, business: &BusinessSid, month: DayRange, actor
         let after =
             serde_json::json!({"business_sid": business, "period_start": month.first, "period_end": month.last});
         let entry = AuditEntry::created(AuditAction::InvoiceDrafted, sid.to_string(), after);
-        storage::audit::append(&mut conn, &entry, actor, now).await?;
+        storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     }
     let stored = storage::invoices::find(&mut conn, wallet.id, month).await?;
     let stored = stored.ok_or_else(|| Error::Corrupt(format!("the draft {sid} is gone while it is made")))?;

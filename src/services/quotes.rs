@@ -54,7 +54,8 @@ pub async fn campaign(billing: &Billing, business: &BusinessSid, campaign: &Camp
 
 /// The wallet, or the one the business would get; none is made.
 async fn account(billing: &Billing, business: &BusinessSid, now: Timestamp) -> Result<Account> {
-    let stored = storage::accounts::load(&mut billing.db.read().await?.conn(), std::slice::from_ref(business)).await?;
+    let stored =
+        storage::accounts::load(&mut billing.db.read().await?.conn().bulk(), std::slice::from_ref(business)).await?;
     let unopened = || Account::unopened(business, &billing.terms, &billing.prices.book(), now);
     Ok(stored.into_iter().next().map_or_else(unopened, |stored| stored.account))
 }

@@ -1,17 +1,11 @@
 //! Wallets as charging reads and writes them: many at a time.
 
-use chrono::NaiveDate;
-use sqlx::FromRow;
-
-use super::bulk::{Action, Bulk, Column};
-use super::db::Conn;
+use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::db::{BulkConn, Conn};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charging::{Account, TierCounter};
-use crate::domain::currency::Currency;
 use crate::domain::ledger::LedgerHead;
-use crate::domain::money::Money;
 use crate::domain::sid::{PlanSid, TransactionSid};
-use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 
 /// An account, the key its rows go by, and its newest row when it was read.
@@ -58,73 +52,54 @@ pub static UPDATE: Bulk = Bulk::new(
         ("tier_segments", "BIGINT"),
         ("updated_at", "BIGINT"),
     ],
-    Action::With(
-        "UPDATE wallets SET balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
-         tier_month = given.tier_month, tier_segments = given.tier_segments, updated_at = given.updated_at \
-         FROM given WHERE wallets.id = given.id AND wallets.last_seq = given.seq_before",
-    ),
+    Action::Update {
+        table: "wallets",
+        set: "balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
+              tier_month = given.tier_month, tier_segments = given.tier_segments, updated_at = given.updated_at",
+        by: "wallets.id = given.id AND wallets.last_seq = given.seq_before",
+    },
 );
 
-#[derive(FromRow)]
-struct Row {
-    id: i64,
-    sid: BusinessSid,
-    is_suspended: bool,
-    currency: Currency,
-    plan: Option<PlanSid>,
-    balance: Money,
-    credit_limit: Money,
-    last_seq: i64,
-    last_uid: Option<TransactionSid>,
-    tier_month: Option<NaiveDate>,
-    tier_segments: i64,
-    updated_at: Timestamp,
-}
-
-impl From<Row> for StoredAccount {
-    fn from(row: Row) -> StoredAccount {
-        let head = LedgerHead {
-            balance: row.balance,
-            last_seq: row.last_seq,
-            last_sid: row.last_uid,
-            updated_at: row.updated_at,
-        };
-        let account = Account {
-            business: row.sid,
-            is_suspended: row.is_suspended,
-            currency: row.currency,
-            plan: row.plan,
-            credit_limit: row.credit_limit,
-            head,
-            tiers: TierCounter { month: row.tier_month, segments: row.tier_segments },
-        };
-        StoredAccount { wallet_id: row.id, account }
+/// Column by column as [`LOAD`] names them.
+impl FromRow for StoredAccount {
+    fn from_row(mut row: Row<'_>) -> Result<StoredAccount> {
+        let wallet_id = row.take()?;
+        let business = row.take()?;
+        let is_suspended = row.take()?;
+        let currency = row.take()?;
+        let plan = row.take::<Option<PlanSid>>()?;
+        let balance = row.take()?;
+        let credit_limit = row.take()?;
+        let last_seq = row.take()?;
+        let last_sid = row.take()?;
+        let tiers = TierCounter { month: row.take()?, segments: row.take()? };
+        let head = LedgerHead { balance, last_seq, last_sid, updated_at: row.take()? };
+        Ok(StoredAccount {
+            wallet_id,
+            account: Account { business, is_suspended, currency, plan, credit_limit, head, tiers },
+        })
     }
 }
 
 /// The accounts of those businesses that have a wallet.
-pub async fn load(conn: &mut Conn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
-    let sids = Column::texts(businesses.iter().map(BusinessSid::as_str));
-    let rows = LOAD.fetch::<Row>(conn, vec![sids]).await?;
-    Ok(rows.into_iter().map(StoredAccount::from).collect())
+pub async fn load(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
+    LOAD.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
 }
 
 /// The accounts of those businesses that have a wallet; nobody else changes them until this transaction ends.
-pub async fn load_and_lock(conn: &mut Conn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
+pub async fn load_and_lock(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
     let bulk = match conn {
-        Conn::Sqlite(_) => &LOAD,
-        Conn::Postgres(_) => &LOAD_AND_LOCK_ON_POSTGRES,
+        BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_AND_LOCK_ON_POSTGRES,
+        BulkConn::Sqlx(Conn::Sqlite(_)) | BulkConn::Local(_) => &LOAD,
     };
-    let sids = Column::texts(businesses.iter().map(BusinessSid::as_str));
-    let rows = bulk.fetch::<Row>(conn, vec![sids]).await?;
-    Ok(rows.into_iter().map(StoredAccount::from).collect())
+    bulk.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
 }
 
 /// Stores what became of accounts: the key and the `seq` each was read with, and the account as it is now.
 ///
 /// # Errors
 /// [`Error::Stale`] where a wallet is no longer as it was read.
-pub async fn update(conn: &mut Conn<'_>, changed: &[(i64, i64, &Account)]) -> Result<()> {
+pub async fn update(conn: &mut BulkConn<'_>, changed: &[(i64, i64, &Account)]) -> Result<()> {
     let accounts = || changed.iter().map(|(_, _, account)| *account);
     let columns = vec![
         Column::integers(changed.iter().map(|(id, ..)| *id)),

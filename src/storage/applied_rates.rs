@@ -2,63 +2,92 @@
 
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use sha2::{Digest, Sha256};
-use sqlx::FromRow;
-use sqlx::types::Json;
 
-use super::bulk::{Action, Bulk, Column};
-use super::db::{Conn, on};
+use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::db::BulkConn;
 use crate::domain::rating::AppliedRate;
 use crate::error::{Error, Result};
 
-pub const INSERT: &str = "INSERT INTO applied_rates (digest, country_code, operator, unit_price, explanation) \
-     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (digest) DO NOTHING";
+/// Two servers that meet new rates at the same time wait for one another, so all take them in one order: else they would
+/// wait in a circle.
+pub static INSERT: Bulk = Bulk::new(
+    &[
+        ("digest", "BYTEA"),
+        ("country_code", "TEXT"),
+        ("operator", "TEXT"),
+        ("unit_price", "BIGINT"),
+        ("explanation", "JSONB"),
+    ],
+    Action::With(
+        "INSERT INTO applied_rates (digest, country_code, operator, unit_price, explanation) \
+         SELECT digest, country_code, operator, unit_price, explanation FROM given WHERE TRUE ORDER BY digest \
+         ON CONFLICT (digest) DO NOTHING",
+    ),
+);
 
-pub const FIND: &str = "SELECT id FROM applied_rates WHERE digest = $1";
+pub static FIND: Bulk = Bulk::new(
+    &[("digest", "BYTEA")],
+    Action::With("SELECT r.id, r.digest FROM given JOIN applied_rates r ON r.digest = given.digest"),
+);
 
 pub static LOAD: Bulk = Bulk::new(
     &[("id", "BIGINT")],
-    Action::With("SELECT r.id, r.explanation FROM given JOIN applied_rates r ON r.id = given.id"),
+    Action::With("SELECT r.id, CAST(r.explanation AS TEXT) FROM given JOIN applied_rates r ON r.id = given.id"),
 );
 
-/// The numbers of rates, each stored if this is its first use. Two servers that meet new rates at the same time wait for
-/// one another, so all take them in one order: else they would wait in a circle.
-pub async fn intern(conn: &mut Conn<'_>, rates: Vec<Arc<AppliedRate>>) -> Result<Vec<(Arc<AppliedRate>, i64)>> {
-    let mut digested = Vec::with_capacity(rates.len());
+struct Number {
+    id: i64,
+    digest: Vec<u8>,
+}
+
+impl FromRow for Number {
+    fn from_row(mut row: Row<'_>) -> Result<Number> {
+        Ok(Number { id: row.take()?, digest: row.take()? })
+    }
+}
+
+/// The numbers of rates, each stored if this is its first use.
+pub async fn intern(conn: &mut BulkConn<'_>, rates: Vec<Arc<AppliedRate>>) -> Result<Vec<(Arc<AppliedRate>, i64)>> {
+    let mut explained = Vec::with_capacity(rates.len());
     for rate in rates {
         let text = serde_json::to_string(&*rate).map_err(|error| Error::Corrupt(format!("a rate: {error}")))?;
-        digested.push((Sha256::digest(text.as_bytes()).to_vec(), rate));
+        explained.push((Sha256::digest(text.as_bytes()).to_vec(), text, rate));
     }
-    digested.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut interned = Vec::with_capacity(digested.len());
-    for (digest, rate) in digested {
-        let id = intern_one(conn, &digest, &rate).await?;
-        interned.push((rate, id));
-    }
-    Ok(interned)
+    let rates = || explained.iter().map(|(_, _, rate)| rate);
+    let digests = || Column::Bytes(explained.iter().map(|(digest, ..)| Some(digest.clone())).collect());
+    let columns = vec![
+        digests(),
+        Column::texts(rates().map(|rate| rate.destination.country.as_str())),
+        Column::texts(rates().map(|rate| rate.destination.operator.clone())),
+        Column::integers(rates().map(|rate| rate.unit_price.micros())),
+        Column::texts(explained.iter().map(|(_, text, _)| text.as_str())),
+    ];
+    INSERT.execute(conn, columns).await?;
+    let numbers = FIND.fetch::<Number>(conn, vec![digests()]).await?;
+    let mut rates: HashMap<Vec<u8>, Arc<AppliedRate>> =
+        explained.into_iter().map(|(digest, _, rate)| (digest, rate)).collect();
+    Ok(numbers.into_iter().filter_map(|found| Some((rates.remove(&found.digest)?, found.id))).collect())
 }
 
-async fn intern_one(conn: &mut Conn<'_>, digest: &[u8], rate: &AppliedRate) -> Result<i64> {
-    on!(conn, c => sqlx::query(INSERT)
-        .bind(digest)
-        .bind(rate.destination.country)
-        .bind(&*rate.destination.operator)
-        .bind(rate.unit_price)
-        .bind(Json(rate))
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIND).bind(digest).fetch_one(c).await)?)
-}
-
-#[derive(FromRow)]
-struct Row {
+struct Explanation {
     id: i64,
-    explanation: Json<AppliedRate>,
+    text: String,
+}
+
+impl FromRow for Explanation {
+    fn from_row(mut row: Row<'_>) -> Result<Explanation> {
+        Ok(Explanation { id: row.take()?, text: row.take()? })
+    }
 }
 
 /// The rates of these numbers, in any order.
-pub async fn load(conn: &mut Conn<'_>, ids: impl IntoIterator<Item = i64>) -> Result<Vec<(i64, Arc<AppliedRate>)>> {
-    let rows = LOAD.fetch::<Row>(conn, vec![Column::integers(ids)]).await?;
-    Ok(rows.into_iter().map(|row| (row.id, Arc::new(row.explanation.0))).collect())
+pub async fn load(conn: &mut BulkConn<'_>, ids: impl IntoIterator<Item = i64>) -> Result<Vec<(i64, Arc<AppliedRate>)>> {
+    let rows = LOAD.fetch::<Explanation>(conn, vec![Column::integers(ids)]).await?;
+    let read = |row: Explanation| {
+        let rate = serde_json::from_str(&row.text);
+        Ok((row.id, Arc::new(rate.map_err(|error| Error::Corrupt(format!("the rate {}: {error}", row.id)))?)))
+    };
+    rows.into_iter().map(read).collect()
 }

@@ -1,28 +1,41 @@
 //! The audit log.
 
-use sqlx::types::Json;
+use std::sync::Arc;
 
-use super::db::{Conn, on};
+use super::bulk::{Action, Bulk, Column};
+use super::db::BulkConn;
 use crate::domain::audit::{Actor, AuditEntry};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 
-pub const INSERT: &str = "INSERT INTO audit_log (actor, action, subject, before, after, reason, request_id, address, \
-     created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+pub static INSERT: Bulk = Bulk::new(
+    &[
+        ("actor", "TEXT"),
+        ("action", "TEXT"),
+        ("subject", "TEXT"),
+        ("before", "JSONB"),
+        ("after", "JSONB"),
+        ("reason", "TEXT"),
+        ("request_id", "TEXT"),
+        ("address", "TEXT"),
+        ("created_at", "BIGINT"),
+    ],
+    Action::InsertInto("audit_log"),
+);
 
-pub async fn append(conn: &mut Conn<'_>, entry: &AuditEntry, actor: &Actor, now: Timestamp) -> Result<()> {
-    on!(conn, c => sqlx::query(INSERT)
-        .bind(&*actor.name)
-        .bind(entry.action)
-        .bind(entry.subject.as_str())
-        .bind(entry.before.as_ref().map(Json))
-        .bind(entry.after.as_ref().map(Json))
-        .bind(entry.reason.as_deref())
-        .bind(actor.request_id.as_deref())
-        .bind(actor.address.as_deref())
-        .bind(now)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+pub async fn append(conn: &mut BulkConn<'_>, entry: &AuditEntry, actor: &Actor, now: Timestamp) -> Result<()> {
+    let json = |value: &Option<serde_json::Value>| value.as_ref().map(|value| Arc::from(value.to_string()));
+    let columns = vec![
+        Column::texts([actor.name.clone()]),
+        Column::texts([entry.action.as_str()]),
+        Column::texts([entry.subject.as_str()]),
+        Column::Text(vec![json(&entry.before)]),
+        Column::Text(vec![json(&entry.after)]),
+        Column::Text(vec![entry.reason.as_deref().map(Arc::from)]),
+        Column::Text(vec![actor.request_id.clone()]),
+        Column::Text(vec![actor.address.as_deref().map(Arc::from)]),
+        Column::integers([now.micros()]),
+    ];
+    INSERT.execute(conn, columns).await?;
     Ok(())
 }

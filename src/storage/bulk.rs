@@ -1,18 +1,21 @@
-//! Many rows in one statement: what the batches of the committer are written and read with.
+//! Statements over many rows: what the batches of the committer are written and read with.
 //!
-//! A statement costs tens of microseconds on its way to the database and back, a row a few. On SQLite the rows travel as
-//! VALUES, in chunks whose sizes repeat so that their statements stay prepared; on Postgres as one array per column.
+//! A statement costs tens of microseconds on its way to Postgres and back, a row a few, so there all rows go in one: an
+//! array per column. On SQLite there is no way to go ([`super::local`]), and each row is a statement of its own, prepared
+//! once: the simplest statements it has are the fastest.
 
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
 use chrono::NaiveDate;
-use sqlx::postgres::{PgArguments, PgQueryResult};
-use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
-use sqlx::{Arguments, FromRow};
+use rusqlite::types::FromSql;
+use sqlx::postgres::{PgArguments, PgQueryResult, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow};
+use sqlx::{Arguments, Decode, Postgres, Row as _, Sqlite, Type};
 use uuid::Uuid;
 
-use super::db::Conn;
+use super::db::{BulkConn, Conn};
+use super::local::to_sqlx;
 use crate::error::Result;
 
 /// A statement whose rows come along with it.
@@ -20,8 +23,9 @@ use crate::error::Result;
 pub struct Bulk {
     columns: &'static [(&'static str, &'static str)],
     action: Action,
-    /// Written at their first use: for SQLite one for each length of a chunk, and the last one for Postgres.
-    texts: [OnceLock<String>; TEXTS],
+    /// Its texts, written at their first use.
+    of_one: OnceLock<String>,
+    of_many: OnceLock<String>,
 }
 
 /// What is done with the rows.
@@ -31,6 +35,8 @@ pub enum Action {
     InsertInto(&'static str),
     /// They are a table `given`: this is what follows `WITH given (…) AS (…)`.
     With(&'static str),
+    /// Each changes one row of a table. `set` and `by` (which row) know them as `given.<column>`.
+    Update { table: &'static str, set: &'static str, by: &'static str },
 }
 
 /// The values of one column of `given`, one per row.
@@ -43,36 +49,30 @@ pub enum Column {
     Day(Vec<Option<NaiveDate>>),
 }
 
-/// Up to this many rows go in a statement of just their number.
-const EXACT_UP_TO: usize = 32;
-/// More rows go in chunks of a power of two, no larger than this.
-const CHUNK_MAX: usize = 512;
-/// How many texts a statement has.
-const TEXTS: usize = EXACT_UP_TO + (CHUNK_MAX / EXACT_UP_TO).ilog2() as usize + 1;
-
 impl Bulk {
     /// `columns`: those of the rows, and their types in Postgres.
     pub const fn new(columns: &'static [(&'static str, &'static str)], action: Action) -> Bulk {
-        Bulk { columns, action, texts: [const { OnceLock::new() }; TEXTS] }
+        Bulk { columns, action, of_one: OnceLock::new(), of_many: OnceLock::new() }
     }
 
-    /// The text for SQLite and a chunk of so many rows.
-    pub fn on_sqlite(&'static self, rows: usize) -> &'static str {
-        let place =
-            if rows <= EXACT_UP_TO { rows - 1 } else { EXACT_UP_TO - 1 + (rows / EXACT_UP_TO).ilog2() as usize };
-        self.texts[place].get_or_init(|| {
-            let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
-            let rows = vec![row.as_str(); rows].join(", ");
+    /// The text for SQLite, and one row.
+    pub fn on_sqlite(&'static self) -> &'static str {
+        self.of_one.get_or_init(|| {
+            let values = (1..=self.columns.len()).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ");
             match self.action {
-                Action::InsertInto(table) => format!("INSERT INTO {table} ({}) VALUES {rows}", self.names()),
-                Action::With(statement) => format!("WITH given ({}) AS (VALUES {rows}) {statement}", self.names()),
+                Action::InsertInto(table) => format!("INSERT INTO {table} ({}) VALUES ({values})", self.names()),
+                Action::With(statement) => format!("WITH given ({}) AS (VALUES ({values})) {statement}", self.names()),
+                // `UPDATE … FROM` would put its one row into a table made for it.
+                Action::Update { table, set, by } => {
+                    format!("UPDATE {table} SET {} WHERE {}", self.with_parameters(set), self.with_parameters(by))
+                }
             }
         })
     }
 
-    /// The text for Postgres and any number of rows.
+    /// The text for Postgres, and any number of rows.
     pub fn on_postgres(&'static self) -> &'static str {
-        self.texts[TEXTS - 1].get_or_init(|| {
+        self.of_many.get_or_init(|| {
             let mut arrays = String::new();
             for (number, (_, kind)) in (1..).zip(self.columns) {
                 let comma = if number == 1 { "" } else { ", " };
@@ -80,9 +80,11 @@ impl Bulk {
                 let _ = write!(arrays, "{comma}${number}::{kind}[]");
             }
             let rows = format!("SELECT * FROM UNNEST({arrays})");
+            let given = format!("WITH given ({}) AS ({rows})", self.names());
             match self.action {
                 Action::InsertInto(table) => format!("INSERT INTO {table} ({}) {rows}", self.names()),
-                Action::With(statement) => format!("WITH given ({}) AS ({rows}) {statement}", self.names()),
+                Action::With(statement) => format!("{given} {statement}"),
+                Action::Update { table, set, by } => format!("{given} UPDATE {table} SET {set} FROM given WHERE {by}"),
             }
         })
     }
@@ -91,27 +93,36 @@ impl Bulk {
         self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 
+    /// `given.<column>` as the parameter that it is where there is one row.
+    fn with_parameters(&self, text: &str) -> String {
+        let mut numbered: Vec<_> = (1..).zip(self.columns).map(|(number, (name, _))| (number, *name)).collect();
+        // A name may begin with another one.
+        numbered.sort_by_key(|(_, name)| std::cmp::Reverse(name.len()));
+        let replace = |text: String, (number, name)| text.replace(&format!("given.{name}"), &format!("?{number}"));
+        numbered.into_iter().fold(text.to_owned(), replace)
+    }
+
     /// Runs the statement over all rows; how many rows it changed.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn execute(&'static self, conn: &mut Conn<'_>, columns: Vec<Column>) -> Result<u64> {
+    pub async fn execute(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column>) -> Result<u64> {
         debug_assert_eq!(columns.len(), self.columns.len());
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
             return Ok(0);
         }
         match conn {
-            Conn::Sqlite(c) => {
+            BulkConn::Local(local) => local.execute(self.on_sqlite(), &columns, rows),
+            BulkConn::Sqlx(Conn::Sqlite(c)) => {
                 let mut changed = 0;
-                for (start, length) in chunks(rows) {
-                    let values = rows_of(&columns, start, length)?;
-                    let query = sqlx::query_with(self.on_sqlite(length), values);
+                for row in 0..rows {
+                    let query = sqlx::query_with(self.on_sqlite(), row_of(&columns, row)?);
                     changed += SqliteQueryResult::rows_affected(&query.execute(&mut **c).await?);
                 }
                 Ok(changed)
             }
-            Conn::Postgres(c) => {
+            BulkConn::Sqlx(Conn::Postgres(c)) => {
                 let query = sqlx::query_with(self.on_postgres(), arrays_of(columns)?);
                 Ok(PgQueryResult::rows_affected(&query.execute(&mut **c).await?))
             }
@@ -122,33 +133,83 @@ impl Bulk {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn fetch<T>(&'static self, conn: &mut Conn<'_>, columns: Vec<Column>) -> Result<Vec<T>>
-    where
-        T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
-    {
+    pub async fn fetch<T: FromRow>(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column>) -> Result<Vec<T>> {
         debug_assert_eq!(columns.len(), self.columns.len());
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
             return Ok(Vec::new());
         }
         match conn {
-            Conn::Sqlite(c) => {
+            BulkConn::Local(local) => local.fetch(self.on_sqlite(), &columns, rows),
+            BulkConn::Sqlx(Conn::Sqlite(c)) => {
                 let mut found = Vec::new();
-                for (start, length) in chunks(rows) {
-                    let values = rows_of(&columns, start, length)?;
-                    let query = sqlx::query_with(self.on_sqlite(length), values);
+                for row in 0..rows {
+                    let query = sqlx::query_with(self.on_sqlite(), row_of(&columns, row)?);
                     for row in query.fetch_all(&mut **c).await? {
-                        found.push(T::from_row(&row)?);
+                        found.push(T::from_row(Row { cells: Cells::Sqlite(&row), next: 0 })?);
                     }
                 }
                 Ok(found)
             }
-            Conn::Postgres(c) => {
+            BulkConn::Sqlx(Conn::Postgres(c)) => {
                 let query = sqlx::query_with(self.on_postgres(), arrays_of(columns)?);
                 let rows = query.fetch_all(&mut **c).await?;
-                Ok(rows.iter().map(T::from_row).collect::<std::result::Result<_, _>>()?)
+                rows.iter().map(|row| T::from_row(Row { cells: Cells::Postgres(row), next: 0 })).collect()
             }
         }
+    }
+}
+
+/// What a bulk statement's answer is read into.
+pub trait FromRow: Sized {
+    /// # Errors
+    /// Where a value is not one of its type.
+    fn from_row(row: Row<'_>) -> Result<Self>;
+}
+
+/// A row of an answer, read from its first column to its last.
+#[derive(Debug)]
+pub struct Row<'r> {
+    cells: Cells<'r>,
+    next: usize,
+}
+
+enum Cells<'r> {
+    Sqlite(&'r SqliteRow),
+    Postgres(&'r PgRow),
+    Local(&'r rusqlite::Row<'r>),
+}
+
+impl<'r> Row<'r> {
+    pub(super) fn of_local(row: &'r rusqlite::Row<'r>) -> Row<'r> {
+        Row { cells: Cells::Local(row), next: 0 }
+    }
+
+    /// The value of the next column.
+    ///
+    /// # Errors
+    /// Where it is not one of this type, or there is none.
+    pub fn take<T>(&mut self) -> Result<T>
+    where
+        T: Type<Sqlite> + for<'d> Decode<'d, Sqlite> + Type<Postgres> + for<'d> Decode<'d, Postgres> + FromSql,
+    {
+        let place = self.next;
+        self.next += 1;
+        Ok(match self.cells {
+            Cells::Sqlite(row) => row.try_get(place)?,
+            Cells::Postgres(row) => row.try_get(place)?,
+            Cells::Local(row) => row.get(place).map_err(to_sqlx)?,
+        })
+    }
+}
+
+impl std::fmt::Debug for Cells<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Cells::Sqlite(_) => "a row of SQLite",
+            Cells::Postgres(_) => "a row of Postgres",
+            Cells::Local(_) => "a row of SQLite, read in place",
+        })
     }
 }
 
@@ -180,36 +241,18 @@ impl Column {
     }
 }
 
-/// Where each chunk starts and how long it is: few different lengths, so that few statements are prepared.
-fn chunks(rows: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let left = rows - start;
-        let length = match left {
-            0 => return None,
-            1..=EXACT_UP_TO => left,
-            _ => (1 << left.ilog2()).min(CHUNK_MAX),
-        };
-        start += length;
-        Some((start - length, length))
-    })
-}
-
-/// The values of so many rows, one row after the other.
-fn rows_of(columns: &[Column], start: usize, length: usize) -> Result<SqliteArguments> {
+/// The values of one row.
+fn row_of(columns: &[Column], row: usize) -> Result<SqliteArguments> {
     let mut values = SqliteArguments::default();
-    values.reserve(length * columns.len(), 0);
-    for row in start..start + length {
-        for column in columns {
-            match column {
-                Column::Integer(of) => values.add(of[row]),
-                Column::Text(of) => values.add(of[row].clone()),
-                Column::Id(of) => values.add(of[row]),
-                Column::Bytes(of) => values.add(of[row].clone()),
-                Column::Day(of) => values.add(of[row]),
-            }
-            .map_err(sqlx::Error::Encode)?;
+    for column in columns {
+        match column {
+            Column::Integer(of) => values.add(of[row]),
+            Column::Text(of) => values.add(of[row].clone()),
+            Column::Id(of) => values.add(of[row]),
+            Column::Bytes(of) => values.add(of[row].clone()),
+            Column::Day(of) => values.add(of[row]),
         }
+        .map_err(sqlx::Error::Encode)?;
     }
     Ok(values)
 }
@@ -235,38 +278,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_cover_every_row_in_few_sizes() {
-        let mut sizes = std::collections::BTreeSet::new();
-        for rows in 0..3_000 {
-            let mut next = 0;
-            for (start, length) in chunks(rows) {
-                assert_eq!(start, next);
-                next += length;
-                sizes.insert(length);
-            }
-            assert_eq!(next, rows);
-        }
-        assert_eq!(sizes.len(), EXACT_UP_TO + 4, "{sizes:?}");
-    }
-
-    #[test]
-    fn each_length_has_a_text_of_its_own() {
-        static SELECT: Bulk = Bulk::new(&[("id", "BIGINT")], Action::With("SELECT id FROM given"));
-        for (_, length) in (1..2_000).flat_map(chunks) {
-            assert_eq!(SELECT.on_sqlite(length).matches('?').count(), length);
-        }
-        assert!(SELECT.on_postgres().contains("UNNEST"));
-    }
-
-    #[test]
     fn texts_of_both_dialects() {
-        const COLUMNS: &[(&str, &str)] = &[("id", "BIGINT"), ("name", "TEXT")];
+        const COLUMNS: &[(&str, &str)] = &[("id", "BIGINT"), ("idle", "BIGINT"), ("name", "TEXT")];
         static INSERT: Bulk = Bulk::new(COLUMNS, Action::InsertInto("t"));
         static SELECT: Bulk = Bulk::new(COLUMNS, Action::With("SELECT id FROM given"));
-        assert_eq!(INSERT.on_sqlite(2), "INSERT INTO t (id, name) VALUES (?, ?), (?, ?)");
-        let unnest = "SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[])";
-        assert_eq!(INSERT.on_postgres(), format!("INSERT INTO t (id, name) {unnest}"));
-        assert_eq!(SELECT.on_sqlite(1), "WITH given (id, name) AS (VALUES (?, ?)) SELECT id FROM given");
-        assert_eq!(SELECT.on_postgres(), format!("WITH given (id, name) AS ({unnest}) SELECT id FROM given"));
+        static UPDATE: Bulk = Bulk::new(
+            COLUMNS,
+            Action::Update { table: "t", set: "name = given.name, idle = t.idle + given.idle", by: "t.id = given.id" },
+        );
+        let unnest = "SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[])";
+        assert_eq!(INSERT.on_sqlite(), "INSERT INTO t (id, idle, name) VALUES (?1, ?2, ?3)");
+        assert_eq!(INSERT.on_postgres(), format!("INSERT INTO t (id, idle, name) {unnest}"));
+        assert_eq!(SELECT.on_sqlite(), "WITH given (id, idle, name) AS (VALUES (?1, ?2, ?3)) SELECT id FROM given");
+        assert_eq!(SELECT.on_postgres(), format!("WITH given (id, idle, name) AS ({unnest}) SELECT id FROM given"));
+        assert_eq!(UPDATE.on_sqlite(), "UPDATE t SET name = ?3, idle = t.idle + ?2 WHERE t.id = ?1");
+        assert_eq!(
+            UPDATE.on_postgres(),
+            format!(
+                "WITH given (id, idle, name) AS ({unnest}) UPDATE t SET name = given.name, idle = t.idle + given.idle \
+                 FROM given WHERE t.id = given.id"
+            )
+        );
     }
 }

@@ -3,31 +3,35 @@
 use serde_json::json;
 
 use super::audit;
-use super::db::{Conn, on};
+use super::bulk::{Action, Bulk, Column};
+use super::db::BulkConn;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 
-pub const FIND_ID: &str = "SELECT id FROM businesses WHERE sid = $1";
+pub static INSERT: Bulk = Bulk::new(
+    &[("sid", "TEXT"), ("kind", "TEXT"), ("status", "TEXT"), ("created_at", "BIGINT")],
+    Action::With(
+        "INSERT INTO businesses (sid, kind, status, name, email, address, country_code, tax_id, created_at, updated_at) \
+         SELECT sid, kind, status, sid, '', '', '', '', created_at, created_at FROM given WHERE TRUE \
+         ON CONFLICT (sid) DO NOTHING",
+    ),
+);
 
-pub const INSERT: &str = "INSERT INTO businesses (sid, kind, status, name, email, address, country_code, tax_id, \
-     created_at, updated_at) VALUES ($1, $2, $3, $1, '', '', '', '', $4, $4) ON CONFLICT (sid) DO NOTHING";
-
-/// The key of a business, made as an active client where it does not exist.
-pub async fn find_or_create(conn: &mut Conn<'_>, sid: &BusinessSid, now: Timestamp, actor: &Actor) -> Result<i64> {
-    let inserted = on!(conn, c => sqlx::query(INSERT)
-        .bind(sid.as_str())
-        .bind(BusinessKind::Client)
-        .bind(BusinessStatus::Active)
-        .bind(now)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    if inserted == 1 {
-        let after = json!({"kind": BusinessKind::Client, "status": BusinessStatus::Active});
+/// Makes a business, as an active client, where it does not exist.
+pub async fn create(conn: &mut BulkConn<'_>, sid: &BusinessSid, now: Timestamp, actor: &Actor) -> Result<()> {
+    let (kind, status) = (BusinessKind::Client, BusinessStatus::Active);
+    let columns = vec![
+        Column::texts([sid.as_str()]),
+        Column::texts([kind.as_str()]),
+        Column::texts([status.as_str()]),
+        Column::integers([now.micros()]),
+    ];
+    if INSERT.execute(conn, columns).await? == 1 {
+        let after = json!({"kind": kind, "status": status});
         let entry = AuditEntry::created(AuditAction::BusinessCreated, sid.as_str(), after);
         audit::append(conn, &entry, actor, now).await?;
     }
-    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIND_ID).bind(sid.as_str()).fetch_one(c).await)?)
+    Ok(())
 }

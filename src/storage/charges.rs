@@ -7,12 +7,10 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 use serde_json::value::RawValue;
-use sqlx::FromRow;
-use sqlx::types::Json;
 
 use super::applied_rates;
-use super::bulk::{Action, Bulk, Column};
-use super::db::Conn;
+use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::db::BulkConn;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::{Charge, ChargeState, Delivery, DeliveryStatus};
 use crate::domain::currency::Currency;
@@ -32,8 +30,8 @@ pub const UNIQUE_INDEX: &str = "transactions_by_message";
 pub static FIND: Bulk = Bulk::new(
     &[("message_sid", "TEXT"), ("wallet_id", "BIGINT")],
     Action::With(
-        "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, t.metadata, \
-         t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, t.more_parts, \
+        "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, CAST(t.metadata AS TEXT), \
+         t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, CAST(t.more_parts AS TEXT), \
          d.status, d.error_code, d.created_at AS reported_at, \
          CAST(COALESCE((SELECT SUM(refund.amount) FROM transactions refund WHERE refund.charge_uid = t.uid AND refund.type = 'REFUND'), 0) \
          AS BIGINT) AS refunded \
@@ -54,8 +52,7 @@ pub static INSERT_DELIVERIES: Bulk = Bulk::new(
     Action::InsertInto("deliveries"),
 );
 
-#[derive(FromRow)]
-struct Row {
+struct StoredCharge {
     wallet_id: i64,
     uid: TransactionSid,
     previous_uid: Option<TransactionSid>,
@@ -63,7 +60,7 @@ struct Row {
     amount: Money,
     balance_after: Money,
     created_at: Timestamp,
-    metadata: Option<Json<Box<RawValue>>>,
+    metadata: Option<String>,
     message_sid: String,
     input_hash: Vec<u8>,
     rate_id: i64,
@@ -71,11 +68,43 @@ struct Row {
     encoding: Option<String>,
     sent_to: Option<String>,
     submitted_at: Option<Timestamp>,
-    more_parts: Option<Json<Vec<(i64, u16)>>>,
+    more_parts: Vec<(i64, u16)>,
     status: Option<String>,
     error_code: Option<String>,
     reported_at: Option<Timestamp>,
     refunded: Money,
+}
+
+/// Column by column as [`FIND`] names them.
+impl FromRow for StoredCharge {
+    fn from_row(mut row: Row<'_>) -> Result<StoredCharge> {
+        Ok(StoredCharge {
+            wallet_id: row.take()?,
+            uid: row.take()?,
+            previous_uid: row.take()?,
+            seq: row.take()?,
+            amount: row.take()?,
+            balance_after: row.take()?,
+            created_at: row.take()?,
+            metadata: row.take()?,
+            message_sid: row.take()?,
+            input_hash: row.take()?,
+            rate_id: row.take()?,
+            segments: row.take()?,
+            encoding: row.take()?,
+            sent_to: row.take()?,
+            submitted_at: row.take()?,
+            more_parts: match row.take::<Option<String>>()? {
+                Some(text) => serde_json::from_str(&text)
+                    .map_err(|error| Error::Corrupt(format!("parts of a charge: {error}")))?,
+                None => Vec::new(),
+            },
+            status: row.take()?,
+            error_code: row.take()?,
+            reported_at: row.take()?,
+            refunded: row.take()?,
+        })
+    }
 }
 
 /// Whose wallet a charge is on.
@@ -87,16 +116,16 @@ pub struct Owner {
 }
 
 /// The charges of those messages that were charged, with what came after.
-pub async fn find(conn: &mut Conn<'_>, messages: &[(&Owner, &MessageSid)]) -> Result<Vec<ChargeState>> {
+pub async fn find(conn: &mut BulkConn<'_>, messages: &[(&Owner, &MessageSid)]) -> Result<Vec<ChargeState>> {
     let columns = vec![
         Column::texts(messages.iter().map(|(_, message)| message.as_str())),
         Column::integers(messages.iter().map(|(owner, _)| owner.wallet_id)),
     ];
-    let rows = FIND.fetch::<Row>(conn, columns).await?;
+    let rows = FIND.fetch::<StoredCharge>(conn, columns).await?;
     let ids: BTreeSet<i64> = rows.iter().flat_map(|row| part_rates(row).map(|(id, _)| id)).collect();
     let rates: HashMap<i64, Arc<AppliedRate>> = applied_rates::load(conn, ids).await?.into_iter().collect();
     let owners: HashMap<i64, &Owner> = messages.iter().map(|(owner, _)| (owner.wallet_id, *owner)).collect();
-    let to_state = |row: Row| {
+    let to_state = |row: StoredCharge| {
         let owner = owners.get(&row.wallet_id).ok_or_else(|| Error::Corrupt("a charge of nobody".to_owned()))?;
         to_state(row, owner, &rates)
     };
@@ -104,14 +133,13 @@ pub async fn find(conn: &mut Conn<'_>, messages: &[(&Owner, &MessageSid)]) -> Re
 }
 
 /// The numbers of the rates of a charge and the segments at each.
-fn part_rates(row: &Row) -> impl Iterator<Item = (i64, u16)> {
-    let more = row.more_parts.as_ref().map_or(&[][..], |parts| parts.0.as_slice());
-    let segments: i64 = more.iter().map(|(_, segments)| i64::from(*segments)).sum();
+fn part_rates(row: &StoredCharge) -> impl Iterator<Item = (i64, u16)> {
+    let segments: i64 = row.more_parts.iter().map(|(_, segments)| i64::from(*segments)).sum();
     let first = u16::try_from(row.segments - segments).unwrap_or(0);
-    std::iter::once((row.rate_id, first)).chain(more.iter().copied())
+    std::iter::once((row.rate_id, first)).chain(row.more_parts.iter().copied())
 }
 
-fn to_state(row: Row, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRate>>) -> Result<ChargeState> {
+fn to_state(row: StoredCharge, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRate>>) -> Result<ChargeState> {
     let corrupt = |what: String| Error::Corrupt(format!("the charge {}: {what}", row.uid));
     let mut parts = Vec::with_capacity(1);
     for (id, segments) in part_rates(&row) {
@@ -130,6 +158,7 @@ fn to_state(row: Row, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRate>>) -> 
         segments: u16::try_from(row.segments).map_err(|error| corrupt(error.to_string()))?,
         encoding: row.encoding.as_deref().map(str::parse).transpose().map_err(corrupt)?,
     };
+    let metadata = row.metadata.map(RawValue::from_string).transpose().map_err(|error| corrupt(error.to_string()))?;
     let input = row.input_hash.as_slice().try_into().map_err(|_| corrupt("its input hash".to_owned()))?;
     let charge = Charge {
         entry: Entry {
@@ -147,14 +176,17 @@ fn to_state(row: Row, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRate>>) -> 
         sent_to: row.sent_to.clone(),
         size,
         submitted_at: row.submitted_at,
-        metadata: JsonObject::from_text(row.metadata.map(|json| json.0)),
+        metadata: JsonObject::from_text(metadata),
         input,
     };
     Ok(ChargeState { charge: Arc::new(charge), delivery, refunded: row.refunded })
 }
 
 /// Records reports.
-pub async fn insert_deliveries(conn: &mut Conn<'_>, deliveries: &[crate::domain::charging::NewDelivery]) -> Result<()> {
+pub async fn insert_deliveries(
+    conn: &mut BulkConn<'_>,
+    deliveries: &[crate::domain::charging::NewDelivery],
+) -> Result<()> {
     let columns = vec![
         Column::ids(deliveries.iter().map(|new| new.charge.uuid())),
         Column::texts(deliveries.iter().map(|new| new.delivery.status.as_str())),

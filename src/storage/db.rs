@@ -1,9 +1,15 @@
 //! Where it is decided which of the two databases a statement runs on.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
-use crate::error::{Result, commit_failed};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::local::Local;
+use crate::error::{Error, Result, commit_failed};
 
 /// An open database.
 #[derive(Clone, Debug)]
@@ -12,6 +18,7 @@ pub enum Db {
     Sqlite {
         readers: SqlitePool,
         writer: SqlitePool,
+        turns: Turns,
     },
     Postgres(PgPool),
 }
@@ -23,10 +30,27 @@ pub enum Reader {
     Postgres(PoolConnection<Postgres>),
 }
 
+/// Those who write to SQLite take turns, first come, first served: SQLite itself would let them poll. Whoever has the turn
+/// has the local connection too, should it want that.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    pub local: Arc<Mutex<Local>>,
+    /// How long to wait for one.
+    pub timeout: Duration,
+}
+
+impl Turns {
+    async fn next(&self) -> Result<OwnedMutexGuard<Local>> {
+        let turn = tokio::time::timeout(self.timeout, self.local.clone().lock_owned()).await;
+        turn.map_err(|_| Error::no_connection())
+    }
+}
+
 /// An open transaction. Dropped without [`Tx::commit`], it is rolled back.
 #[derive(Debug)]
 pub enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
+    /// With the turn to write, unless it only reads.
+    Sqlite(Transaction<'static, Sqlite>, Option<OwnedMutexGuard<Local>>),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -35,6 +59,41 @@ pub enum Tx {
 pub enum Conn<'c> {
     Sqlite(&'c mut SqliteConnection),
     Postgres(&'c mut PgConnection),
+}
+
+/// An open transaction of bulk statements. Dropped without [`BulkTx::commit`], it is rolled back.
+#[derive(Debug)]
+pub enum BulkTx {
+    Local(LocalTx),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// A transaction on the local connection.
+#[derive(Debug)]
+pub struct LocalTx(OwnedMutexGuard<Local>);
+
+impl Drop for LocalTx {
+    fn drop(&mut self) {
+        self.0.roll_back();
+    }
+}
+
+/// What a bulk statement runs on.
+#[derive(Debug)]
+pub enum BulkConn<'c> {
+    Sqlx(Conn<'c>),
+    /// Blocks the thread.
+    Local(&'c mut Local),
+}
+
+impl Conn<'_> {
+    /// The same, for bulk statements.
+    pub fn bulk(&mut self) -> BulkConn<'_> {
+        BulkConn::Sqlx(match self {
+            Conn::Sqlite(connection) => Conn::Sqlite(connection),
+            Conn::Postgres(connection) => Conn::Postgres(connection),
+        })
+    }
 }
 
 /// Runs one body on whichever database is open: `on!(conn, c => sqlx::query(SQL).bind(x).execute(c).await)`.
@@ -71,8 +130,27 @@ impl Db {
     /// [`crate::error::Error::Unavailable`] where no connection is free in time.
     pub async fn begin(&self) -> Result<Tx> {
         Ok(match self {
-            Db::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Sqlite { writer, turns, .. } => {
+                let turn = turns.next().await?;
+                Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?, Some(turn))
+            }
             Db::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins a write transaction of bulk statements alone. On SQLite each of them blocks the thread it runs on, so this
+    /// is for a thread that does nothing else.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Unavailable`] where no connection is free in time.
+    pub async fn begin_bulk(&self) -> Result<BulkTx> {
+        Ok(match self {
+            Db::Sqlite { turns, .. } => {
+                let mut turn = turns.next().await?;
+                turn.begin()?;
+                BulkTx::Local(LocalTx(turn))
+            }
+            Db::Postgres(pool) => BulkTx::Postgres(pool.begin().await?),
         })
     }
 
@@ -82,7 +160,7 @@ impl Db {
     /// [`crate::error::Error::Unavailable`] where no connection is free in time.
     pub async fn snapshot(&self) -> Result<Tx> {
         Ok(match self {
-            Db::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?),
+            Db::Sqlite { readers, .. } => Tx::Sqlite(readers.begin().await?, None),
             Db::Postgres(pool) => {
                 Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
             }
@@ -92,10 +170,11 @@ impl Db {
     /// Waits for what is under way and closes every connection.
     pub async fn close(&self) {
         match self {
-            Db::Sqlite { readers, writer } => {
+            Db::Sqlite { readers, writer, turns } => {
                 readers.close().await;
-                // The last connection to close moves the write-ahead log into the database file.
                 writer.close().await;
+                // The last connection to close moves the write-ahead log into the database file.
+                turns.local.lock().await.close();
             }
             Db::Postgres(pool) => pool.close().await,
         }
@@ -104,7 +183,7 @@ impl Db {
     /// Each pool's name, its open connections and how many of them are idle.
     pub fn pools(&self) -> Vec<(&'static str, u32, usize)> {
         match self {
-            Db::Sqlite { readers, writer } => vec![
+            Db::Sqlite { readers, writer, .. } => vec![
                 ("sqlite_readers", readers.size(), readers.num_idle()),
                 ("sqlite_writer", writer.size(), writer.num_idle()),
             ],
@@ -125,7 +204,7 @@ impl Reader {
 impl Tx {
     pub fn conn(&mut self) -> Conn<'_> {
         match self {
-            Tx::Sqlite(transaction) => Conn::Sqlite(transaction),
+            Tx::Sqlite(transaction, _) => Conn::Sqlite(transaction),
             Tx::Postgres(transaction) => Conn::Postgres(transaction),
         }
     }
@@ -136,9 +215,29 @@ impl Tx {
     /// [`crate::error::Error::OutcomeUnknown`] where it may have happened all the same.
     pub async fn commit(self) -> Result<()> {
         let committed = match self {
-            Tx::Sqlite(transaction) => transaction.commit().await,
+            Tx::Sqlite(transaction, _turn) => transaction.commit().await,
             Tx::Postgres(transaction) => transaction.commit().await,
         };
         committed.map_err(commit_failed)
+    }
+}
+
+impl BulkTx {
+    pub fn conn(&mut self) -> BulkConn<'_> {
+        match self {
+            BulkTx::Local(LocalTx(local)) => BulkConn::Local(local),
+            BulkTx::Postgres(transaction) => BulkConn::Sqlx(Conn::Postgres(transaction)),
+        }
+    }
+
+    /// On disk once this returns.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::OutcomeUnknown`] where it may have happened all the same.
+    pub async fn commit(self) -> Result<()> {
+        match self {
+            BulkTx::Local(mut transaction) => transaction.0.commit(),
+            BulkTx::Postgres(transaction) => transaction.commit().await.map_err(commit_failed),
+        }
     }
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::bulk::{Action, Bulk, Column};
-use super::db::{Conn, on};
+use super::bulk::{self, Action, Bulk, Column};
+use super::db::{BulkConn, Conn, on};
 use crate::domain::invoices::{InvoiceHeader, InvoiceItem, InvoiceLine, InvoiceStatus, LineCategory};
 use crate::domain::money::Money;
 use crate::domain::sid::{InvoiceSid, TransactionSid};
@@ -144,13 +144,19 @@ pub async fn lines(conn: &mut Conn<'_>, invoice_id: i64) -> Result<Vec<InvoiceLi
     Ok(rows.into_iter().map(InvoiceLine::from).collect())
 }
 
+impl bulk::FromRow for (i64, NaiveDate) {
+    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, NaiveDate)> {
+        Ok((row.take()?, row.take()?))
+    }
+}
+
 /// Of these wallets' months (by their first day), those whose invoice is finalised.
-pub async fn closed(conn: &mut Conn<'_>, months: &[(i64, NaiveDate)]) -> Result<Vec<(i64, NaiveDate)>> {
+pub async fn closed(conn: &mut BulkConn<'_>, months: &[(i64, NaiveDate)]) -> Result<Vec<(i64, NaiveDate)>> {
     let columns = vec![
         Column::integers(months.iter().map(|(wallet_id, _)| *wallet_id)),
         Column::days(months.iter().map(|(_, first)| *first)),
     ];
-    CLOSED.fetch::<(i64, NaiveDate)>(conn, columns).await
+    CLOSED.fetch(conn, columns).await
 }
 
 /// What an invoice lists beside messages: by its transaction, for a wallet.
@@ -161,7 +167,7 @@ pub struct NewItem {
     pub item: InvoiceItem,
 }
 
-pub async fn insert_items(conn: &mut Conn<'_>, items: &[NewItem]) -> Result<()> {
+pub async fn insert_items(conn: &mut BulkConn<'_>, items: &[NewItem]) -> Result<()> {
     let columns = vec![
         Column::ids(items.iter().map(|new| new.transaction.uuid())),
         Column::integers(items.iter().map(|new| new.wallet_id)),

@@ -12,6 +12,7 @@ pub mod db;
 pub mod deployment;
 pub mod idempotency;
 pub mod invoices;
+pub mod local;
 pub mod migrations;
 pub mod open;
 pub mod pricing;

@@ -3,13 +3,17 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 
-use super::db::Db;
+use tokio::sync::Mutex;
+
+use super::db::{Db, Turns};
+use super::local::Local;
 use crate::error::{Error, Result};
 
 /// Older ones can lose committed rows when a write-ahead log is reset (<https://sqlite.org/wal.html>, section 11).
@@ -17,6 +21,11 @@ const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// How long a statement waits for another process that writes to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a connection that writes to SQLite begins with: each commit is on disk, and what is written ahead is moved into
+/// the file again and again.
+pub(super) const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+     PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY";
 
 /// An idle Postgres connection is asked whether it still lives before it is used again after this long.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
@@ -119,25 +128,23 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
         create_private(path).map_err(|error| explain(&error))?;
     }
     let file = SqliteConnectOptions::new().filename(path).busy_timeout(SQLITE_BUSY_TIMEOUT).foreign_keys(true);
-    let writer_options = file
-        .clone()
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("journal_size_limit", "67108864")
-        .pragma("temp_store", "memory")
-        // Bulk statements come in some forty lengths each, and stay prepared in all of them; their rows cross in one go.
-        .statement_cache_capacity(512)
-        .row_buffer_size(1_024);
     let keep_open = SqlitePoolOptions::new()
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(pools.acquire_timeout);
-    let writer =
-        keep_open.clone().max_connections(1).connect_with(writer_options).await.map_err(|error| explain(&error))?;
+    let writer = keep_open.clone().max_connections(1).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute(SQLITE_WRITER).await?;
+            Ok(())
+        })
+    });
+    let writer = writer.connect_with(file.clone()).await.map_err(|error| explain(&error))?;
     refuse_old_sqlite(&mut *writer.acquire().await?).await?;
     let readers = keep_open.max_connections(pools.sqlite_readers).connect_lazy_with(file.read_only(true));
-    Ok(Db::Sqlite { readers, writer })
+    let local = Local::open(path, SQLITE_BUSY_TIMEOUT).map_err(|error| explain(&error))?;
+    let turns = Turns { local: Arc::new(Mutex::new(local)), timeout: pools.acquire_timeout };
+    Ok(Db::Sqlite { readers, writer, turns })
 }
 
 /// An empty file is an empty database. This one holds other people's money, so only its owner may read it; the files

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::bulk::{Action, Bulk, Column};
-use super::db::{Conn, on};
+use super::db::{BulkConn, Conn, on};
 use crate::domain::audit::Actor;
 use crate::domain::ledger::Entry;
 use crate::domain::money::Money;
@@ -186,7 +186,7 @@ pub struct DebitColumns {
 }
 
 /// Appends rows, in their order.
-pub async fn append_many(conn: &mut Conn<'_>, rows: &[NewRow]) -> Result<()> {
+pub async fn append_many(conn: &mut BulkConn<'_>, rows: &[NewRow]) -> Result<()> {
     let names: Vec<Arc<str>> = TransactionType::ALL.iter().map(|known| known.as_str().into()).collect();
     let name_of = |row: &NewRow| TransactionType::ALL.iter().position(|known| *known == row.transaction_type);
     let debits = || rows.iter().map(|row| row.debit.as_ref());
@@ -241,7 +241,7 @@ pub async fn append(conn: &mut Conn<'_>, wallet_id: i64, transaction: &Transacti
         debit: None,
         charge: None,
     };
-    append_many(conn, &[row]).await
+    append_many(&mut conn.bulk(), &[row]).await
 }
 
 #[derive(FromRow)]

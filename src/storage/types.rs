@@ -1,5 +1,6 @@
 //! How the domain's own types travel to a column and back.
 
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
@@ -41,6 +42,13 @@ macro_rules! column_types {
             fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
                 let $stored = <$column as Decode<'r, DB>>::decode(value)?;
                 Ok($from)
+            }
+        }
+
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let read = |$stored: $column| -> Result<Self, BoxDynError> { Ok($from) };
+                read(<$column as FromSql>::column_result(value)?).map_err(FromSqlError::Other)
             }
         }
     )+};

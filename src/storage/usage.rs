@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::bulk::{Action, Bulk, Column};
-use super::db::{Conn, on};
+use super::bulk::{self, Action, Bulk, Column};
+use super::db::{BulkConn, Conn, on};
 use crate::domain::countries::CountryCode;
 use crate::domain::invoices::ChargedUsage;
 use crate::domain::money::Money;
@@ -174,27 +174,28 @@ pub static ADD: Bulk = Bulk::new(
         ("segments", "BIGINT"),
         ("cost", "BIGINT"),
     ],
-    Action::With(
-        "UPDATE usage_metrics SET messages_sent = usage_metrics.messages_sent + given.sent, \
-         messages_delivered = usage_metrics.messages_delivered + given.delivered, \
-         messages_failed = usage_metrics.messages_failed + given.failed, \
-         segments = usage_metrics.segments + given.segments, cost = usage_metrics.cost + given.cost \
-         FROM given WHERE usage_metrics.id = given.id",
-    ),
+    Action::Update {
+        table: "usage_metrics",
+        set: "messages_sent = usage_metrics.messages_sent + given.sent, \
+              messages_delivered = usage_metrics.messages_delivered + given.delivered, \
+              messages_failed = usage_metrics.messages_failed + given.failed, \
+              segments = usage_metrics.segments + given.segments, cost = usage_metrics.cost + given.cost",
+        by: "usage_metrics.id = given.id",
+    },
 );
 
-#[derive(FromRow)]
-struct RollupRow {
-    id: i64,
-    wallet_id: i64,
-    day: NaiveDate,
-    country_code: CountryCode,
-    operator: String,
-    unit_price: Money,
+/// Column by column as [`FIND_ROLLUPS`] names them.
+impl bulk::FromRow for (i64, RollupKey) {
+    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, RollupKey)> {
+        let id = row.take()?;
+        let (wallet_id, day, country) = (row.take()?, row.take()?, row.take()?);
+        let operator = row.take::<String>()?.into();
+        Ok((id, RollupKey { wallet_id, day, country, operator, unit_price: row.take()? }))
+    }
 }
 
 /// The numbers of rollup rows, which are made where they do not exist.
-pub async fn open_rollups(conn: &mut Conn<'_>, keys: &[&RollupKey]) -> Result<Vec<(RollupKey, i64)>> {
+pub async fn open_rollups(conn: &mut BulkConn<'_>, keys: &[&RollupKey]) -> Result<Vec<(RollupKey, i64)>> {
     let columns = || {
         vec![
             Column::integers(keys.iter().map(|key| key.wallet_id)),
@@ -205,23 +206,12 @@ pub async fn open_rollups(conn: &mut Conn<'_>, keys: &[&RollupKey]) -> Result<Ve
         ]
     };
     OPEN_ROLLUPS.execute(conn, columns()).await?;
-    let rows = FIND_ROLLUPS.fetch::<RollupRow>(conn, columns()).await?;
-    let to_key = |row: RollupRow| {
-        let operator = row.operator.into();
-        let key = RollupKey {
-            wallet_id: row.wallet_id,
-            day: row.day,
-            country: row.country_code,
-            operator,
-            unit_price: row.unit_price,
-        };
-        (key, row.id)
-    };
-    Ok(rows.into_iter().map(to_key).collect())
+    let rows = FIND_ROLLUPS.fetch::<(i64, RollupKey)>(conn, columns()).await?;
+    Ok(rows.into_iter().map(|(id, key)| (key, id)).collect())
 }
 
 /// Adds to rollup rows, by their numbers.
-pub async fn add(conn: &mut Conn<'_>, counts: &[(i64, UsageCounts)]) -> Result<()> {
+pub async fn add(conn: &mut BulkConn<'_>, counts: &[(i64, UsageCounts)]) -> Result<()> {
     let columns = vec![
         Column::integers(counts.iter().map(|(id, _)| *id)),
         Column::integers(counts.iter().map(|(_, counts)| counts.messages_sent)),

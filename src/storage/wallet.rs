@@ -6,8 +6,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::audit;
+use super::bulk::{Action, Bulk, Column};
 use super::businesses;
-use super::db::{Conn, on};
+use super::db::{BulkConn, Conn, on};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
@@ -61,10 +62,16 @@ pub const FIND_MANY_ON_SQLITE: &str = select_wallet!("IN (SELECT value FROM json
 
 pub const FIND_MANY_ON_POSTGRES: &str = select_wallet!("= ANY ($1)");
 
-pub const INSERT: &str = "INSERT INTO wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, \
-     auto_recharge_enabled, auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at) \
-     VALUES ($1, $2, (SELECT id FROM pricing_plans WHERE name = $3), $4, 0, 0, FALSE, 0, 0, 0, $5, $5) \
-     ON CONFLICT (business_id) DO NOTHING";
+pub static INSERT: Bulk = Bulk::new(
+    &[("uid", "UUID"), ("business_sid", "TEXT"), ("plan_name", "TEXT"), ("currency", "TEXT"), ("created_at", "BIGINT")],
+    Action::With(
+        "INSERT INTO wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, auto_recharge_enabled, \
+         auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at) \
+         SELECT given.uid, (SELECT id FROM businesses WHERE sid = given.business_sid), \
+         (SELECT id FROM pricing_plans WHERE name = given.plan_name), given.currency, 0, 0, FALSE, 0, 0, 0, \
+         given.created_at, given.created_at FROM given WHERE TRUE ON CONFLICT (business_id) DO NOTHING",
+    ),
+);
 
 pub const UPDATE_HEAD: &str =
     "UPDATE wallets SET balance = $2, last_seq = $3, last_uid = $4, updated_at = $5 WHERE id = $1";
@@ -158,25 +165,24 @@ pub async fn lock_or_open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<
     if let Some(existing) = lock(conn, opening.business).await? {
         return Ok(existing);
     }
-    open(conn, opening).await?;
+    open(&mut conn.bulk(), opening).await?;
     lock(conn, opening.business)
         .await?
         .ok_or_else(|| Error::Corrupt(format!("the wallet of {} is gone while it is made", opening.business)))
 }
 
-async fn open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<()> {
-    let business_id = businesses::find_or_create(conn, opening.business, opening.now, opening.actor).await?;
+/// Makes a business and its wallet where they do not exist.
+pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> {
+    businesses::create(conn, opening.business, opening.now, opening.actor).await?;
     let sid = WalletSid::new(opening.wallet_id);
-    let inserted = on!(conn, c => sqlx::query(INSERT)
-        .bind(sid)
-        .bind(business_id)
-        .bind(opening.terms.plan_name.as_str())
-        .bind(opening.terms.currency)
-        .bind(opening.now)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    if inserted == 1 {
+    let columns = vec![
+        Column::ids([sid.uuid()]),
+        Column::texts([opening.business.as_str()]),
+        Column::texts([opening.terms.plan_name.as_str()]),
+        Column::texts([opening.terms.currency.code()]),
+        Column::integers([opening.now.micros()]),
+    ];
+    if INSERT.execute(conn, columns).await? == 1 {
         let after = json!({"business_sid": opening.business, "currency": opening.terms.currency, "balance": 0});
         let entry = AuditEntry::created(AuditAction::WalletCreated, sid.to_string(), after);
         audit::append(conn, &entry, opening.actor, opening.now).await?;

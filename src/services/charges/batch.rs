@@ -22,7 +22,7 @@ use crate::services::Billing;
 use crate::services::prices::Prices;
 use crate::storage;
 use crate::storage::charges::Owner;
-use crate::storage::db::{Conn, Db};
+use crate::storage::db::{BulkConn, Db};
 use crate::storage::invoices::NewItem;
 use crate::storage::transactions::{DebitColumns, NewRow};
 use crate::storage::usage::RollupKey;
@@ -96,7 +96,7 @@ pub struct Settled {
 /// [`Error::Stale`] where somebody else opened a wallet meanwhile, and those of the database.
 pub async fn settle(
     workshop: &Workshop,
-    conn: &mut Conn<'_>,
+    conn: &mut BulkConn<'_>,
     commands: &[Command],
     replays: Replays,
     memo: &Memo,
@@ -123,7 +123,7 @@ struct Decided {
 
 async fn decide(
     workshop: &Workshop,
-    conn: &mut Conn<'_>,
+    conn: &mut BulkConn<'_>,
     commands: &[Command],
     replays: Replays,
     now: Timestamp,
@@ -142,7 +142,7 @@ async fn decide(
 
 /// Whether a message was refused as a new one (for lack of funds, say) that was charged before. The unique index catches
 /// only those that pass.
-async fn refuses_what_was_charged(conn: &mut Conn<'_>, commands: &[Command], decided: &Decided) -> Result<bool> {
+async fn refuses_what_was_charged(conn: &mut BulkConn<'_>, commands: &[Command], decided: &Decided) -> Result<bool> {
     let owners = decided.loaded.owners();
     let is_refused_charge = |(command, outcome): &(&Command, &std::result::Result<Outcome, Refusal>)| {
         matches!(command, Command::Charge(_)) && outcome.is_err()
@@ -174,7 +174,7 @@ impl Loaded {
 
 async fn load(
     workshop: &Workshop,
-    conn: &mut Conn<'_>,
+    conn: &mut BulkConn<'_>,
     commands: &[Command],
     replays: Replays,
     now: Timestamp,
@@ -239,7 +239,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn write(mut self, conn: &mut Conn<'_>, changes: Changes) -> Result<Memo> {
+    async fn write(mut self, conn: &mut BulkConn<'_>, changes: Changes) -> Result<Memo> {
         let mut learnt = Memo::default();
         self.open_wallets(conn, &changes).await?;
         let rows = self.rows(conn, &changes.entries, &mut learnt).await?;
@@ -263,23 +263,23 @@ impl Writer<'_> {
     }
 
     /// Makes the wallets of those who were charged without having one (a price of zero, or a message that is free).
-    async fn open_wallets(&mut self, conn: &mut Conn<'_>, changes: &Changes) -> Result<()> {
+    async fn open_wallets(&mut self, conn: &mut BulkConn<'_>, changes: &Changes) -> Result<()> {
         for NewEntry { account, actor, .. } in &changes.entries {
             if self.loaded.wallet_ids[*account].is_some() {
                 continue;
             }
+            let business = &self.loaded.state.accounts()[*account].business;
             let opening = Opening {
-                business: &self.loaded.state.accounts()[*account].business,
+                business,
                 terms: &self.workshop.terms,
                 wallet_id: self.workshop.clock.new_id(),
                 now: self.now,
                 actor: actor as &Actor,
             };
-            let opened = storage::wallet::lock_or_open(conn, &opening).await?;
-            if opened.wallet.last_seq != 0 {
-                return Err(Error::Stale);
-            }
-            self.loaded.wallet_ids[*account] = Some(opened.id);
+            storage::wallet::open(conn, &opening).await?;
+            let opened = storage::accounts::load_and_lock(conn, std::slice::from_ref(business)).await?.pop();
+            let opened = opened.filter(|opened| opened.account.head.last_seq == 0).ok_or(Error::Stale)?;
+            self.loaded.wallet_ids[*account] = Some(opened.wallet_id);
         }
         Ok(())
     }
@@ -288,7 +288,7 @@ impl Writer<'_> {
         self.loaded.wallet_ids[account].ok_or_else(|| Error::Corrupt("a wallet that was not made".to_owned()))
     }
 
-    async fn rows(&self, conn: &mut Conn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<Vec<NewRow>> {
+    async fn rows(&self, conn: &mut BulkConn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<Vec<NewRow>> {
         self.learn_rates(conn, entries, learnt).await?;
         let nothing: Arc<str> = Arc::from("");
         let mut rows = Vec::with_capacity(entries.len());
@@ -323,7 +323,7 @@ impl Writer<'_> {
     }
 
     /// Finds the numbers of those rates that no batch before has met.
-    async fn learn_rates(&self, conn: &mut Conn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<()> {
+    async fn learn_rates(&self, conn: &mut BulkConn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<()> {
         let mut unknown: HashSet<&Arc<AppliedRate>> = HashSet::new();
         for new in entries {
             if let EntryKind::Debit(charge) = &new.kind {
@@ -361,7 +361,7 @@ impl Writer<'_> {
 
     async fn count_usage(
         &self,
-        conn: &mut Conn<'_>,
+        conn: &mut BulkConn<'_>,
         usage: HashMap<UsageKey, UsageCounts>,
         learnt: &mut Memo,
     ) -> Result<()> {

@@ -56,16 +56,19 @@ struct Submission {
 }
 
 impl Committer {
-    /// Starts the task. `capacity`: how many commands may wait in line.
+    /// Starts the task, on a thread of its own: on SQLite its statements block. `capacity`: how many commands may wait in line.
     pub fn start(workshop: Workshop, capacity: usize) -> Committer {
         let (line, waiting) = mpsc::unbounded_channel();
         let (end, ended) = watch::channel(false);
         let counts = Counts::default();
         let task = Task { workshop, memo: Memo::default(), replays: Replays::Unexpected, counts: counts.clone() };
-        tokio::spawn(async move {
+        let runtime = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new().name("committer".to_owned());
+        // Where there is no thread, the end is dropped along with this, and the process stops as if the task had died.
+        let _ = thread.spawn(move || {
             // However the task ends, a panic included, whoever watches learns of it.
             let _end = EndOnDrop(end);
-            task.run(waiting).await;
+            runtime.block_on(task.run(waiting));
         });
         Committer { line, room: Arc::new(Semaphore::new(capacity)), capacity, ended, counts }
     }
@@ -143,8 +146,6 @@ impl Task {
         while let Some(Next::Settle(first)) = waiting.recv().await {
             let mut commands = first.commands.len();
             let mut batch = vec![first];
-            // Lets those who are about to hand something in do so.
-            tokio::task::yield_now().await;
             let mut is_last = false;
             while commands < BATCH_MAX
                 && !is_last
@@ -240,7 +241,7 @@ impl Task {
     }
 
     async fn try_commit(&mut self, commands: &[Command]) -> Result<Vec<Answer>> {
-        let mut tx = self.workshop.db.begin().await?;
+        let mut tx = self.workshop.db.begin_bulk().await?;
         let settled = batch::settle(&self.workshop, &mut tx.conn(), commands, self.replays, &self.memo).await?;
         tx.commit().await?;
         self.memo.learn(settled.learnt);

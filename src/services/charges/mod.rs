@@ -174,7 +174,7 @@ pub async fn show(billing: &Billing, key: &ChargeKey) -> Result<ChargeHistory> {
     let mut conn = snapshot.conn();
     let stored = storage::wallet::find(&mut conn, &key.business).await?.ok_or(Refusal::ChargeNotFound)?;
     let owner = Owner { wallet_id: stored.id, business: key.business.clone(), currency: stored.wallet.currency };
-    let state = storage::charges::find(&mut conn, &[(&owner, &key.message)]).await?.pop();
+    let state = storage::charges::find(&mut conn.bulk(), &[(&owner, &key.message)]).await?.pop();
     let state = state.ok_or(Refusal::ChargeNotFound)?;
     let refunds = storage::transactions::of_charge(&mut conn, state.charge.entry.sid).await?;
     Ok(ChargeHistory { state, refunds })
@@ -267,7 +267,7 @@ pub async fn refund(
     }
     let commands = [order];
     let workshop = Workshop::of(billing);
-    let settled = batch::settle(&workshop, &mut tx.conn(), &commands, Replays::LookUp, &Memo::default()).await?;
+    let settled = batch::settle(&workshop, &mut tx.conn().bulk(), &commands, Replays::LookUp, &Memo::default()).await?;
     let receipt = match only(settled.outcomes.into_iter().map(Ok).collect())? {
         Outcome::Refunded(refunded) => RefundReceipt::new(refunded),
         other => return Err(mixed_up(&other)),

@@ -1,0 +1,174 @@
+//! A connection to SQLite that runs its statements where it is called.
+//!
+//! sqlx hands each statement to a thread of its own and waits for that; under load each such hop costs more than what the
+//! statement does. The committer's batches are all statements and no waiting, so theirs run here, on the thread that
+//! decides them: row by row, with one prepared statement each. It blocks, so nothing else may use it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::ffi::{SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_UNIQUE};
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use super::bulk::{Column, FromRow, Row};
+use crate::error::{Error, Result, commit_failed};
+
+/// Every statement of a batch stays prepared.
+const STATEMENTS: usize = 64;
+
+/// The connection.
+#[derive(Debug)]
+pub struct Local(Option<rusqlite::Connection>);
+
+impl Local {
+    /// # Errors
+    /// Those of SQLite.
+    pub fn open(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Local> {
+        let connection = rusqlite::Connection::open_with_flags(
+            path,
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.busy_timeout(busy_timeout)?;
+        connection.execute_batch(super::open::SQLITE_WRITER)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Local(Some(connection)))
+    }
+
+    /// Begins a transaction. What an earlier one left open is rolled back.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.roll_back();
+        self.run("BEGIN IMMEDIATE")?.map_err(to_error)
+    }
+
+    /// On disk once this returns.
+    pub(super) fn commit(&mut self) -> Result<()> {
+        self.run("COMMIT")?.map_err(|error| commit_failed(to_sqlx(error)))
+    }
+
+    /// Undoes what is not committed. Where that fails, the next transaction tries again.
+    pub(super) fn roll_back(&mut self) {
+        let is_open = self.0.as_ref().is_some_and(|connection| !connection.is_autocommit());
+        if is_open && let Ok(Err(error)) = self.run("ROLLBACK") {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    /// Nothing runs here any more.
+    pub(super) fn close(&mut self) {
+        self.roll_back();
+        if let Some(Err((_, error))) = self.0.take().map(rusqlite::Connection::close) {
+            tracing::warn!(%error, "the connection of the committer was not closed well");
+        }
+    }
+
+    fn connection(&mut self) -> Result<&mut rusqlite::Connection> {
+        self.0.as_mut().ok_or(Error::Unavailable(sqlx::Error::PoolClosed))
+    }
+
+    fn run(&mut self, statement: &str) -> Result<rusqlite::Result<()>> {
+        let connection = self.connection()?;
+        Ok(connection.prepare_cached(statement).and_then(|mut statement| statement.raw_execute()).map(|_| ()))
+    }
+
+    /// Runs a statement of one row for each of so many; how many rows it changed.
+    pub(super) fn execute(&mut self, sql: &str, columns: &[Column], rows: usize) -> Result<u64> {
+        let mut statement = self.connection()?.prepare_cached(sql).map_err(to_error)?;
+        let mut changed = 0;
+        for row in 0..rows {
+            bind(&mut statement, columns, row).map_err(to_error)?;
+            changed += statement.raw_execute().map_err(to_error)?;
+        }
+        Ok(changed as u64)
+    }
+
+    /// What a statement of one row answers for each of so many.
+    pub(super) fn fetch<T: FromRow>(&mut self, sql: &str, columns: &[Column], rows: usize) -> Result<Vec<T>> {
+        let mut statement = self.connection()?.prepare_cached(sql).map_err(to_error)?;
+        let mut found = Vec::with_capacity(rows);
+        for row in 0..rows {
+            bind(&mut statement, columns, row).map_err(to_error)?;
+            let mut answer = statement.raw_query();
+            while let Some(row) = answer.next().map_err(to_error)? {
+                found.push(T::from_row(Row::of_local(row))?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn bind(statement: &mut rusqlite::Statement<'_>, columns: &[Column], row: usize) -> rusqlite::Result<()> {
+    for (place, column) in (1..).zip(columns) {
+        match column {
+            Column::Integer(of) => statement.raw_bind_parameter(place, of[row]),
+            Column::Text(of) => statement.raw_bind_parameter(place, of[row].as_deref()),
+            Column::Id(of) => statement.raw_bind_parameter(place, of[row]),
+            Column::Bytes(of) => statement.raw_bind_parameter(place, of[row].as_deref()),
+            // Its own conversion goes the long way, through a format.
+            Column::Day(of) => statement.raw_bind_parameter(place, of[row].map(|day| day.to_string())),
+        }?;
+    }
+    Ok(())
+}
+
+fn to_error(error: rusqlite::Error) -> Error {
+    to_sqlx(error).into()
+}
+
+/// As sqlx would have said it, so that one place judges what errors mean.
+pub(super) fn to_sqlx(error: rusqlite::Error) -> sqlx::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, message) => {
+            let message = message.unwrap_or_else(|| failure.to_string());
+            sqlx::Error::Database(Box::new(SqliteError { code: failure.extended_code, message }))
+        }
+        other => sqlx::Error::Decode(Box::new(other)),
+    }
+}
+
+/// An error of SQLite itself.
+#[derive(Debug)]
+struct SqliteError {
+    code: i32,
+    message: String,
+}
+
+impl fmt::Display for SqliteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(code: {}) {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for SqliteError {}
+
+impl DatabaseError for SqliteError {
+    fn message(&self) -> &str {
+        &self.message
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(self.code.to_string().into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code {
+            SQLITE_CONSTRAINT_UNIQUE => ErrorKind::UniqueViolation,
+            SQLITE_CONSTRAINT_FOREIGNKEY => ErrorKind::ForeignKeyViolation,
+            SQLITE_CONSTRAINT_CHECK => ErrorKind::CheckViolation,
+            _ => ErrorKind::Other,
+        }
+    }
+}
