@@ -15,19 +15,21 @@ pub struct StoredAccount {
     pub account: Account,
 }
 
-/// Chains of parents are at most five businesses deep, and suspension is inherited along them.
+/// Chains of parents are at most five businesses deep, and suspension is inherited along them. Most businesses have no
+/// parent, and then nothing is looked up.
 macro_rules! load {
     ($lock:literal) => {
         Bulk::new(
             &[("sid", "TEXT")],
             Action::With(concat!(
-                "SELECT w.id, b.sid, 'SUSPENDED' IN (b.status, COALESCE(p1.status, ''), COALESCE(p2.status, ''), \
-                 COALESCE(p3.status, ''), COALESCE(p4.status, '')) AS is_suspended, w.currency, p.uid AS plan, w.balance, \
-                 w.credit_limit, w.last_seq, w.last_uid, w.tier_month, w.tier_segments, w.updated_at \
+                "SELECT w.id, b.sid, CASE WHEN b.status = 'SUSPENDED' THEN TRUE WHEN b.parent_id IS NULL THEN FALSE ELSE \
+                 (SELECT 'SUSPENDED' IN (p1.status, COALESCE(p2.status, ''), COALESCE(p3.status, ''), \
+                 COALESCE(p4.status, '')) FROM businesses p1 LEFT JOIN businesses p2 ON p2.id = p1.parent_id \
+                 LEFT JOIN businesses p3 ON p3.id = p2.parent_id LEFT JOIN businesses p4 ON p4.id = p3.parent_id \
+                 WHERE p1.id = b.parent_id) END, w.currency, p.uid, w.balance, w.credit_limit, w.last_seq, w.last_uid, \
+                 w.tier_month, w.tier_segments, w.updated_at \
                  FROM given JOIN businesses b ON b.sid = given.sid JOIN wallets w ON w.business_id = b.id \
-                 LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id \
-                 LEFT JOIN businesses p1 ON p1.id = b.parent_id LEFT JOIN businesses p2 ON p2.id = p1.parent_id \
-                 LEFT JOIN businesses p3 ON p3.id = p2.parent_id LEFT JOIN businesses p4 ON p4.id = p3.parent_id",
+                 LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id",
                 $lock
             )),
         )

@@ -10,8 +10,8 @@ use super::db::BulkConn;
 use crate::domain::rating::AppliedRate;
 use crate::error::{Error, Result};
 
-/// Two servers that meet new rates at the same time wait for one another, so all take them in one order: else they would
-/// wait in a circle.
+/// Two servers that meet new rates at the same time wait for one another, so all take them in the order of their digests:
+/// else they would wait in a circle.
 pub static INSERT: Bulk = Bulk::new(
     &[
         ("digest", "BYTEA"),
@@ -20,11 +20,11 @@ pub static INSERT: Bulk = Bulk::new(
         ("unit_price", "BIGINT"),
         ("explanation", "JSONB"),
     ],
-    Action::With(
-        "INSERT INTO applied_rates (digest, country_code, operator, unit_price, explanation) \
-         SELECT digest, country_code, operator, unit_price, explanation FROM given WHERE TRUE ORDER BY digest \
-         ON CONFLICT (digest) DO NOTHING",
-    ),
+    Action::Insert {
+        into: "applied_rates (digest, country_code, operator, unit_price, explanation)",
+        values: "given.digest, given.country_code, given.operator, given.unit_price, given.explanation",
+        unless: "ON CONFLICT (digest) DO NOTHING",
+    },
 );
 
 pub static FIND: Bulk = Bulk::new(
@@ -55,12 +55,13 @@ pub async fn intern(conn: &mut BulkConn<'_>, rates: Vec<Arc<AppliedRate>>) -> Re
         let text = serde_json::to_string(&*rate).map_err(|error| Error::Corrupt(format!("a rate: {error}")))?;
         explained.push((Sha256::digest(text.as_bytes()).to_vec(), text, rate));
     }
+    explained.sort_by(|(one, ..), (other, ..)| one.cmp(other));
     let rates = || explained.iter().map(|(_, _, rate)| rate);
-    let digests = || Column::Bytes(explained.iter().map(|(digest, ..)| Some(digest.clone())).collect());
+    let digests = || Column::Bytes(explained.iter().map(|(digest, ..)| Some(digest.as_slice())).collect());
     let columns = vec![
         digests(),
         Column::texts(rates().map(|rate| rate.destination.country.as_str())),
-        Column::texts(rates().map(|rate| rate.destination.operator.clone())),
+        Column::texts(rates().map(|rate| &*rate.destination.operator)),
         Column::integers(rates().map(|rate| rate.unit_price.micros())),
         Column::texts(explained.iter().map(|(_, text, _)| text.as_str())),
     ];

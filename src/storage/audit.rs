@@ -1,6 +1,6 @@
 //! The audit log.
 
-use std::sync::Arc;
+use serde_json::Value;
 
 use super::bulk::{Action, Bulk, Column};
 use super::db::BulkConn;
@@ -24,16 +24,16 @@ pub static INSERT: Bulk = Bulk::new(
 );
 
 pub async fn append(conn: &mut BulkConn<'_>, entry: &AuditEntry, actor: &Actor, now: Timestamp) -> Result<()> {
-    let json = |value: &Option<serde_json::Value>| value.as_ref().map(|value| Arc::from(value.to_string()));
+    let (before, after) = (entry.before.as_ref().map(Value::to_string), entry.after.as_ref().map(Value::to_string));
     let columns = vec![
-        Column::texts([actor.name.clone()]),
+        Column::texts([&*actor.name]),
         Column::texts([entry.action.as_str()]),
         Column::texts([entry.subject.as_str()]),
-        Column::Text(vec![json(&entry.before)]),
-        Column::Text(vec![json(&entry.after)]),
-        Column::Text(vec![entry.reason.as_deref().map(Arc::from)]),
-        Column::Text(vec![actor.request_id.clone()]),
-        Column::Text(vec![actor.address.as_deref().map(Arc::from)]),
+        Column::Text(vec![before.as_deref()]),
+        Column::Text(vec![after.as_deref()]),
+        Column::Text(vec![entry.reason.as_deref()]),
+        Column::Text(vec![actor.request_id.as_deref()]),
+        Column::Text(vec![actor.address.as_deref()]),
         Column::integers([now.micros()]),
     ];
     INSERT.execute(conn, columns).await?;

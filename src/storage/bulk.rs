@@ -5,7 +5,7 @@
 //! once: the simplest statements it has are the fastest.
 
 use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use chrono::NaiveDate;
 use rusqlite::types::FromSql;
@@ -33,19 +33,22 @@ pub struct Bulk {
 pub enum Action {
     /// They go into a table's columns of the same names.
     InsertInto(&'static str),
+    /// Each becomes a row of a table (`into` names its columns too), unless what follows them stands in the way. `values`
+    /// knows them as `given.<column>`.
+    Insert { into: &'static str, values: &'static str, unless: &'static str },
     /// They are a table `given`: this is what follows `WITH given (…) AS (…)`.
     With(&'static str),
-    /// Each changes one row of a table. `set` and `by` (which row) know them as `given.<column>`.
+    /// Each changes one row of a table. `set` and `by` (which row) know them by the same names.
     Update { table: &'static str, set: &'static str, by: &'static str },
 }
 
 /// The values of one column of `given`, one per row.
 #[derive(Clone, Debug)]
-pub enum Column {
+pub enum Column<'v> {
     Integer(Vec<Option<i64>>),
-    Text(Vec<Option<Arc<str>>>),
+    Text(Vec<Option<&'v str>>),
     Id(Vec<Option<Uuid>>),
-    Bytes(Vec<Option<Vec<u8>>>),
+    Bytes(Vec<Option<&'v [u8]>>),
     Day(Vec<Option<NaiveDate>>),
 }
 
@@ -61,6 +64,10 @@ impl Bulk {
             let values = (1..=self.columns.len()).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ");
             match self.action {
                 Action::InsertInto(table) => format!("INSERT INTO {table} ({}) VALUES ({values})", self.names()),
+                // Of one row, SQLite knows that it cannot break a foreign key to the table.
+                Action::Insert { into, values, unless } => {
+                    format!("INSERT INTO {into} VALUES ({}) {unless}", self.with_parameters(values))
+                }
                 Action::With(statement) => format!("WITH given ({}) AS (VALUES ({values})) {statement}", self.names()),
                 // `UPDATE … FROM` would put its one row into a table made for it.
                 Action::Update { table, set, by } => {
@@ -83,6 +90,9 @@ impl Bulk {
             let given = format!("WITH given ({}) AS ({rows})", self.names());
             match self.action {
                 Action::InsertInto(table) => format!("INSERT INTO {table} ({}) {rows}", self.names()),
+                Action::Insert { into, values, unless } => {
+                    format!("{given} INSERT INTO {into} SELECT {values} FROM given {unless}")
+                }
                 Action::With(statement) => format!("{given} {statement}"),
                 Action::Update { table, set, by } => format!("{given} UPDATE {table} SET {set} FROM given WHERE {by}"),
             }
@@ -106,7 +116,7 @@ impl Bulk {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn execute(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column>) -> Result<u64> {
+    pub async fn execute(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column<'_>>) -> Result<u64> {
         debug_assert_eq!(columns.len(), self.columns.len());
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
@@ -133,7 +143,7 @@ impl Bulk {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn fetch<T: FromRow>(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column>) -> Result<Vec<T>> {
+    pub async fn fetch<T: FromRow>(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column<'_>>) -> Result<Vec<T>> {
         debug_assert_eq!(columns.len(), self.columns.len());
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
@@ -213,20 +223,20 @@ impl std::fmt::Debug for Cells<'_> {
     }
 }
 
-impl Column {
-    pub fn integers(values: impl IntoIterator<Item = i64>) -> Column {
+impl<'v> Column<'v> {
+    pub fn integers(values: impl IntoIterator<Item = i64>) -> Column<'v> {
         Column::Integer(values.into_iter().map(Some).collect())
     }
 
-    pub fn texts<T: Into<Arc<str>>>(values: impl IntoIterator<Item = T>) -> Column {
-        Column::Text(values.into_iter().map(|value| Some(value.into())).collect())
+    pub fn texts(values: impl IntoIterator<Item = &'v str>) -> Column<'v> {
+        Column::Text(values.into_iter().map(Some).collect())
     }
 
-    pub fn ids(values: impl IntoIterator<Item = Uuid>) -> Column {
+    pub fn ids(values: impl IntoIterator<Item = Uuid>) -> Column<'v> {
         Column::Id(values.into_iter().map(Some).collect())
     }
 
-    pub fn days(values: impl IntoIterator<Item = NaiveDate>) -> Column {
+    pub fn days(values: impl IntoIterator<Item = NaiveDate>) -> Column<'v> {
         Column::Day(values.into_iter().map(Some).collect())
     }
 
@@ -242,14 +252,14 @@ impl Column {
 }
 
 /// The values of one row.
-fn row_of(columns: &[Column], row: usize) -> Result<SqliteArguments> {
+fn row_of(columns: &[Column<'_>], row: usize) -> Result<SqliteArguments> {
     let mut values = SqliteArguments::default();
     for column in columns {
         match column {
             Column::Integer(of) => values.add(of[row]),
-            Column::Text(of) => values.add(of[row].clone()),
+            Column::Text(of) => values.add(of[row].map(str::to_owned)),
             Column::Id(of) => values.add(of[row]),
-            Column::Bytes(of) => values.add(of[row].clone()),
+            Column::Bytes(of) => values.add(of[row].map(<[u8]>::to_vec)),
             Column::Day(of) => values.add(of[row]),
         }
         .map_err(sqlx::Error::Encode)?;
@@ -258,12 +268,12 @@ fn row_of(columns: &[Column], row: usize) -> Result<SqliteArguments> {
 }
 
 /// An array for each column.
-fn arrays_of(columns: Vec<Column>) -> Result<PgArguments> {
+fn arrays_of(columns: Vec<Column<'_>>) -> Result<PgArguments> {
     let mut values = PgArguments::default();
     for column in columns {
         match column {
             Column::Integer(of) => values.add(of),
-            Column::Text(of) => values.add(of.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>()),
+            Column::Text(of) => values.add(of),
             Column::Id(of) => values.add(of),
             Column::Bytes(of) => values.add(of),
             Column::Day(of) => values.add(of),
@@ -281,6 +291,10 @@ mod tests {
     fn texts_of_both_dialects() {
         const COLUMNS: &[(&str, &str)] = &[("id", "BIGINT"), ("idle", "BIGINT"), ("name", "TEXT")];
         static INSERT: Bulk = Bulk::new(COLUMNS, Action::InsertInto("t"));
+        static INSERT_ONCE: Bulk = Bulk::new(
+            COLUMNS,
+            Action::Insert { into: "t (a, b)", values: "given.id, given.idle", unless: "ON CONFLICT (a) DO NOTHING" },
+        );
         static SELECT: Bulk = Bulk::new(COLUMNS, Action::With("SELECT id FROM given"));
         static UPDATE: Bulk = Bulk::new(
             COLUMNS,
@@ -289,6 +303,14 @@ mod tests {
         let unnest = "SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[])";
         assert_eq!(INSERT.on_sqlite(), "INSERT INTO t (id, idle, name) VALUES (?1, ?2, ?3)");
         assert_eq!(INSERT.on_postgres(), format!("INSERT INTO t (id, idle, name) {unnest}"));
+        assert_eq!(INSERT_ONCE.on_sqlite(), "INSERT INTO t (a, b) VALUES (?1, ?2) ON CONFLICT (a) DO NOTHING");
+        assert_eq!(
+            INSERT_ONCE.on_postgres(),
+            format!(
+                "WITH given (id, idle, name) AS ({unnest}) INSERT INTO t (a, b) SELECT given.id, given.idle FROM given \
+                 ON CONFLICT (a) DO NOTHING"
+            )
+        );
         assert_eq!(SELECT.on_sqlite(), "WITH given (id, idle, name) AS (VALUES (?1, ?2, ?3)) SELECT id FROM given");
         assert_eq!(SELECT.on_postgres(), format!("WITH given (id, idle, name) AS ({unnest}) SELECT id FROM given"));
         assert_eq!(UPDATE.on_sqlite(), "UPDATE t SET name = ?3, idle = t.idle + ?2 WHERE t.id = ?1");

@@ -12,11 +12,11 @@ use crate::error::Result;
 
 pub static INSERT: Bulk = Bulk::new(
     &[("sid", "TEXT"), ("kind", "TEXT"), ("status", "TEXT"), ("created_at", "BIGINT")],
-    Action::With(
-        "INSERT INTO businesses (sid, kind, status, name, email, address, country_code, tax_id, created_at, updated_at) \
-         SELECT sid, kind, status, sid, '', '', '', '', created_at, created_at FROM given WHERE TRUE \
-         ON CONFLICT (sid) DO NOTHING",
-    ),
+    Action::Insert {
+        into: "businesses (sid, kind, status, name, email, address, country_code, tax_id, created_at, updated_at)",
+        values: "given.sid, given.kind, given.status, given.sid, '', '', '', '', given.created_at, given.created_at",
+        unless: "ON CONFLICT (sid) DO NOTHING",
+    },
 );
 
 /// Makes a business, as an active client, where it does not exist.

@@ -190,11 +190,9 @@ pub async fn insert_deliveries(
     let columns = vec![
         Column::ids(deliveries.iter().map(|new| new.charge.uuid())),
         Column::texts(deliveries.iter().map(|new| new.delivery.status.as_str())),
-        Column::Text(
-            deliveries.iter().map(|new| new.delivery.error_code.as_ref().map(|code| code.as_str().into())).collect(),
-        ),
-        Column::texts(deliveries.iter().map(|new| new.actor.name.clone())),
-        Column::Text(deliveries.iter().map(|new| new.actor.request_id.clone()).collect()),
+        Column::Text(deliveries.iter().map(|new| new.delivery.error_code.as_ref().map(ErrorCode::as_str)).collect()),
+        Column::texts(deliveries.iter().map(|new| &*new.actor.name)),
+        Column::Text(deliveries.iter().map(|new| new.actor.request_id.as_deref()).collect()),
         Column::integers(deliveries.iter().map(|new| new.delivery.reported_at.micros())),
     ];
     INSERT_DELIVERIES.execute(conn, columns).await?;

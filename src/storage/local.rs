@@ -13,6 +13,7 @@ use rusqlite::ffi::{SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLIT
 use sqlx::error::{DatabaseError, ErrorKind};
 
 use super::bulk::{Column, FromRow, Row};
+use super::open::SQLITE_WRITER;
 use crate::error::{Error, Result, commit_failed};
 
 /// Every statement of a batch stays prepared.
@@ -31,7 +32,9 @@ impl Local {
             rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         connection.busy_timeout(busy_timeout)?;
-        connection.execute_batch(super::open::SQLITE_WRITER)?;
+        for (name, value) in SQLITE_WRITER {
+            connection.pragma_update(None, name, value)?;
+        }
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Local(Some(connection)))
     }
@@ -73,7 +76,7 @@ impl Local {
     }
 
     /// Runs a statement of one row for each of so many; how many rows it changed.
-    pub(super) fn execute(&mut self, sql: &str, columns: &[Column], rows: usize) -> Result<u64> {
+    pub(super) fn execute(&mut self, sql: &str, columns: &[Column<'_>], rows: usize) -> Result<u64> {
         let mut statement = self.connection()?.prepare_cached(sql).map_err(to_error)?;
         let mut changed = 0;
         for row in 0..rows {
@@ -84,7 +87,7 @@ impl Local {
     }
 
     /// What a statement of one row answers for each of so many.
-    pub(super) fn fetch<T: FromRow>(&mut self, sql: &str, columns: &[Column], rows: usize) -> Result<Vec<T>> {
+    pub(super) fn fetch<T: FromRow>(&mut self, sql: &str, columns: &[Column<'_>], rows: usize) -> Result<Vec<T>> {
         let mut statement = self.connection()?.prepare_cached(sql).map_err(to_error)?;
         let mut found = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -98,13 +101,13 @@ impl Local {
     }
 }
 
-fn bind(statement: &mut rusqlite::Statement<'_>, columns: &[Column], row: usize) -> rusqlite::Result<()> {
+fn bind(statement: &mut rusqlite::Statement<'_>, columns: &[Column<'_>], row: usize) -> rusqlite::Result<()> {
     for (place, column) in (1..).zip(columns) {
         match column {
             Column::Integer(of) => statement.raw_bind_parameter(place, of[row]),
-            Column::Text(of) => statement.raw_bind_parameter(place, of[row].as_deref()),
+            Column::Text(of) => statement.raw_bind_parameter(place, of[row]),
             Column::Id(of) => statement.raw_bind_parameter(place, of[row]),
-            Column::Bytes(of) => statement.raw_bind_parameter(place, of[row].as_deref()),
+            Column::Bytes(of) => statement.raw_bind_parameter(place, of[row]),
             // Its own conversion goes the long way, through a format.
             Column::Day(of) => statement.raw_bind_parameter(place, of[row].map(|day| day.to_string())),
         }?;

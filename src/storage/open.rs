@@ -23,9 +23,15 @@ const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a connection that writes to SQLite begins with: each commit is on disk, and what is written ahead is moved into
-/// the file again and again.
-pub(super) const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-     PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY";
+/// the file whenever it has grown to 16 MiB. Pages that many charges change are then moved once for all of them.
+pub(super) const SQLITE_WRITER: [(&str, &str); 6] = [
+    ("journal_mode", "WAL"),
+    ("synchronous", "FULL"),
+    ("wal_autocheckpoint", "4000"),
+    ("foreign_keys", "ON"),
+    ("journal_size_limit", "67108864"),
+    ("temp_store", "MEMORY"),
+];
 
 /// An idle Postgres connection is asked whether it still lives before it is used again after this long.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
@@ -133,13 +139,9 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(pools.acquire_timeout);
-    let writer = keep_open.clone().max_connections(1).after_connect(|connection, _| {
-        Box::pin(async move {
-            connection.execute(SQLITE_WRITER).await?;
-            Ok(())
-        })
-    });
-    let writer = writer.connect_with(file.clone()).await.map_err(|error| explain(&error))?;
+    let writer_options = SQLITE_WRITER.into_iter().fold(file.clone(), |file, (name, value)| file.pragma(name, value));
+    let writer = keep_open.clone().max_connections(1);
+    let writer = writer.connect_with(writer_options).await.map_err(|error| explain(&error))?;
     refuse_old_sqlite(&mut *writer.acquire().await?).await?;
     let readers = keep_open.max_connections(pools.sqlite_readers).connect_lazy_with(file.read_only(true));
     let local = Local::open(path, SQLITE_BUSY_TIMEOUT).map_err(|error| explain(&error))?;

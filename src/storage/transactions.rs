@@ -1,6 +1,6 @@
 //! The ledger's rows: appended in bulk, read along the chain that each wallet's rows form.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;
@@ -158,64 +158,62 @@ pub const FIRST_SEQ_SINCE: &str = "WITH RECURSIVE chain (previous_uid, seq, crea
 
 /// A row to append.
 #[derive(Clone, Debug)]
-pub struct NewRow {
+pub struct NewRow<'v> {
     pub wallet_id: i64,
     pub entry: Entry,
     pub transaction_type: TransactionType,
-    pub reference: Arc<str>,
-    pub details: Option<Arc<str>>,
-    pub metadata: Option<Arc<str>>,
-    pub actor: Arc<Actor>,
-    pub debit: Option<DebitColumns>,
+    pub reference: Cow<'v, str>,
+    pub details: Option<Cow<'v, str>>,
+    pub metadata: Option<&'v str>,
+    pub actor: &'v Actor,
+    pub debit: Option<DebitColumns<'v>>,
     /// The debit it reverses or shares in.
     pub charge: Option<TransactionSid>,
 }
 
 /// What only the debit of a message has.
 #[derive(Clone, Debug)]
-pub struct DebitColumns {
-    pub message_sid: Arc<str>,
-    pub input_hash: Vec<u8>,
+pub struct DebitColumns<'v> {
+    pub message_sid: &'v str,
+    pub input_hash: &'v [u8],
     pub rate_id: i64,
     pub segments: i64,
     pub encoding: Option<&'static str>,
-    pub sent_to: Option<Arc<str>>,
+    pub sent_to: Option<&'v str>,
     pub submitted_at: Option<i64>,
     /// `[[rate, segments], …]` of the parts after the first.
-    pub more_parts: Option<Arc<str>>,
+    pub more_parts: Option<String>,
 }
 
 /// Appends rows, in their order.
-pub async fn append_many(conn: &mut BulkConn<'_>, rows: &[NewRow]) -> Result<()> {
-    let names: Vec<Arc<str>> = TransactionType::ALL.iter().map(|known| known.as_str().into()).collect();
-    let name_of = |row: &NewRow| TransactionType::ALL.iter().position(|known| *known == row.transaction_type);
+pub async fn append_many(conn: &mut BulkConn<'_>, rows: &[NewRow<'_>]) -> Result<()> {
     let debits = || rows.iter().map(|row| row.debit.as_ref());
     let columns = vec![
         Column::ids(rows.iter().map(|row| row.entry.sid.uuid())),
         Column::integers(rows.iter().map(|row| row.wallet_id)),
         Column::integers(rows.iter().map(|row| row.entry.seq)),
         Column::Id(rows.iter().map(|row| row.entry.previous.map(TransactionSid::uuid)).collect()),
-        Column::Text(rows.iter().map(|row| name_of(row).and_then(|at| names.get(at).cloned())).collect()),
+        Column::texts(rows.iter().map(|row| row.transaction_type.as_str())),
         Column::integers(rows.iter().map(|row| row.entry.amount.micros())),
         Column::integers(rows.iter().map(|row| row.entry.balance_after.micros())),
         Column::integers(rows.iter().map(|row| row.entry.created_at.micros())),
-        Column::texts(rows.iter().map(|row| row.actor.name.clone())),
-        Column::Text(rows.iter().map(|row| row.actor.request_id.clone()).collect()),
-        Column::texts(rows.iter().map(|row| row.reference.clone())),
-        Column::Text(rows.iter().map(|row| row.details.clone()).collect()),
-        Column::Text(rows.iter().map(|row| row.metadata.clone()).collect()),
-        Column::Text(debits().map(|debit| debit.map(|debit| debit.message_sid.clone())).collect()),
-        Column::Bytes(debits().map(|debit| debit.map(|debit| debit.input_hash.clone())).collect()),
+        Column::texts(rows.iter().map(|row| &*row.actor.name)),
+        Column::Text(rows.iter().map(|row| row.actor.request_id.as_deref()).collect()),
+        Column::texts(rows.iter().map(|row| &*row.reference)),
+        Column::Text(rows.iter().map(|row| row.details.as_deref()).collect()),
+        Column::Text(rows.iter().map(|row| row.metadata).collect()),
+        Column::Text(debits().map(|debit| debit.map(|debit| debit.message_sid)).collect()),
+        Column::Bytes(debits().map(|debit| debit.map(|debit| debit.input_hash)).collect()),
         Column::Integer(debits().map(|debit| debit.map(|debit| debit.rate_id)).collect()),
         Column::Integer(debits().map(|debit| debit.map(|debit| debit.segments)).collect()),
-        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.encoding).map(Arc::from)).collect()),
-        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.sent_to.clone())).collect()),
+        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.encoding)).collect()),
+        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.sent_to)).collect()),
         Column::Integer(debits().map(|debit| debit.and_then(|debit| debit.submitted_at)).collect()),
-        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.more_parts.clone())).collect()),
+        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.more_parts.as_deref())).collect()),
         Column::Id(rows.iter().map(|row| row.charge.map(TransactionSid::uuid)).collect()),
     ];
     INSERT.execute(conn, columns).await?;
-    let marked: Vec<&NewRow> = rows.iter().filter(|row| row.entry.seq % MARK_EVERY == 0).collect();
+    let marked: Vec<&NewRow<'_>> = rows.iter().filter(|row| row.entry.seq % MARK_EVERY == 0).collect();
     let columns = vec![
         Column::integers(marked.iter().map(|row| row.wallet_id)),
         Column::integers(marked.iter().map(|row| row.entry.seq)),
@@ -228,16 +226,15 @@ pub async fn append_many(conn: &mut BulkConn<'_>, rows: &[NewRow]) -> Result<()>
 
 /// Appends one row that is no charge.
 pub async fn append(conn: &mut Conn<'_>, wallet_id: i64, transaction: &Transaction, actor: &Actor) -> Result<()> {
-    let text = |object: &JsonObject| object.text().map(|text| Arc::from(text.get()));
     let Transaction { entry, posting } = transaction;
     let row = NewRow {
         wallet_id,
         entry: *entry,
         transaction_type: posting.transaction_type,
         reference: posting.reference.as_str().into(),
-        details: text(&posting.details),
-        metadata: text(&posting.metadata),
-        actor: Arc::new(actor.clone()),
+        details: posting.details.text().map(|text| text.get().into()),
+        metadata: posting.metadata.text().map(RawValue::get),
+        actor,
         debit: None,
         charge: None,
     };

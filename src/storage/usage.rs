@@ -147,12 +147,12 @@ macro_rules! rollup_columns {
 
 pub static OPEN_ROLLUPS: Bulk = Bulk::new(
     rollup_columns!(),
-    Action::With(
-        "INSERT INTO usage_metrics (wallet_id, day, country_code, operator, unit_price, messages_sent, \
-         messages_delivered, messages_failed, segments, cost) \
-         SELECT wallet_id, day, country_code, operator, unit_price, 0, 0, 0, 0, 0 FROM given WHERE TRUE \
-         ON CONFLICT (wallet_id, day, country_code, operator, unit_price) DO NOTHING",
-    ),
+    Action::Insert {
+        into: "usage_metrics (wallet_id, day, country_code, operator, unit_price, messages_sent, messages_delivered, \
+               messages_failed, segments, cost)",
+        values: "given.wallet_id, given.day, given.country_code, given.operator, given.unit_price, 0, 0, 0, 0, 0",
+        unless: "ON CONFLICT (wallet_id, day, country_code, operator, unit_price) DO NOTHING",
+    },
 );
 
 pub static FIND_ROLLUPS: Bulk = Bulk::new(
@@ -201,7 +201,7 @@ pub async fn open_rollups(conn: &mut BulkConn<'_>, keys: &[&RollupKey]) -> Resul
             Column::integers(keys.iter().map(|key| key.wallet_id)),
             Column::days(keys.iter().map(|key| key.day)),
             Column::texts(keys.iter().map(|key| key.country.as_str())),
-            Column::texts(keys.iter().map(|key| key.operator.clone())),
+            Column::texts(keys.iter().map(|key| &*key.operator)),
             Column::integers(keys.iter().map(|key| key.unit_price.micros())),
         ]
     };

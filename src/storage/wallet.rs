@@ -64,13 +64,14 @@ pub const FIND_MANY_ON_POSTGRES: &str = select_wallet!("= ANY ($1)");
 
 pub static INSERT: Bulk = Bulk::new(
     &[("uid", "UUID"), ("business_sid", "TEXT"), ("plan_name", "TEXT"), ("currency", "TEXT"), ("created_at", "BIGINT")],
-    Action::With(
-        "INSERT INTO wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, auto_recharge_enabled, \
-         auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at) \
-         SELECT given.uid, (SELECT id FROM businesses WHERE sid = given.business_sid), \
-         (SELECT id FROM pricing_plans WHERE name = given.plan_name), given.currency, 0, 0, FALSE, 0, 0, 0, \
-         given.created_at, given.created_at FROM given WHERE TRUE ON CONFLICT (business_id) DO NOTHING",
-    ),
+    Action::Insert {
+        into: "wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, auto_recharge_enabled, \
+               auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at)",
+        values: "given.uid, (SELECT id FROM businesses WHERE sid = given.business_sid), \
+                 (SELECT id FROM pricing_plans WHERE name = given.plan_name), given.currency, 0, 0, FALSE, 0, 0, 0, \
+                 given.created_at, given.created_at",
+        unless: "ON CONFLICT (business_id) DO NOTHING",
+    },
 );
 
 pub const UPDATE_HEAD: &str =

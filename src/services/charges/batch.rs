@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet, HashSetExt};
+use serde_json::value::RawValue;
 
 use crate::clock::Clock;
 use crate::domain::audit::Actor;
@@ -288,32 +289,36 @@ impl Writer<'_> {
         self.loaded.wallet_ids[account].ok_or_else(|| Error::Corrupt("a wallet that was not made".to_owned()))
     }
 
-    async fn rows(&self, conn: &mut BulkConn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<Vec<NewRow>> {
+    async fn rows<'e>(
+        &self,
+        conn: &mut BulkConn<'_>,
+        entries: &'e [NewEntry],
+        learnt: &mut Memo,
+    ) -> Result<Vec<NewRow<'e>>> {
         self.learn_rates(conn, entries, learnt).await?;
-        let nothing: Arc<str> = Arc::from("");
         let mut rows = Vec::with_capacity(entries.len());
         for new in entries {
             let mut row = NewRow {
                 wallet_id: self.wallet_id(new.account)?,
                 entry: new.entry,
                 transaction_type: TransactionType::SmsDebit,
-                reference: nothing.clone(),
+                reference: "".into(),
                 details: None,
                 metadata: None,
-                actor: new.actor.clone(),
+                actor: &new.actor,
                 debit: None,
                 charge: None,
             };
             match &new.kind {
                 EntryKind::Debit(charge) => {
-                    row.metadata = charge.metadata.text().map(|text| Arc::from(text.get()));
+                    row.metadata = charge.metadata.text().map(RawValue::get);
                     row.debit = Some(self.debit(charge, learnt)?);
                 }
                 EntryKind::Refund { charge, reason } => {
                     let posting = refund_posting(&charge.message, reason);
                     row.transaction_type = posting.transaction_type;
-                    row.reference = posting.reference.as_str().into();
-                    row.details = posting.details.text().map(|text| Arc::from(text.get()));
+                    row.reference = posting.reference.as_str().to_owned().into();
+                    row.details = posting.details.text().map(|text| text.get().to_owned().into());
                     row.charge = Some(charge.entry.sid);
                 }
             }
@@ -336,7 +341,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn debit(&self, charge: &Charge, learnt: &Memo) -> Result<DebitColumns> {
+    fn debit<'e>(&self, charge: &'e Charge, learnt: &Memo) -> Result<DebitColumns<'e>> {
         let mut parts = Vec::with_capacity(charge.parts.len());
         for part in &charge.parts {
             let id = self.memo.rates.get(&part.rate).or_else(|| learnt.rates.get(&part.rate));
@@ -348,14 +353,14 @@ impl Writer<'_> {
             None => return Err(Error::Corrupt("a charge without a part".to_owned())),
         };
         Ok(DebitColumns {
-            message_sid: charge.message.as_str().into(),
-            input_hash: charge.input.to_vec(),
+            message_sid: charge.message.as_str(),
+            input_hash: &charge.input,
             rate_id,
             segments: charge.size.segments.into(),
             encoding: charge.size.encoding.map(Encoding::as_str),
-            sent_to: charge.sent_to.as_deref().map(Arc::from),
+            sent_to: charge.sent_to.as_deref(),
             submitted_at: charge.submitted_at.map(Timestamp::micros),
-            more_parts: (!more.is_empty()).then(|| serde_json::json!(more).to_string().into()),
+            more_parts: (!more.is_empty()).then(|| serde_json::json!(more).to_string()),
         })
     }
 
