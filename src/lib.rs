@@ -36,8 +36,11 @@
 //! - Money is a 64-bit count of millionths ([`domain::money`]): exact, checked, and an integer in both databases.
 //! - One text of SQL serves both databases (`$1`, `ON CONFLICT`, `RETURNING`); the macro `on!` runs one body on whichever
 //!   is open. Not `sqlx::Any` (no UUID, no JSON), and not two copies, which drift apart.
-//! - SQLite has one writer connection and a pool of read-only ones: a write never waits for a lock half-way, and reads
-//!   never wait for writes.
+//! - On SQLite writers take turns and reads have a pool of read-only connections: a write never waits for a lock half-way,
+//!   and reads never wait for writes.
+//! - The committer has a thread of its own, and on SQLite a connection of its own, rusqlite's, whose statements run right
+//!   there ([`storage::local`]): sqlx hands each to another thread and waits, which cost more than the statements did.
+//!   (rusqlite and sqlx share the one SQLite that is compiled in; sqlx's raw handle would have needed unsafe code.)
 //! - The ledger grows at its end alone: rows come in the order of their ids (UUID version 7), and no index by wallet has to
 //!   be touched in a thousand places for a thousand charges. Each row names its wallet's row before it, and a page of
 //!   history follows that chain; every 64th row is marked, so that a row deep in it, or a time (along a chain it never
@@ -51,7 +54,10 @@
 //!   only then, or where a message was refused for another reason, are messages looked up. So a new message costs no
 //!   lookup, and the database, not a cache, promises that none is charged twice.
 //! - Prices are a book in memory ([`services::prices`]), read anew when triggers in the database have counted a change.
-//! - Many rows go in one statement ([`storage::bulk`]): VALUES on SQLite, arrays on Postgres.
+//! - What a batch reads and writes is declared once, and goes as arrays in one statement to Postgres, as one simple statement
+//!   a row to SQLite ([`storage::bulk`]).
+//! - Answers wait for `fdatasync` on the committer's own thread. Flushing on a thread beside it, while the next batch is
+//!   settled, was tried: it made batches smaller and nothing faster.
 //! - Wallets are read many at a time under load ([`services::wallet_reads`]): a statement's way to the database and back
 //!   costs several times what finding the row does.
 //! - On Postgres every connection has a `lock_timeout`: who waits for a row that somebody holds fails alone, and does not

@@ -15,7 +15,7 @@ use wecall_billing::domain::time::days_before;
 use wecall_billing::services::Billing;
 
 use crate::Result;
-use crate::calls::{Businesses, FUNDS, WALLETS, sid};
+use crate::calls::{Businesses, FUNDS, Ids, WALLETS, sid};
 use crate::client::Client;
 use crate::messages::NUMBERS;
 
@@ -98,6 +98,7 @@ struct Loader {
     connection: Connected,
     businesses: Businesses,
     timing: Timing,
+    ids: Ids,
     first_wallet: i64,
 }
 
@@ -126,7 +127,12 @@ impl Loader {
             Connected::Postgres(connection)
         };
         let timing = Timing { starts, step: (ends - starts) / rows, rows };
-        Ok(Loader { connection, businesses: businesses.clone(), timing, first_wallet: 0 })
+        let ids = match std::env::var("BENCH_LEDGER_IDS").as_deref() {
+            Err(_) | Ok("rising") => Ids::Rising,
+            Ok("random") => Ids::Random,
+            Ok(_) => return Err("BENCH_LEDGER_IDS must be rising or random".into()),
+        };
+        Ok(Loader { connection, businesses: businesses.clone(), timing, ids, first_wallet: 0 })
     }
 
     fn is_sqlite(&self) -> bool {
@@ -180,6 +186,15 @@ impl Loader {
     fn id(&self, row: &str, kind: u8) -> String {
         let text = self.id_text(row, kind);
         if self.is_sqlite() { format!("unhex({text}, '-')") } else { format!("{text}::UUID") }
+    }
+
+    /// Message ids as gateways make them: rising with time, or else at random all over the index.
+    fn message_text(&self) -> String {
+        match (self.ids, self.is_sqlite()) {
+            (Ids::Rising, _) => self.id_text("n", 2),
+            (Ids::Random, true) => "lower(hex(randomblob(16)))".to_owned(),
+            (Ids::Random, false) => "gen_random_uuid()::TEXT".to_owned(),
+        }
     }
 
     fn transaction_id(&self, row: &str) -> String {
@@ -240,7 +255,7 @@ impl Loader {
         let (count, first_wallet) = (WALLETS, self.first_wallet);
         let (series, id, previous) =
             (self.series(first, end), self.transaction_id("n"), self.transaction_id(&format!("n - {count}")));
-        let message = self.id_text("n", 2);
+        let message = self.message_text();
         self.execute("BEGIN".to_owned()).await?;
         // A wallet's first row is the sample's first; the next are the sample's others, over and over.
         self.execute(format!(

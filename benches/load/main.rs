@@ -25,6 +25,8 @@
 //!
 //! - `BENCH_SECONDS`: measured seconds for each row (4).
 //! - `BENCH_LEDGER`: how many transactions to load before; each of several in a run of its own (`0,5000000`).
+//! - `BENCH_LEDGER_IDS`: `random` to load messages with ids from all over the index, as if no gateway had ever used UUIDs
+//!   version 7 (`rising`); loading then takes several times as long.
 //! - `BENCH_DATABASE_URL`: a Postgres to measure too. Without it a private one is started where Postgres is installed.
 //! - `BENCH_ONLY`: `sqlite` or `postgres`.
 //! - `BENCH_SCENARIO`: part of a row's name, such as `wallet`: only the groups that have such a row are measured.

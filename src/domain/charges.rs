@@ -198,7 +198,7 @@ impl Refusal {
             Refusal::BalanceOutOfRange(_) => "balance_out_of_range",
             Refusal::MessageConflict => "idempotency_conflict",
             Refusal::BusinessSuspended => "business_suspended",
-            Refusal::Unrated(Unrated::NoRate { .. }) => "no_rate",
+            Refusal::Unrated(Unrated::NoRate { .. } | Unrated::NoPlan { .. }) => "no_rate",
             Refusal::Unrated(Unrated::CurrencyMismatch { .. }) => "currency_mismatch",
             Refusal::Unrated(Unrated::Money(_)) => "price_out_of_range",
             Refusal::InsufficientFunds { .. } => "insufficient_funds",

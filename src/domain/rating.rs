@@ -106,6 +106,10 @@ pub struct Rating {
 pub enum Unrated {
     #[error("No price for {destination}: no rate card is in force for that country, and none is sold by guessing.")]
     NoRate { destination: String },
+    #[error(
+        "No price for {destination}: no rate card in force names that operator, and the wallet has no plan whose price would hold instead."
+    )]
+    NoPlan { destination: String },
     #[error("Rate cards for {country} are in another currency than the wallet's {currency}.")]
     CurrencyMismatch { country: &'static str, currency: Currency },
     #[error("the price of a message {0}")]
@@ -233,12 +237,12 @@ impl PriceBook {
         destination: &Destination,
         terms: RatingTerms<'a>,
     ) -> Result<PriceSource<'a>, Unrated> {
-        let no_rate = || {
+        let whole = || {
             let country = destination.country.name();
             let operator = &destination.operator;
-            let whole = if operator.is_empty() { country.to_owned() } else { format!("{country}, {operator}") };
-            Unrated::NoRate { destination: whole }
+            if operator.is_empty() { country.to_owned() } else { format!("{country}, {operator}") }
         };
+        let no_rate = || Unrated::NoRate { destination: whole() };
         let country = self.countries.get(&destination.country).ok_or_else(no_rate)?;
         let at = terms.submitted_at;
         let own_key = OperatorName::key(&destination.operator);
@@ -262,7 +266,7 @@ impl PriceBook {
         if !is_served_in(Some(terms.currency)) {
             return Err(Unrated::CurrencyMismatch { country: destination.country.name(), currency: terms.currency });
         }
-        terms.plan.map(PriceSource::Plan).ok_or_else(no_rate)
+        terms.plan.map(PriceSource::Plan).ok_or_else(|| Unrated::NoPlan { destination: whole() })
     }
 }
 

@@ -2,16 +2,41 @@
 
 use std::sync::Arc;
 
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::error::Problem;
-use super::extract::from_json;
+use super::extract::{from_json, json};
 use crate::error::Error;
 
 /// How many items a batch may hold.
 const BATCH_MAX: usize = 1_000;
+
+/// Answers `{"results": […]}`, one result after the other: a large batch then takes little more memory than its answer.
+#[derive(Debug)]
+pub struct Results<I>(pub I);
+
+/// About what a result takes, so that the answer seldom has to move while it grows.
+const RESULT_BYTES: usize = 1_400;
+
+impl<T: Serialize, I: Iterator<Item = T>> IntoResponse for Results<I> {
+    fn into_response(self) -> Response {
+        let mut body = Vec::with_capacity(self.0.size_hint().0 * RESULT_BYTES);
+        body.extend_from_slice(br#"{"results":["#);
+        for (position, result) in self.0.enumerate() {
+            if position > 0 {
+                body.push(b',');
+            }
+            if let Err(error) = serde_json::to_writer(&mut body, &result) {
+                return Problem::internal(format!("a result that is no JSON: {error}")).into_response();
+            }
+        }
+        body.extend_from_slice(b"]}");
+        json(body)
+    }
+}
 
 /// What is wrong with one item of a batch, as a body of its own would say.
 #[derive(Debug)]
@@ -53,7 +78,7 @@ impl<R> Items<R> {
     /// 400 where there are none or too many.
     pub fn parse<T: DeserializeOwned>(
         field: &'static str,
-        items: &[Box<RawValue>],
+        items: Vec<Box<RawValue>>,
         into_request: impl Fn(T) -> Result<R, Problem>,
     ) -> Result<Items<R>, Problem> {
         if items.is_empty() || items.len() > BATCH_MAX {

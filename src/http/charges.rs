@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::Caller;
-use super::batches::{ItemProblem, Items};
+use super::batches::{ItemProblem, Items, Results};
 use super::deliveries::DeliveryBody;
 use super::error::{Problem, ProblemBody};
 use super::extract::{ChargePath, IdempotencyHeader, Json};
@@ -165,10 +165,10 @@ pub struct ChargeBatch {
     charges: Vec<Box<RawValue>>,
 }
 
-/// What became of each message, in the order they were given.
-#[derive(Debug, Serialize, ToSchema)]
+/// What became of each message, in the order they were given. How [`Results`] look on the wire.
+#[derive(Debug, ToSchema)]
 pub struct ChargeResults {
-    results: Vec<ChargeResult>,
+    pub results: Vec<ChargeResult>,
 }
 
 /// What became of one message: what a request of its own would have been answered.
@@ -206,11 +206,11 @@ pub async fn charge_batch(
     State(state): State<AppState>,
     Caller(actor): Caller,
     Json(batch): Json<ChargeBatch>,
-) -> Result<Json<ChargeResults>, Problem> {
-    let items = Items::parse("charges", &batch.charges, ChargeItem::into_request)?;
+) -> Result<Results<impl Iterator<Item = ChargeResult>>, Problem> {
+    let items = Items::parse("charges", batch.charges, ChargeItem::into_request)?;
     let request_id = actor.request_id.clone();
     let charged = services::charges::charge_many(&state.billing, items.valid, actor).await?;
-    let result = |outcome: Result<Charged, Problem>| {
+    let result = move |outcome: Result<Charged, Problem>| {
         let outcome = outcome.and_then(|charged| {
             let replayed = charged.replayed.then_some(true);
             Ok((ChargeBody::try_from(charged)?, replayed))
@@ -227,7 +227,7 @@ pub async fn charge_batch(
             },
         }
     };
-    Ok(Json(ChargeResults { results: items.problems.place(charged).map(result).collect() }))
+    Ok(Results(items.problems.place(charged).map(result)))
 }
 
 /// What a message cost and why, what became of it, and what was given back.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::Caller;
-use super::batches::{ItemProblem, Items};
+use super::batches::{ItemProblem, Items, Results};
 use super::error::{Problem, ProblemBody};
 use super::extract::{ChargePath, Json};
 use super::openapi::{ChargeNotFound, CommonErrors, WriteErrors};
@@ -124,10 +124,10 @@ pub struct DeliveryBatch {
     deliveries: Vec<Box<RawValue>>,
 }
 
-/// What each report came to, in the order they were given.
-#[derive(Debug, Serialize, ToSchema)]
+/// What each report came to, in the order they were given. How [`Results`] look on the wire.
+#[derive(Debug, ToSchema)]
 pub struct DeliveryResults {
-    results: Vec<DeliveryResult>,
+    pub results: Vec<DeliveryResult>,
 }
 
 /// What one report came to: what a request of its own would have been answered.
@@ -161,11 +161,11 @@ pub async fn report_deliveries(
     State(state): State<AppState>,
     Caller(actor): Caller,
     Json(batch): Json<DeliveryBatch>,
-) -> Result<Json<DeliveryResults>, Problem> {
-    let items = Items::parse("deliveries", &batch.deliveries, DeliveryItem::into_request)?;
+) -> Result<Results<impl Iterator<Item = DeliveryResult>>, Problem> {
+    let items = Items::parse("deliveries", batch.deliveries, DeliveryItem::into_request)?;
     let request_id = actor.request_id.clone();
     let reported = services::charges::report_many(&state.billing, items.valid, actor).await?;
-    let result = |outcome: Result<Reported, Problem>| match outcome {
+    let result = move |outcome: Result<Reported, Problem>| match outcome {
         Ok(reported) => DeliveryResult { status: 200, delivery: Some(reported.into()), error: None },
         Err(problem) => DeliveryResult {
             status: problem.status.as_u16(),
@@ -173,5 +173,5 @@ pub async fn report_deliveries(
             error: Some(ItemProblem::new(problem, request_id.clone())),
         },
     };
-    Ok(Json(DeliveryResults { results: items.problems.place(reported).map(result).collect() }))
+    Ok(Results(items.problems.place(reported).map(result)))
 }

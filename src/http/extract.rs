@@ -81,12 +81,16 @@ pub struct Json<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         match serde_json::to_vec(&self.0) {
-            Ok(body) => (content_type, body).into_response(),
+            Ok(body) => json(body),
             Err(error) => Problem::internal(format!("an answer that is no JSON: {error}")).into_response(),
         }
     }
+}
+
+/// An answer that is JSON already.
+pub fn json(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {

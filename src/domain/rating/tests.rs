@@ -76,10 +76,20 @@ fn which_row_gives_the_price(
 #[rstest]
 #[case::country_not_served(("DE", "Telekom"), TIERED, "Germany, Telekom")]
 #[case::card_not_yet_in_force(("RW", "MTN"), TIERED, "Rwanda, MTN")]
-#[case::no_card_and_no_plan(("UG", "Airtel"), NO_PLAN, "Uganda, Airtel")]
 #[case::without_an_operator(("DE", ""), NO_PLAN, "Germany")]
 fn no_price_is_made_up(#[case] to: (&str, &str), #[case] plan: u128, #[case] named: &str) {
     assert_eq!(rate(&book(), to, plan, 0, 1), Err(Unrated::NoRate { destination: named.to_owned() }));
+}
+
+#[test]
+fn without_a_plan_only_cards_have_prices() {
+    let no_plan = Unrated::NoPlan { destination: "Uganda, Airtel".to_owned() };
+    assert_eq!(
+        no_plan.to_string(),
+        "No price for Uganda, Airtel: no rate card in force names that operator, and the wallet \
+         has no plan whose price would hold instead."
+    );
+    assert_eq!(rate(&book(), ("UG", "Airtel"), NO_PLAN, 0, 1), Err(no_plan));
 }
 
 #[rstest]

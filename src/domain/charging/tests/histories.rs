@@ -296,7 +296,7 @@ fn verdict(outcome: &Result<Outcome, Refusal>) -> Verdict {
         Err(Refusal::MessageConflict) => Verdict::Conflict,
         Err(Refusal::BusinessSuspended) => Verdict::Suspended,
         Err(Refusal::Invalid(invalid)) if invalid.field == "submitted_at" => Verdict::WrongTime,
-        Err(Refusal::Unrated(Unrated::NoRate { .. })) => Verdict::NoRate,
+        Err(Refusal::Unrated(Unrated::NoRate { .. } | Unrated::NoPlan { .. })) => Verdict::NoRate,
         Err(Refusal::Unrated(Unrated::CurrencyMismatch { .. })) => Verdict::OtherCurrency,
         Err(Refusal::InsufficientFunds { available, required, .. }) => {
             Verdict::NoFunds { available: available.micros(), required: required.micros() }
