@@ -28,6 +28,8 @@
 //! - `BENCH_LEDGER_IDS`: `random` to load messages with ids from all over the index, as if no gateway had ever used UUIDs
 //!   version 7 (`rising`); loading then takes several times as long.
 //! - `BENCH_DATABASE_URL`: a Postgres to measure too. Without it a private one is started where Postgres is installed.
+//! - `BENCH_CLIENT`: `reqwest` to ask through an ordinary HTTP client that parses each answer, and not by bytes made
+//!   beforehand. The processors that a client leaves to the server decide the ratios to the bare handler.
 //! - `BENCH_ONLY`: `sqlite` or `postgres`.
 //! - `BENCH_SCENARIO`: part of a row's name, such as `wallet`: only the groups that have such a row are measured.
 //! - `BENCH_SERVER_ARGS`: more arguments for the server, such as `--sqlite-readers 8`, to try settings.

@@ -13,6 +13,7 @@ use super::prefixes;
 use super::rate_cards::Network;
 use super::rating::PriceBook;
 use super::text::OperatorName;
+use super::time::Timestamp;
 
 named_enum! {
     /// What told the destination of a message. Number porting makes a prefix a guess; what the gateway gives is none.
@@ -48,22 +49,22 @@ pub struct Destination {
 
 impl GivenDestination {
     /// Tells the destination: by MCC and MNC, else by country and operator as given, else by the number's prefix. The
-    /// operator's name is spelled as on its rate card where it has one.
+    /// operator's name is spelled as on its rate card where it has one in force at that time.
     ///
     /// # Errors
     /// [`InvalidMessage`] where nothing given names a country.
-    pub fn resolve(&self, book: &PriceBook) -> Result<Destination, InvalidMessage> {
+    pub fn resolve(&self, book: &PriceBook, at: Timestamp) -> Result<Destination, InvalidMessage> {
         if let Some(network) = &self.network {
-            return self.by_network(network, book);
+            return self.by_network(network, book, at);
         }
         let by_prefix = self.to.as_ref().and_then(prefixes::find);
         match (self.country, &self.operator, by_prefix) {
             (Some(country), None, Some(found)) if found.country == country && found.operator.is_some() => {
-                Ok(by_number(&found, book))
+                Ok(by_number(&found, book, at))
             }
-            (Some(country), operator, _) => Ok(given(country, operator.as_ref(), book)),
-            (None, Some(operator), Some(found)) => Ok(given(found.country, Some(operator), book)),
-            (None, None, Some(found)) => Ok(by_number(&found, book)),
+            (Some(country), operator, _) => Ok(given(country, operator.as_ref(), book, at)),
+            (None, Some(operator), Some(found)) => Ok(given(found.country, Some(operator), book, at)),
+            (None, None, Some(found)) => Ok(by_number(&found, book, at)),
             (None, _, None) if self.to.is_some() => Err(InvalidMessage {
                 field: "to",
                 problem: "has a prefix that belongs to no country; give country_code, or mcc and mnc".to_owned(),
@@ -79,13 +80,13 @@ impl GivenDestination {
         }
     }
 
-    fn by_network(&self, network: &Network, book: &PriceBook) -> Result<Destination, InvalidMessage> {
-        let (country, operator) = match book.network(network) {
+    fn by_network(&self, network: &Network, book: &PriceBook, at: Timestamp) -> Result<Destination, InvalidMessage> {
+        let (country, operator) = match book.network(network, at) {
             Some((country, operator)) => (country, operator),
             None => match networks::find(&network.mcc, &network.mnc) {
                 Some(found) => {
                     let named = found.operator.or(self.operator.as_ref().map(OperatorName::as_str));
-                    (found.country, book.spelling(found.country, named.unwrap_or_default()))
+                    (found.country, book.spelling(found.country, named.unwrap_or_default(), at))
                 }
                 None => {
                     let problem = format!("{} is no mobile country code that ITU-T E.212 assigns", network.mcc);
@@ -98,14 +99,14 @@ impl GivenDestination {
     }
 }
 
-fn given(country: CountryCode, operator: Option<&OperatorName>, book: &PriceBook) -> Destination {
-    let operator = book.spelling(country, operator.map_or("", OperatorName::as_str));
+fn given(country: CountryCode, operator: Option<&OperatorName>, book: &PriceBook, at: Timestamp) -> Destination {
+    let operator = book.spelling(country, operator.map_or("", OperatorName::as_str), at);
     let matched = if operator.is_empty() { country.as_str().into() } else { format!("{country} {operator}").into() };
     Destination { country, operator, matched_by: MatchedBy::Given, matched }
 }
 
-fn by_number(found: &prefixes::PrefixMatch, book: &PriceBook) -> Destination {
-    let operator = book.spelling(found.country, found.operator.unwrap_or_default());
+fn by_number(found: &prefixes::PrefixMatch, book: &PriceBook, at: Timestamp) -> Destination {
+    let operator = book.spelling(found.country, found.operator.unwrap_or_default(), at);
     Destination { country: found.country, operator, matched_by: MatchedBy::Prefix, matched: found.prefix.into() }
 }
 
@@ -114,7 +115,7 @@ mod tests {
     use rstest::rstest;
 
     use super::super::rate_cards::RateCard;
-    use super::super::rating::fixtures::{UTC, card, country, network};
+    use super::super::rating::fixtures::{UTC, at, card, country, network};
     use super::*;
 
     /// What a caller gives: number, country, operator and network, each empty where it is not given.
@@ -128,7 +129,7 @@ mod tests {
         let cards = vec![moved, card(2, "KE", "SAFARICOM", "0.02")];
         let network = given.3.split_once('-').map(|(mcc, mnc)| network(mcc, mnc));
         GivenDestination { to: read(given.0), country: read(given.1), operator: read(given.2), network }
-            .resolve(&PriceBook::new(vec![], cards, UTC))
+            .resolve(&PriceBook::new(vec![], cards, UTC), at("2026-03-10T12:00:00Z"))
             .map_err(|unknown| unknown.field)
     }
 

@@ -107,7 +107,7 @@ impl OfferedMessage {
     /// [`InvalidMessage`] with the first field at fault.
     pub fn resolve(&self, book: &PriceBook, now: Timestamp) -> Result<RatableMessage, InvalidMessage> {
         let size = self.measure(now)?;
-        Ok(RatableMessage { destination: self.given.resolve(book)?, size })
+        Ok(RatableMessage { destination: self.given.resolve(book, self.submitted_at.unwrap_or(now))?, size })
     }
 
     /// Checks when it was submitted, and counts the segments where only the text is given.

@@ -283,7 +283,8 @@ impl<'a> Estimate<'a> {
             return Ok(*lane);
         }
         let given = GivenDestination { to: Some(*number), ..GivenDestination::default() };
-        let destination = given.resolve(self.book).map_err(|_| self.place_of(NoPrice::UnknownPrefix))?;
+        let destination =
+            given.resolve(self.book, self.terms.submitted_at).map_err(|_| self.place_of(NoPrice::UnknownPrefix))?;
         let lane = self.lanes.len();
         self.lanes.push(Lane { destination, known: Known::Nothing });
         self.lanes_by_prefix.insert(found.prefix, lane);
@@ -513,7 +514,7 @@ mod tests {
             let new = NewCharge {
                 sid: TransactionSid::new(Uuid::from_u128(number + 1)),
                 key: ChargeKey { business: account.business.clone(), message },
-                destination: Ok(given.resolve(book).map_err(|_| NoPrice::UnknownPrefix)?),
+                destination: Ok(given.resolve(book, NOW).map_err(|_| NoPrice::UnknownPrefix)?),
                 sent_to: None,
                 size: size(segments),
                 submitted_at: None,

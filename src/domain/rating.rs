@@ -132,7 +132,15 @@ pub struct RatingTerms<'a> {
 pub struct PriceBook {
     plans: HashMap<PlanSid, PlanPrices>,
     countries: HashMap<CountryCode, CountryCards>,
-    networks: HashMap<Network, (CountryCode, Arc<str>)>,
+    networks: HashMap<Network, Vec<NetworkRow>>,
+}
+
+/// A card that names a network; the newest come first.
+#[derive(Debug)]
+struct NetworkRow {
+    from: Timestamp,
+    country: CountryCode,
+    operator: Arc<str>,
 }
 
 /// A plan as rating uses it.
@@ -150,13 +158,14 @@ struct CountryCards(HashMap<String, OperatorCards>);
 
 #[derive(Debug)]
 struct OperatorCards {
-    name: Arc<str>,
     rows: Vec<CardRow>,
 }
 
 #[derive(Debug)]
 struct CardRow {
     card: AppliedCard,
+    /// The operator's name as this card spells it.
+    name: Arc<str>,
     currency: Currency,
     from: Timestamp,
 }
@@ -178,17 +187,18 @@ impl PriceBook {
 
     fn add(&mut self, card: RateCard, calendar: BillingCalendar) {
         let operators = &mut self.countries.entry(card.country).or_default().0;
-        let operator = operators
-            .entry(card.operator_key())
-            .or_insert_with(|| OperatorCards { name: card.operator.as_str().into(), rows: Vec::new() });
+        let operator = operators.entry(card.operator_key()).or_insert_with(|| OperatorCards { rows: Vec::new() });
+        let name: Arc<str> = card.operator.as_str().into();
+        let from = calendar.start_of(card.effective_from);
         for network in card.networks {
-            // Cards come newest first, so the newest one that names a network says whose it is.
-            self.networks.entry(network).or_insert_with(|| (card.country, operator.name.clone()));
+            let row = NetworkRow { from, country: card.country, operator: name.clone() };
+            self.networks.entry(network).or_default().push(row);
         }
         operator.rows.push(CardRow {
+            name,
             card: AppliedCard { sid: card.sid, price_per_sms: card.price_per_sms, effective_from: card.effective_from },
             currency: card.currency,
-            from: calendar.start_of(card.effective_from),
+            from,
         });
     }
 
@@ -201,15 +211,17 @@ impl PriceBook {
         self.plans.values().find(|plan| *plan.terms.name == *name).map(|plan| plan.terms.sid)
     }
 
-    /// Whose network this is, by the rate cards.
-    pub fn network(&self, network: &Network) -> Option<(CountryCode, Arc<str>)> {
-        self.networks.get(network).cloned()
+    /// Whose network this is, by the newest rate card in force that names it.
+    pub fn network(&self, network: &Network, at: Timestamp) -> Option<(CountryCode, Arc<str>)> {
+        let row = self.networks.get(network)?.iter().find(|row| row.from <= at)?;
+        Some((row.country, row.operator.clone()))
     }
 
-    /// An operator's name as its cards spell it; one without a card stays as it is.
-    pub fn spelling(&self, country: CountryCode, operator: &str) -> Arc<str> {
+    /// An operator's name as the newest of its cards in force spells it; one without such a card stays as it is.
+    pub fn spelling(&self, country: CountryCode, operator: &str, at: Timestamp) -> Arc<str> {
         let known = self.countries.get(&country).and_then(|cards| cards.0.get(&OperatorName::key(operator)));
-        known.map_or_else(|| operator.into(), |cards| cards.name.clone())
+        let row = known.and_then(|cards| cards.rows.iter().find(|row| row.from <= at));
+        row.map_or_else(|| operator.into(), |row| row.name.clone())
     }
 
     /// What a message of so many segments costs, the next of its wallet's month.

@@ -48,9 +48,9 @@ short_texts! {
 }
 
 impl OperatorName {
-    /// What two spellings of one name have in common: operators are matched without regard to case.
+    /// What two spellings of one name have in common: operators are matched without regard to case or blanks around them.
     pub fn key(name: &str) -> String {
-        name.to_lowercase()
+        name.trim().to_lowercase()
     }
 }
 

@@ -11,7 +11,7 @@ use super::auth::Caller;
 use super::batches::{ItemProblem, Items, Results};
 use super::deliveries::DeliveryBody;
 use super::error::{Problem, ProblemBody};
-use super::extract::{ChargePath, IdempotencyHeader, Json};
+use super::extract::{ChargePath, IdempotencyHeader, Json, present, segments};
 use super::openapi::{ChargeErrors, ChargeNotFound, CommonErrors, WriteErrors};
 use super::rating::RatingBody;
 use super::to_the_end;
@@ -57,6 +57,7 @@ pub struct ChargeItem {
     #[schema(pattern = "^[0-9]{2,3}$", example = "02")]
     mnc: Option<String>,
     /// How many segments it is sent in.
+    #[serde(default, deserialize_with = "segments")]
     #[schema(minimum = 1, maximum = 255)]
     segments: Option<u16>,
     /// Its text; segments are counted by 3GPP TS 23.038 and 23.040. It is not stored.
@@ -295,6 +296,7 @@ pub async fn show_charge(
 #[schema(example = json!({"reason": "Sent twice by mistake"}))]
 pub struct ChargeRefundRequest {
     /// Greater than 0 and at most what is left of the charge; left out: all that is left.
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<super::schema::DecimalInput>)]
     amount: Option<Money>,
     /// At most 255 characters, shown with the refund.

@@ -181,9 +181,7 @@ impl From<Error> for Problem {
             Error::OutcomeUnknown(_) => {
                 let detail = "The database broke off while it stored this: it may have happened or not. Repeat it with the \
                               same Idempotency-Key or message_sid; without one, look whether it happened first.";
-                let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", detail);
-                problem.cause = Some(error.to_string());
-                problem
+                Problem::unavailable("outcome_unknown", detail, Some(error.to_string()))
             }
             Error::Database(_) | Error::Corrupt(_) | Error::Money(_) | Error::Setup(_) => {
                 Problem::internal(error.to_string())

@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::AppState;
 use super::error::Problem;
@@ -17,6 +17,7 @@ use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
 use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
+use crate::domain::segments::SEGMENTS_MAX;
 
 /// The `{business_sid}` of a path.
 #[derive(Debug)]
@@ -153,6 +154,26 @@ async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
     }
 }
 
+/// A field that may be left out but is no `null`: what a program sends for a number it failed to compute must not pass for
+/// no number.
+///
+/// # Errors
+/// Those of the field's type.
+pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A number of segments. Whether there may be so many is for the domain to judge.
+///
+/// # Errors
+/// Where it is no whole number, or far too large.
+pub fn segments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let wrong = || D::Error::custom(format!("must be a whole number from 1 to {SEGMENTS_MAX}"));
+    let number = Option::<serde_json::Number>::deserialize(deserializer).map_err(|_| wrong())?;
+    let whole = |number: serde_json::Number| number.as_u64().and_then(|number| number.try_into().ok());
+    number.map(|number| whole(number).ok_or_else(wrong)).transpose()
+}
+
 /// A refusal by serde, in our words: a bare path (".") means the value as a whole, a missing field names itself.
 fn refusal(path: &str, message: String, code: &'static str) -> Problem {
     // Where serde_json stopped reading helps with syntax, and only confuses where the syntax was fine.
@@ -230,3 +251,39 @@ impl FromStr for Flag {
 }
 
 deserialize_from_str!(Flag);
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde::Deserialize;
+
+    use super::{from_json, present, segments};
+    use crate::domain::money::Money;
+
+    #[derive(Debug, Deserialize)]
+    struct Fields {
+        #[serde(default, deserialize_with = "segments")]
+        segments: Option<u16>,
+        #[serde(default, deserialize_with = "present")]
+        amount: Option<Money>,
+    }
+
+    #[rstest]
+    #[case(r#"{"segments": 70000}"#, "segments must be a whole number from 1 to 255")]
+    #[case(r#"{"segments": -1}"#, "segments must be a whole number from 1 to 255")]
+    #[case(r#"{"segments": 1.5}"#, "segments must be a whole number from 1 to 255")]
+    #[case(r#"{"segments": "1"}"#, "segments must be a whole number from 1 to 255")]
+    fn wrong_fields_are_told_in_our_words(#[case] body: &str, #[case] detail: &str) {
+        let problem = from_json::<Fields>(body.as_bytes()).expect_err("a wrong field");
+        assert_eq!(problem.detail, detail);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_null() {
+        let fields = from_json::<Fields>(b"{}").expect("no fields");
+        assert_eq!((fields.segments, fields.amount), (None, None));
+        assert_eq!(from_json::<Fields>(br#"{"segments": null}"#).expect("no number").segments, None);
+        let problem = from_json::<Fields>(br#"{"amount": null}"#).expect_err("null is no amount");
+        assert!(problem.errors.contains_key("amount"), "{problem:?}");
+    }
+}

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::error::Problem;
-use super::extract::Json;
+use super::extract::{Json, segments};
 use super::openapi::{CommonErrors, WriteErrors};
 use super::rating::{RatingBody, RatingPart};
 use crate::domain::businesses::BusinessSid;
@@ -56,6 +56,7 @@ pub struct QuoteRequest {
     #[schema(pattern = "^[0-9]{2,3}$", example = "02")]
     mnc: Option<String>,
     /// How many segments each message is sent in.
+    #[serde(default, deserialize_with = "segments")]
     #[schema(minimum = 1, maximum = 255)]
     segments: Option<u16>,
     /// The text; segments are counted by 3GPP TS 23.038 and 23.040.

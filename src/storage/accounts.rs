@@ -15,7 +15,7 @@ pub struct StoredAccount {
     pub account: Account,
 }
 
-/// Chains of parents are at most five businesses deep, and suspension is inherited along them. Most businesses have no
+/// The plan is looked up from the locked row: joined, it would be that of before the wait for the lock. Chains of parents are at most five businesses deep, and suspension is inherited along them. Most businesses have no
 /// parent, and then nothing is looked up.
 macro_rules! load {
     ($lock:literal) => {
@@ -26,10 +26,10 @@ macro_rules! load {
                  (SELECT 'SUSPENDED' IN (p1.status, COALESCE(p2.status, ''), COALESCE(p3.status, ''), \
                  COALESCE(p4.status, '')) FROM businesses p1 LEFT JOIN businesses p2 ON p2.id = p1.parent_id \
                  LEFT JOIN businesses p3 ON p3.id = p2.parent_id LEFT JOIN businesses p4 ON p4.id = p3.parent_id \
-                 WHERE p1.id = b.parent_id) END, w.currency, p.uid, w.balance, w.credit_limit, w.last_seq, w.last_uid, \
+                 WHERE p1.id = b.parent_id) END, w.currency, \
+                 (SELECT uid FROM pricing_plans WHERE id = w.pricing_plan_id), w.balance, w.credit_limit, w.last_seq, w.last_uid, \
                  w.tier_month, w.tier_segments, w.updated_at \
-                 FROM given JOIN businesses b ON b.sid = given.sid JOIN wallets w ON w.business_id = b.id \
-                 LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id",
+                 FROM given JOIN businesses b ON b.sid = given.sid JOIN wallets w ON w.business_id = b.id",
                 $lock
             )),
         )

@@ -214,6 +214,7 @@ const BAD_FOLLOW_UPS: &[BadFollowUp] = &[
     ("refund/", r#"{"reason":"x","amount":-1}"#, 400, BAD, "amount"),
     ("refund/", r#"{"reason":"x","amount":0.0000001}"#, 400, BAD, "amount"),
     ("refund/", r#"{"reason":"x","amount":"all"}"#, 400, BAD, "amount"),
+    ("refund/", r#"{"reason":"x","amount":null}"#, 400, BAD, "amount"),
     ("refund/", r#"{"reason":"x"}"#, 404, "charge_not_found", ""),
 ];
 

@@ -218,10 +218,13 @@ fn the_sample_data(
 fn operators_are_spelled_as_on_their_newest_card() {
     let newer = RateCard { effective_from: day("2025-01-01"), ..card(2, "UG", "MTN", "0.017") };
     let book = PriceBook::new(vec![], vec![card(1, "UG", "Mtn", "0.018"), newer, card(3, "UG", "", "0.02")], UTC);
-    assert_eq!(&*book.spelling(country("UG"), "mtn"), "MTN");
-    assert_eq!(&*book.spelling(country("UG"), "aIRTEL"), "aIRTEL", "without a card it stays as it came");
-    assert_eq!(&*book.spelling(country("KE"), "mtn"), "mtn", "an operator is one of a country");
-    assert_eq!(&*book.spelling(country("UG"), ""), "");
+    let today = at("2026-03-10T12:00:00Z");
+    assert_eq!(&*book.spelling(country("UG"), "mtn", today), "MTN");
+    assert_eq!(&*book.spelling(country("UG"), " mtn ", today), "MTN");
+    assert_eq!(&*book.spelling(country("UG"), "mtn", at("2024-12-31T23:59:59Z")), "Mtn", "the newer one lies ahead");
+    assert_eq!(&*book.spelling(country("UG"), "aIRTEL", today), "aIRTEL", "without a card it stays as it came");
+    assert_eq!(&*book.spelling(country("KE"), "mtn", today), "mtn", "an operator is one of a country");
+    assert_eq!(&*book.spelling(country("UG"), "", today), "");
     let terms = RatingTerms {
         currency: currency("USD"),
         plan: None,
@@ -244,8 +247,16 @@ fn plans_and_networks_are_found() {
         with_network(card(2, "KE", "Airtel", "0.02"), "2025-01-01"),
     ];
     let book = PriceBook::new(vec![plan(TIERED, "0.05", 0, vec![])], cards, UTC);
-    assert_eq!(book.network(&network("639", "02")), Some((country("KE"), "Airtel".into())));
-    assert_eq!(book.network(&network("639", "002")), None);
+    for (time, owner) in [
+        ("2023-12-31T23:59:59Z", None),
+        ("2024-01-01T00:00:00Z", Some("Safaricom")),
+        ("2024-12-31T23:59:59Z", Some("Safaricom")),
+        ("2025-01-01T00:00:00Z", Some("Airtel")),
+    ] {
+        let expected = owner.map(|owner| (country("KE"), owner.into()));
+        assert_eq!(book.network(&network("639", "02"), at(time)), expected, "{time}");
+    }
+    assert_eq!(book.network(&network("639", "002"), at("2026-01-01T00:00:00Z")), None);
     assert_eq!(book.plan_named("plan 1"), Some(plan_sid(TIERED)));
     assert_eq!(book.plan_named("Plan 1"), None);
 }

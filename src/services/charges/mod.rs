@@ -49,7 +49,9 @@ fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Res
         sid: TransactionSid::new(billing.clock.new_id()),
         input: message.digest(&key),
         key,
-        destination: message.given.resolve(&billing.prices.book()),
+        destination: message
+            .given
+            .resolve(&billing.prices.book(), message.submitted_at.unwrap_or_else(|| billing.clock.now())),
         sent_to: message.given.to.as_ref().map(PhoneNumber::masked),
         size: message.size()?,
         submitted_at: message.submitted_at,
