@@ -9,6 +9,8 @@ WORKDIR /build
 
 # The dependencies alone, around an empty program: this layer is built anew only when Cargo.toml or Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
+# How SQLite is compiled.
+COPY .cargo .cargo
 RUN mkdir -p src benches/load tests/it \
     && echo 'fn main() {}' | tee src/main.rs benches/load/main.rs tests/it/main.rs > /dev/null \
     && touch src/lib.rs \

@@ -11,7 +11,7 @@
 //! - [`services`]: use cases, one a function. Each owns its transaction.
 //! - [`domain`]: the rules, pure: no async, no clock, no I/O.
 //! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
-//!   show which database is open; `storage/db.rs` holds the rest of that knowledge.
+//!   show which database is open; `storage/{db,bulk,local}.rs` hold the rest of that knowledge.
 //! - [`clock`]: the only reader of the wall clock. [`error`]: what can go wrong, in the domain's words.
 //!
 //! # Who may use whom
@@ -48,7 +48,7 @@
 //! - Rates that messages were charged at are stored once each (`applied_rates`), with all that explains them; a debit names
 //!   its rate by a number. So a row stays narrow, and its explanation holds whatever becomes of cards and plans.
 //! - Charges and delivery reports go through one task ([`services::charges::committer`]), which settles whatever waits as
-//!   one batch: load, decide in memory ([`domain::charging`], pure), write set-based, COMMIT, and only then answer. No
+//!   one batch: load, decide in memory ([`domain::charging`], pure), write, COMMIT, and only then answer. No
 //!   balance outlives its batch, so several servers may share one Postgres.
 //! - A batch takes its messages for new ones, and the unique index on (message, wallet) refuses it where that is wrong;
 //!   only then, or where a message was refused for another reason, are messages looked up. So a new message costs no

@@ -103,7 +103,7 @@ impl Client {
         if !status.is_success() {
             return Err(format!("{path} was answered {status}: {}", String::from_utf8_lossy(&body)).into());
         }
-        if body.first() == Some(&b'{') {
+        if matches!(body.first(), Some(b'{' | b'[')) {
             std::hint::black_box(serde_json::from_slice::<serde_json::Value>(&body)?);
         }
         self.buffer.clear();

@@ -18,8 +18,8 @@ const BATCH_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct Results<I>(pub I);
 
-/// About what a result takes, so that the answer seldom has to move while it grows.
-const RESULT_BYTES: usize = 1_400;
+/// What a result takes at least, nearly, so that the answer seldom has to move while it grows.
+const RESULT_BYTES: usize = 400;
 
 impl<T: Serialize, I: Iterator<Item = T>> IntoResponse for Results<I> {
     fn into_response(self) -> Response {

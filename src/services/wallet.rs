@@ -76,6 +76,7 @@ pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, acto
     if let Some(key) = &key
         && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
     {
+        tx.roll_back().await?;
         return Ok(Answer { value: earlier, replayed: true });
     }
     let sid = TransactionSid::new(billing.clock.new_id());

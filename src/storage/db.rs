@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::local::Local;
 use crate::error::{Error, Result, commit_failed};
@@ -34,9 +34,9 @@ pub enum Reader {
 /// has the local connection too, should it want that.
 #[derive(Clone, Debug)]
 pub struct Turns {
-    pub local: Arc<Mutex<Local>>,
+    pub(super) local: Arc<Mutex<Local>>,
     /// How long to wait for one.
-    pub timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 impl Turns {
@@ -87,7 +87,7 @@ pub enum BulkConn<'c> {
 }
 
 impl Conn<'_> {
-    /// The same, for bulk statements.
+    /// The same, for bulk statements. On SQLite they go through sqlx then, like all others of this transaction.
     pub fn bulk(&mut self) -> BulkConn<'_> {
         BulkConn::Sqlx(match self {
             Conn::Sqlite(connection) => Conn::Sqlite(connection),
@@ -173,8 +173,16 @@ impl Db {
             Db::Sqlite { readers, writer, turns } => {
                 readers.close().await;
                 writer.close().await;
-                // The last connection to close moves the write-ahead log into the database file.
-                turns.local.lock().await.close();
+                // The last connection to close moves the write-ahead log into the database file. That may take a while, and
+                // whoever waits for it has a deadline.
+                let mut local = turns.local.clone().lock_owned().await;
+                let (closed, done) = oneshot::channel();
+                std::thread::spawn(move || {
+                    local.close();
+                    let _ = closed.send(());
+                });
+                // An error means that the thread is gone, and it has nothing left to do.
+                let _ = done.await;
             }
             Db::Postgres(pool) => pool.close().await,
         }
@@ -207,6 +215,19 @@ impl Tx {
             Tx::Sqlite(transaction, _) => Conn::Sqlite(transaction),
             Tx::Postgres(transaction) => Conn::Postgres(transaction),
         }
+    }
+
+    /// Undoes it before the next writer has its turn. One that is dropped is undone a moment later, and SQLite lets the
+    /// next one poll meanwhile.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn roll_back(self) -> Result<()> {
+        match self {
+            Tx::Sqlite(transaction, _turn) => transaction.rollback().await?,
+            Tx::Postgres(transaction) => transaction.rollback().await?,
+        }
+        Ok(())
     }
 
     /// On disk once this returns.

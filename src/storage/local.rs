@@ -9,7 +9,10 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::ffi::{SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_UNIQUE};
+use rusqlite::ffi::{
+    SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_NOTNULL, SQLITE_CONSTRAINT_PRIMARYKEY,
+    SQLITE_CONSTRAINT_UNIQUE,
+};
 use sqlx::error::{DatabaseError, ErrorKind};
 
 use super::bulk::{Column, FromRow, Row};
@@ -168,7 +171,8 @@ impl DatabaseError for SqliteError {
 
     fn kind(&self) -> ErrorKind {
         match self.code {
-            SQLITE_CONSTRAINT_UNIQUE => ErrorKind::UniqueViolation,
+            SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY => ErrorKind::UniqueViolation,
+            SQLITE_CONSTRAINT_NOTNULL => ErrorKind::NotNullViolation,
             SQLITE_CONSTRAINT_FOREIGNKEY => ErrorKind::ForeignKeyViolation,
             SQLITE_CONSTRAINT_CHECK => ErrorKind::CheckViolation,
             _ => ErrorKind::Other,

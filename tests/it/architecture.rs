@@ -15,6 +15,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::config",
             "crate::app",
             "sqlx",
+            "rusqlite",
             "axum",
             "tokio",
             "utoipa",
@@ -22,8 +23,11 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     ("storage", &["crate::http", "crate::services", "crate::config", "crate::app", "axum", "utoipa"]),
-    ("services", &["crate::http", "crate::config", "crate::app", "axum", "sqlx", "utoipa", "use super::{Billing, "]),
-    ("http", &["crate::storage", "crate::config", "crate::app", "sqlx"]),
+    (
+        "services",
+        &["crate::http", "crate::config", "crate::app", "axum", "sqlx", "rusqlite", "utoipa", "use super::{Billing, "],
+    ),
+    ("http", &["crate::storage", "crate::config", "crate::app", "sqlx", "rusqlite"]),
 ];
 
 /// No service calls another.

@@ -265,6 +265,7 @@ pub async fn refund(
     if let Some(key) = &idempotency
         && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
     {
+        tx.roll_back().await?;
         return Ok(Answer { value: earlier, replayed: true });
     }
     let commands = [order];
