@@ -222,7 +222,8 @@ impl Task {
                 }
                 Err(error) => error,
             };
-            let must_look_up = storage::charges::is_charged_twice(&error) || matches!(error, Error::OutcomeUnknown(_));
+            let is_replay = storage::charges::is_charged_twice(&error);
+            let must_look_up = is_replay || matches!(error, Error::OutcomeUnknown(_));
             let knows_more_now = must_look_up && self.replays == Replays::Unexpected;
             if must_look_up {
                 self.replays = Replays::LookUp;
@@ -231,8 +232,10 @@ impl Task {
                 let may_pass = matches!(error, Error::OutcomeUnknown(_) | Error::Stale) || unknown.is_some();
                 let wait = waits.next().filter(|_| may_pass);
                 let Some(wait) = wait else { return Err(unknown.unwrap_or(error)) };
-                tracing::warn!(%error, "a batch is settled again");
                 tokio::time::sleep(wait).await;
+            }
+            if !is_replay {
+                tracing::warn!(%error, "a batch is settled again");
             }
             if matches!(error, Error::OutcomeUnknown(_)) {
                 unknown = Some(error);
