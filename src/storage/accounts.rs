@@ -15,8 +15,9 @@ pub struct StoredAccount {
     pub account: Account,
 }
 
-/// The plan is looked up from the locked row: joined, it would be that of before the wait for the lock. Chains of parents are at most five businesses deep, and suspension is inherited along them. Most businesses have no
-/// parent, and then nothing is looked up.
+/// The plan is looked up from the locked row: joined, it would be that of before the wait for the lock. Chains of parents
+/// are at most five businesses deep, and suspension is inherited along them; most businesses have no parent, and then
+/// nothing is looked up.
 macro_rules! load {
     ($lock:literal) => {
         Bulk::new(
