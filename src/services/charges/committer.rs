@@ -51,7 +51,7 @@ enum Next {
 struct Submission {
     commands: Vec<Command>,
     answers: oneshot::Sender<Vec<Result<Answer>>>,
-    /// Given back once answered.
+    /// Given back once settled.
     room: OwnedSemaphorePermit,
 }
 
@@ -178,9 +178,10 @@ impl Task {
         let mut answers = answers.into_iter();
         for (count, caller, room) in callers {
             let answer = answers.by_ref().take(count).collect();
+            // Before the answer: whoever has it finds its place in the line given back.
+            drop(room);
             // Who asked may have gone; what was decided stays.
             let _ = caller.send(answer);
-            drop(room);
         }
     }
 
