@@ -110,8 +110,10 @@ pub enum Unrated {
         "No price for {destination}: no rate card in force names that operator, and the wallet has no plan whose price would hold instead."
     )]
     NoPlan { destination: String },
-    #[error("Rate cards for {country} are in another currency than the wallet's {currency}.")]
-    CurrencyMismatch { country: &'static str, currency: Currency },
+    #[error(
+        "No price for {destination} in the wallet's {currency}: what rate cards there are for it are in another currency."
+    )]
+    CurrencyMismatch { destination: String, currency: Currency },
     #[error("the price of a message {0}")]
     Money(#[from] MoneyError),
 }
@@ -227,7 +229,8 @@ impl PriceBook {
     /// What a message of so many segments costs, the next of its wallet's month.
     ///
     /// The price is that of the operator's card in the wallet's currency, else of the country's card, less the discounts
-    /// of plan and tier. Where the country is served but neither card exists, the plan's own price holds as it stands.
+    /// of plan and tier. Where the country is served in that currency but neither card exists in any, the plan's own price
+    /// holds as it stands.
     ///
     /// # Errors
     /// [`Unrated`]; there is no price to fall back to, and none is zero by accident.
@@ -258,27 +261,31 @@ impl PriceBook {
         let country = self.countries.get(&destination.country).ok_or_else(no_rate)?;
         let at = terms.submitted_at;
         let own_key = OperatorName::key(&destination.operator);
-        for (key, rule) in [(own_key.as_str(), RatingRule::OperatorCard), ("", RatingRule::CountryCard)] {
-            let rule = if key.is_empty() { RatingRule::CountryCard } else { rule };
-            let found = country.0.get(key).and_then(|cards| cards.in_force(terms.currency, at));
-            if let Some(card) = found {
+        let operator = (!own_key.is_empty()).then_some((own_key.as_str(), RatingRule::OperatorCard));
+        let candidates = operator.into_iter().chain([("", RatingRule::CountryCard)]);
+        let mut has_card = false;
+        for (key, rule) in candidates {
+            let Some(cards) = country.0.get(key) else { continue };
+            if let Some(card) = cards.in_force(terms.currency, at) {
                 return Ok(PriceSource::Card(card, rule));
             }
+            has_card |= cards.rows.iter().any(|row| row.from <= at);
         }
-        let is_served_in = |currency: Option<Currency>| {
-            country
-                .0
-                .values()
-                .flat_map(|cards| &cards.rows)
-                .any(|row| row.from <= at && currency.is_none_or(|currency| row.currency == currency))
-        };
-        if !is_served_in(None) {
+        let mut served_in = country.rows_in_force(at).map(|row| row.currency).peekable();
+        if served_in.peek().is_none() {
             return Err(no_rate());
         }
-        if !is_served_in(Some(terms.currency)) {
-            return Err(Unrated::CurrencyMismatch { country: destination.country.name(), currency: terms.currency });
+        // The price of a plan stands in for a card that nobody made, not for one in another currency.
+        if has_card || served_in.all(|currency| currency != terms.currency) {
+            return Err(Unrated::CurrencyMismatch { destination: whole(), currency: terms.currency });
         }
         terms.plan.map(PriceSource::Plan).ok_or_else(|| Unrated::NoPlan { destination: whole() })
+    }
+}
+
+impl CountryCards {
+    fn rows_in_force(&self, at: Timestamp) -> impl Iterator<Item = &CardRow> {
+        self.0.values().flat_map(|cards| &cards.rows).filter(move |row| row.from <= at)
     }
 }
 

@@ -11,7 +11,8 @@ const TIERED: u128 = 1;
 const FLAT: u128 = 2;
 const NO_PLAN: u128 = 0;
 
-/// Kenya has a card for the whole country, Uganda none; Tanzania's card is in shillings, Rwanda's lies ahead.
+/// Kenya has a card for the whole country, Uganda none, and one of its two in shillings; so is Tanzania's only one.
+/// Rwanda's lies ahead.
 fn book() -> PriceBook {
     let in_shillings = |card: RateCard| RateCard { currency: currency("KES"), ..card };
     let tiers = vec![tier(Some(1_000), "0.05", 0), tier(Some(10_000), "0.045", 10), tier(None, "0.04", 20)];
@@ -20,6 +21,7 @@ fn book() -> PriceBook {
         card(2, "KE", "", "0.03"),
         in_shillings(card(3, "KE", "Airtel", "2.5")),
         card(4, "UG", "MTN", "0.018"),
+        in_shillings(card(7, "UG", "Lycamobile", "1.5")),
         in_shillings(card(5, "TZ", "Vodacom", "2")),
         RateCard { effective_from: day("2026-03-11"), ..card(6, "RW", "MTN", "0.009") },
     ];
@@ -93,11 +95,12 @@ fn without_a_plan_only_cards_have_prices() {
 }
 
 #[rstest]
-#[case(("TZ", "Vodacom"))]
-#[case(("TZ", "Airtel"))]
-#[case(("TZ", ""))]
-fn no_price_in_another_currency(#[case] to: (&str, &str)) {
-    let mismatch = Unrated::CurrencyMismatch { country: "Tanzania", currency: currency("USD") };
+#[case::its_own_card(("TZ", "Vodacom"), "Tanzania, Vodacom")]
+#[case::every_card_of_the_country(("TZ", "Airtel"), "Tanzania, Airtel")]
+#[case::nobody_knows_the_operator(("TZ", ""), "Tanzania")]
+#[case::its_own_card_in_a_country_otherwise_served(("UG", "Lycamobile"), "Uganda, Lycamobile")]
+fn no_price_in_another_currency(#[case] to: (&str, &str), #[case] named: &str) {
+    let mismatch = Unrated::CurrencyMismatch { destination: named.to_owned(), currency: currency("USD") };
     assert_eq!(rate(&book(), to, TIERED, 0, 1), Err(mismatch));
 }
 

@@ -46,7 +46,7 @@ const fn card(
     Card { place, currency, price, from, starts }
 }
 
-pub const CARDS: [Card; 7] = [
+pub const CARDS: [Card; 8] = [
     card(("KE", "Safaricom"), "USD", 20_003, OLD),
     card(("KE", "Safaricom"), "USD", 25_001, NEW),
     card(("KE", ""), "USD", 33_335, OLD),
@@ -54,9 +54,10 @@ pub const CARDS: [Card; 7] = [
     card(("TZ", "Vodacom"), "USD", 0, OLD),
     card(("RW", "MTN"), "KES", 9_000, OLD),
     card(("NG", "MTN"), "USD", 12_000, NEW),
+    card(("UG", "Lycamobile"), "KES", 1_500, NEW),
 ];
 
-pub const PLACES: [(&str, &str); 8] = [
+pub const PLACES: [(&str, &str); 9] = [
     ("KE", "Safaricom"),
     ("KE", "Telkom"),
     ("UG", "MTN"),
@@ -65,6 +66,7 @@ pub const PLACES: [(&str, &str); 8] = [
     ("RW", "MTN"),
     ("NG", "MTN"),
     ("DE", ""),
+    ("UG", "Lycamobile"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,7 +252,8 @@ impl Model {
             let hundred_millionths = card * (10_000 - plan_discount) * (10_000 - tier_discount);
             return Ok((place, (hundred_millionths + 50_000_000) / 100_000_000));
         }
-        if !in_force.is_empty() && in_force.iter().all(|card| card.currency != "USD") {
+        let has_own_card = in_force.iter().any(|card| card.place.1 == operator || card.place.1.is_empty());
+        if !in_force.is_empty() && (has_own_card || in_force.iter().all(|card| card.currency != "USD")) {
             return Err(Verdict::OtherCurrency);
         }
         match (in_force.is_empty(), plan, tier) {
