@@ -107,7 +107,7 @@ pub enum Unrated {
     #[error("No price for {destination}: no rate card is in force for that country, and none is sold by guessing.")]
     NoRate { destination: String },
     #[error(
-        "No price for {destination}: no rate card in force names that operator, and the wallet has no plan whose price would hold instead."
+        "No price for {destination}: no rate card in force holds for it, and the wallet has no plan whose price would instead."
     )]
     NoPlan { destination: String },
     #[error(
