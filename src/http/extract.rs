@@ -190,12 +190,15 @@ fn refusal(path: &str, message: String, code: &'static str) -> Problem {
     if path == "." || path.is_empty() || path == "?" {
         return Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);
     }
+    let problem = match message.split_once(", expected ").filter(|_| message.starts_with("invalid type: ")) {
+        Some((_, "a sequence")) => "must be an array".to_owned(),
+        Some((_, expected)) => format!("must be {expected}"),
+        None => message,
+    };
     if path == "business_sid" {
-        return invalid_business_sid().with_error("business_sid", message);
-    }
-    match message.split_once(", expected ").filter(|_| message.starts_with("invalid type: ")) {
-        Some((_, expected)) => Problem::invalid(path, format!("must be {expected}")),
-        None => Problem::invalid(path, message),
+        invalid_business_sid().with_error(path, problem)
+    } else {
+        Problem::invalid(path, problem)
     }
 }
 
@@ -257,15 +260,18 @@ mod tests {
     use rstest::rstest;
     use serde::Deserialize;
 
-    use super::{from_json, present, segments};
+    use super::{from_json, invalid_business_sid, present, segments};
+    use crate::domain::businesses::BusinessSid;
     use crate::domain::money::Money;
 
     #[derive(Debug, Deserialize)]
     struct Fields {
+        business_sid: Option<BusinessSid>,
         #[serde(default, deserialize_with = "segments")]
         segments: Option<u16>,
         #[serde(default, deserialize_with = "present")]
         amount: Option<Money>,
+        numbers: Option<Vec<String>>,
     }
 
     #[rstest]
@@ -273,15 +279,25 @@ mod tests {
     #[case(r#"{"segments": -1}"#, "segments must be a whole number from 1 to 255")]
     #[case(r#"{"segments": 1.5}"#, "segments must be a whole number from 1 to 255")]
     #[case(r#"{"segments": "1"}"#, "segments must be a whole number from 1 to 255")]
+    #[case(r#"{"numbers": 5}"#, "numbers must be an array")]
+    #[case(r#"{"numbers": [5]}"#, "numbers[0] must be a string")]
     fn wrong_fields_are_told_in_our_words(#[case] body: &str, #[case] detail: &str) {
         let problem = from_json::<Fields>(body.as_bytes()).expect_err("a wrong field");
         assert_eq!(problem.detail, detail);
     }
 
     #[test]
+    fn a_wrong_business_is_told_as_in_a_path() {
+        let problem = from_json::<Fields>(br#"{"business_sid": 5}"#).expect_err("no business");
+        assert_eq!(problem.detail, invalid_business_sid().detail);
+        assert_eq!(problem.errors["business_sid"], ["must be a string"]);
+    }
+
+    #[test]
     fn what_is_left_out_is_not_null() {
         let fields = from_json::<Fields>(b"{}").expect("no fields");
         assert_eq!((fields.segments, fields.amount), (None, None));
+        assert_eq!((fields.business_sid, fields.numbers), (None, None));
         assert_eq!(from_json::<Fields>(br#"{"segments": null}"#).expect("no number").segments, None);
         let problem = from_json::<Fields>(br#"{"amount": null}"#).expect_err("null is no amount");
         assert!(problem.errors.contains_key("amount"), "{problem:?}");
