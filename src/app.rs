@@ -25,6 +25,8 @@ use crate::http::{self, HttpState, Service};
 use crate::services::Billing;
 use crate::services::charges::batch::Workshop;
 use crate::services::charges::committer::Committer;
+use crate::services::credentials::Credentials;
+use crate::services::passwords::Passwords;
 use crate::services::prices::Prices;
 use crate::services::wallet_reads::WalletReads;
 use crate::storage;
@@ -35,21 +37,27 @@ use crate::storage::open::IfMissing;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What use cases work with, by the settings.
-pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Billing {
+///
+/// # Errors
+/// [`Error::Setup`] where the system gives no random bytes.
+pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
     let calendar = BillingCalendar::new(settings.billing_timezone);
     let terms = OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() };
     let prices = Prices::start(db.clone(), calendar);
     let workshop =
         Workshop { db: db.clone(), clock: clock.clone(), calendar, terms: terms.clone(), prices: prices.clone() };
-    Billing {
+    Ok(Billing {
         wallet_reads: WalletReads::start(db.clone()),
+        credentials: Credentials::start(db.clone()),
+        passwords: Passwords::default(),
+        sealer: settings.sealer()?,
         committer: Committer::start(workshop, settings.charge_queue),
         db,
         clock,
         calendar,
         terms,
         prices,
-    }
+    })
 }
 
 /// Opens the database with its tables up to date and its time zone fixed.
@@ -60,7 +68,7 @@ pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Bill
     let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await?;
     let applied = storage::migrations::migrate(&db).await?;
     storage::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
-    let billing = billing(settings, db, clock);
+    let billing = billing(settings, db, clock)?;
     billing.prices.refresh().await?;
     Ok((billing, applied))
 }

@@ -239,7 +239,7 @@ async fn check(settings: &Settings) -> Outcome {
     }
     match storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await {
         Ok(db) => {
-            check_database(settings, app::billing(settings, db.clone(), Clock::system()), &mut problems).await?;
+            check_database(settings, app::billing(settings, db.clone(), Clock::system())?, &mut problems).await?;
             db.close().await;
         }
         Err(error) => problems.push(error.to_string()),

@@ -11,6 +11,7 @@ use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::currency::Currency;
+use crate::domain::secrets::Sealer;
 use crate::http::Limits;
 use crate::http::auth::AuthMode;
 use crate::storage::open::{DatabaseUrl, PoolSettings};
@@ -88,6 +89,15 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "false", value_parser = parse_flag,
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub auth_open_anywhere: bool,
+
+    /// What secrets are sealed with that must be read back from the database: 32 characters or more, random; needed with
+    /// AUTH=required
+    #[arg(long, env, global = true, hide_env_values = true, value_name = "SECRET")]
+    pub secret_key: Option<SecretKey>,
+
+    /// How many hours a login lasts
+    #[arg(long, env, global = true, default_value_t = 12, value_name = "HOURS", value_parser = |text: &str| parse_between(text, 1_u16..=720))]
+    pub session_hours: u16,
 
     /// The origins whose web pages may call this server, separated by commas
     #[arg(
@@ -244,6 +254,29 @@ impl FromStr for Origin {
     }
 }
 
+/// A text that nobody can guess. `Debug` does not tell it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretKey(String);
+
+impl FromStr for SecretKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SecretKey, String> {
+        let is_one_sign = text.bytes().all(|byte| Some(&byte) == text.as_bytes().first());
+        if text.len() >= 32 && !is_one_sign {
+            Ok(SecretKey(text.to_owned()))
+        } else {
+            Err("must be at least 32 random characters, such as `openssl rand -base64 32` prints".to_owned())
+        }
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
 fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {
     text.parse().map_err(|_| "must be an IANA time zone such as UTC or Africa/Nairobi".to_owned())
 }
@@ -311,6 +344,10 @@ impl Settings {
     /// A sentence that names the settings and the ways out.
     pub fn validate(&self) -> Result<(), String> {
         let address = self.address();
+        if self.auth == AuthMode::Required && self.secret_key.is_none() {
+            let hint = "such as `openssl rand -base64 32` prints; keep it, and keep it secret";
+            return Err(format!("AUTH=required needs a SECRET_KEY of at least 32 random characters, {hint}"));
+        }
         if self.auth == AuthMode::Open && !self.auth_open_anywhere && !address.ip().is_loopback() {
             return Err(format!(
                 "AUTH=open asks nobody for credentials, so it does not listen on {address}, which others may reach: set \
@@ -318,6 +355,17 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    /// What seals secrets. Where there is no `SECRET_KEY` (in open mode) it does so for the life of this process only.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Setup`] where the system gives no random bytes.
+    pub fn sealer(&self) -> crate::error::Result<Sealer> {
+        Ok(match &self.secret_key {
+            Some(SecretKey(secret)) => Sealer::new(secret.as_bytes()),
+            None => Sealer::new(&crate::random::bytes::<32>()?),
+        })
     }
 
     pub fn pools(&self) -> PoolSettings {
@@ -366,7 +414,7 @@ mod tests {
     #[case(&["--bind", "[::1]:8000"], true)]
     #[case(&["--bind", "0.0.0.0"], false)]
     #[case(&["--port", "8000"], false)]
-    #[case(&["--port", "8000", "--auth", "required"], true)]
+    #[case(&["--port", "8000", "--auth", "required", "--secret-key", "0123456789abcdef0123456789abcdef"], true)]
     #[case(&["--port", "8000", "--auth-open-anywhere"], true)]
     #[case(&["--port", "8000", "--auth-open-anywhere=true"], true)]
     #[case(&["--port", "8000", "--auth-open-anywhere=no"], false)]

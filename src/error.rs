@@ -12,6 +12,34 @@ pub enum Error {
     #[error("{field} {problem}")]
     Invalid { field: &'static str, problem: String },
 
+    /// What is asked for does not exist, or is none of the caller's: nobody can tell which.
+    #[error("{sentence}")]
+    NotFound { code: &'static str, sentence: &'static str },
+
+    /// There is one already; which field, and a sentence on what to do.
+    #[error("{field} {problem}")]
+    Exists { field: &'static str, problem: String },
+
+    /// The caller may not, whatever it is about.
+    #[error("{0}")]
+    Forbidden(String),
+
+    /// It is no longer as the caller saw it (`If-Match`).
+    #[error("It was changed since you read it: read it again, and decide again.")]
+    Changed,
+
+    /// What is asked is understood, and cannot be done.
+    #[error("{sentence}")]
+    Impossible { code: &'static str, sentence: String },
+
+    /// E-mail address and password do not belong together, or the user may not log in: nobody is told which.
+    #[error("E-mail address or password is wrong.")]
+    WrongLogin,
+
+    /// Too many logins failed; for how long none is tried.
+    #[error("Too many logins failed. Try again in {} minutes.", seconds.div_ceil(60))]
+    LoginLocked { seconds: u64 },
+
     /// An `Idempotency-Key` came back with another input than the first time.
     #[error("This Idempotency-Key was used before with a different request; send a new key for a new request.")]
     IdempotencyConflict,

@@ -76,6 +76,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod random;
 pub mod seed;
 pub mod services;
 pub mod storage;

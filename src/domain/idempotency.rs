@@ -46,7 +46,8 @@ pub struct KeyScope {
     pub caller: String,
     /// Method and path template.
     pub route: &'static str,
-    pub business_sid: BusinessSid,
+    /// None where it concerns no one business.
+    pub business_sid: Option<BusinessSid>,
     pub key: IdempotencyKey,
 }
 

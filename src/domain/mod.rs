@@ -1,6 +1,8 @@
 //! The rules of billing, pure: no I/O, no async, no clock. Time and ids are arguments.
 
+pub mod access;
 pub mod alerts;
+pub mod api_keys;
 pub mod audit;
 pub mod businesses;
 pub mod charges;
@@ -23,10 +25,13 @@ pub mod quotes;
 pub mod rate_cards;
 pub mod rating;
 pub mod reconcile;
+pub mod secrets;
 pub mod segments;
+pub mod sessions;
 pub mod sid;
 pub mod text;
 pub mod time;
 pub mod transactions;
 pub mod usage;
+pub mod users;
 pub mod wallet;

@@ -61,6 +61,8 @@ sids! {
     RateCardSid = "rate",
     InvoiceSid = "inv",
     AlertSid = "alert",
+    UserSid = "user",
+    KeySid = "key",
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
+use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Flag, Json, Query};
 use super::openapi::CommonErrors;
@@ -83,14 +84,14 @@ pub struct AlertQuery {
 )]
 pub async fn list_alerts(
     State(state): State<AppState>,
-    BusinessPath(business): BusinessPath,
+    BusinessPath { tenant, .. }: BusinessPath<Read>,
     Query(query): Query<AlertQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<AlertBody>>), Problem> {
     let unread_only = query.unread.is_some_and(Flag::is_set);
     let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
-    let page = services::alerts::list(&state.billing, &business, unread_only, cursor, limit).await?;
+    let page = services::alerts::list(&state.billing, &tenant, unread_only, cursor, limit).await?;
     let headers = next_link(&uri, page.next);
-    let alerts = page.items.into_iter().map(|alert| AlertBody::new(business.clone(), alert)).collect();
+    let alerts = page.items.into_iter().map(|alert| AlertBody::new(tenant.sid().clone(), alert)).collect();
     Ok((headers, Json(alerts)))
 }

@@ -1,22 +1,26 @@
 //! Who asks, and whether they may.
 
+use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use super::AppState;
 use super::error::Problem;
-use super::{AppState, RequestId};
+use crate::domain::access::{Denial, Principal, Reach, Right, Tenant, reach_of_anybody};
 use crate::domain::audit::Actor;
+use crate::domain::businesses::BusinessSid;
+use crate::services;
 
 /// Whether callers must say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AuthMode {
     /// Anyone who reaches the server may read everything and top up.
     Open,
-    /// Everything under `/api` asks for credentials.
+    /// Everything but probes, documentation and the login asks for credentials.
     Required,
 }
 
@@ -29,132 +33,108 @@ impl std::fmt::Display for AuthMode {
     }
 }
 
-/// Who makes a request that may go on.
-#[derive(Debug)]
-pub struct Caller(pub Actor);
+/// Who makes a request; the guard puts it on every request that it lets on.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub actor: Actor,
+    /// None where they did not say who they are, which only `AUTH=open` lets on.
+    pub principal: Option<Arc<Principal>>,
+}
 
 /// Where a connection comes from; the accept loop puts it on every request.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
-impl FromRequestParts<AppState> for Caller {
+/// A right by its name, for handlers' signatures.
+pub trait Needs {
+    const RIGHT: Right;
+}
+
+macro_rules! rights {
+    ($($name:ident),+ $(,)?) => {$(
+        /// The right of this name, in a handler's signature.
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl Needs for $name {
+            const RIGHT: Right = Right::$name;
+        }
+    )+};
+}
+
+rights! { ReadPrices, Read, Quote, Charge, TopUp, Manage, Administer, UseLogin, Watch }
+
+/// A caller who has the right `R`, at least over some businesses. Every handler takes one, or a path that implies one
+/// ([`super::extract::BusinessPath`]): so its signature says who may call it.
+#[derive(Debug)]
+pub struct May<R> {
+    pub actor: Actor,
+    pub reach: Reach,
+    pub principal: Option<Arc<Principal>>,
+    right: PhantomData<fn() -> R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for May<R> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Caller, Problem> {
-        let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
-        let address = parts.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_string());
-        Ok(Caller(Actor { name: "anonymous".into(), request_id, address }))
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<May<R>, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        // Nobody comes here past the guard.
+        let Caller { actor, principal } = caller.ok_or_else(|| Problem::internal("a request that met no guard"))?;
+        let reach = match &principal {
+            Some(principal) => principal.reach(R::RIGHT),
+            None => reach_of_anybody(R::RIGHT),
+        };
+        Ok(May { actor, reach: reach.map_err(Problem::from)?, principal, right: PhantomData })
     }
 }
 
-/// Whether a request to the API may go on to its handler.
-///
-/// # Errors
-/// 401 where credentials are required: keys and users are not built yet, so nobody has any.
-pub fn require_credentials(mode: AuthMode) -> Result<(), Problem> {
-    match mode {
-        AuthMode::Open => Ok(()),
-        AuthMode::Required => {
-            let detail =
-                "This server asks for credentials (AUTH=required), and the request carried none that it knows.";
-            Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+impl<R> May<R> {
+    /// Whether the caller has this right over a business, where that can be told without asking the database: charging is
+    /// for those who may charge everybody, or those whom their key lists.
+    ///
+    /// # Errors
+    /// 404 `business_not_found`, whether or not it exists.
+    pub fn check_listed(&self, business: &BusinessSid) -> Result<(), Problem> {
+        if self.reach.includes(business) == Some(true) { Ok(()) } else { Err(Problem::business_not_found()) }
+    }
+
+    /// The business as one that the caller has this right over.
+    ///
+    /// # Errors
+    /// 404 `business_not_found`, whether or not it exists.
+    pub async fn tenant(&self, state: &AppState, business: BusinessSid) -> Result<Tenant, Problem> {
+        let tenant = services::access::admit(&state.billing, &self.reach, business).await?;
+        tenant.ok_or_else(Problem::business_not_found)
+    }
+}
+
+impl May<ReadPrices> {
+    /// Whether the platform's own prices are for them to see. Who buys from a reseller sees that reseller's alone.
+    pub fn sees_platform_prices(&self) -> bool {
+        !self.principal.as_ref().is_some_and(|principal| principal.is_resold)
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Problem {
+        let forbidden = |code, detail: String| Problem::new(StatusCode::FORBIDDEN, code, detail);
+        match denial {
+            Denial::LoginNeeded => Problem::unauthorized(
+                "This needs a login or a key, also where the server asks nobody for them (AUTH=open).",
+            ),
+            Denial::NotForRole(role) => {
+                forbidden("forbidden", format!("This is not for the role {role}; ask for a login or a key that may."))
+            }
+            Denial::NotForKeys => forbidden("forbidden", "This is for people who logged in, not for keys.".to_owned()),
+            Denial::NotForTestKeys => forbidden(
+                "test_key",
+                "A test key (sk_test_…) reads and quotes, and changes nothing; use a live one.".to_owned(),
+            ),
+            Denial::Suspended => forbidden(
+                "business_suspended",
+                "Your business is suspended: until it no longer is, you can only read and top up.".to_owned(),
+            ),
         }
-    }
-}
-
-/// Refuses a write that a web page of somebody else's sent: its `Origin` is present and neither allowed nor our own.
-///
-/// # Errors
-/// 403 `origin_not_allowed`.
-pub fn check_origin(
-    method: &Method,
-    headers: &HeaderMap,
-    allowed_origins: &[HeaderValue],
-    allowed_hosts: &[String],
-) -> Result<(), Problem> {
-    let is_write = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-    let Some(origin) = headers.get(header::ORIGIN).filter(|_| is_write) else { return Ok(()) };
-    if allowed_origins.contains(origin) || is_own_origin(origin, headers, allowed_hosts) {
-        return Ok(());
-    }
-    let origin = origin.to_str().unwrap_or("(unreadable)");
-    let detail = format!("Pages of {origin} may not write here; add it to CORS_ORIGINS if they should.");
-    Err(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail))
-}
-
-/// Whether the page came from this server itself, as `/docs` does. Only a host that cannot be somebody's own domain
-/// pointed at our address (DNS rebinding) proves it: an IP address, `localhost`, or one the operator allowed.
-fn is_own_origin(origin: &HeaderValue, headers: &HeaderMap, allowed_hosts: &[String]) -> bool {
-    let origin = origin.to_str().unwrap_or_default();
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let (Some(authority), Some(host)) = (authority, host) else { return false };
-    authority == host && is_certain_host(host, allowed_hosts)
-}
-
-fn is_certain_host(host: &str, allowed_hosts: &[String]) -> bool {
-    let name = host_name(host);
-    let is_address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
-    is_address || name == "localhost" || allowed_hosts.contains(&name)
-}
-
-/// The name in a `Host` header, in lower case and without the port.
-fn host_name(host: &str) -> String {
-    host.parse::<Authority>().map_or_else(|_| host.to_owned(), |authority| authority.host().to_owned()).to_lowercase()
-}
-
-/// Refuses a request to a name this server does not go by, where the operator listed those it does.
-///
-/// # Errors
-/// 400 `host_not_allowed`.
-pub fn check_host(headers: &HeaderMap, allowed_hosts: &[String]) -> Result<(), Problem> {
-    if allowed_hosts.is_empty() {
-        return Ok(());
-    }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(host_name).unwrap_or_default();
-    if allowed_hosts.contains(&host) {
-        return Ok(());
-    }
-    let detail = format!("This server does not go by the name {host:?}; ALLOWED_HOSTS lists those it does.");
-    Err(Problem::new(StatusCode::BAD_REQUEST, "host_not_allowed", detail))
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("http://localhost:3000", "api.internal:8000", true)] // allowed, whatever the host
-    #[case("http://127.0.0.1:8000", "127.0.0.1:8000", true)] // our own page
-    #[case("http://[::1]:8000", "[::1]:8000", true)]
-    #[case("http://localhost:8000", "localhost:8000", true)]
-    #[case("https://billing.example", "billing.example", true)] // a host the operator listed
-    #[case("http://evil.example:8000", "evil.example:8000", false)] // DNS rebinding
-    #[case("http://evil.example", "localhost:8000", false)]
-    #[case("null", "localhost:8000", false)]
-    #[case("http://localhost:3001", "localhost:8000", false)]
-    #[case("", "localhost:8000", false)]
-    fn writes_from_pages(#[case] origin: &str, #[case] host: &str, #[case] allowed: bool) {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ORIGIN, origin.parse().expect("a header value"));
-        headers.insert(header::HOST, host.parse().expect("a header value"));
-        let origins = [HeaderValue::from_static("http://localhost:3000")];
-        let hosts = ["billing.example".to_owned()];
-        assert_eq!(check_origin(&Method::POST, &headers, &origins, &hosts).is_ok(), allowed);
-        assert!(check_origin(&Method::GET, &headers, &origins, &hosts).is_ok(), "reads are for CORS to judge");
-    }
-
-    #[rstest]
-    #[case("billing.example", true)]
-    #[case("Billing.Example:8443", true)]
-    #[case("other.example", false)]
-    #[case("", false)]
-    fn hosts(#[case] host: &str, #[case] allowed: bool) {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().expect("a header value"));
-        assert_eq!(check_host(&headers, &["billing.example".to_owned()]).is_ok(), allowed);
-        assert!(check_host(&headers, &[]).is_ok());
     }
 }

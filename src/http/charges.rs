@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::AppState;
-use super::auth::Caller;
+use super::auth::{self, Administer, May};
 use super::batches::{ItemProblem, Items, Results};
 use super::deliveries::DeliveryBody;
 use super::error::{Problem, ProblemBody};
@@ -71,7 +71,8 @@ pub struct ChargeItem {
 }
 
 impl ChargeItem {
-    fn into_request(self) -> Result<ChargeRequest, Problem> {
+    fn into_request(self, may: &May<auth::Charge>) -> Result<ChargeRequest, Problem> {
+        may.check_listed(&self.business_sid)?;
         let network =
             Network::from_codes(self.mcc, self.mnc).map_err(|(field, problem)| Problem::invalid(field, problem))?;
         Ok(ChargeRequest {
@@ -146,10 +147,10 @@ fn replayed_header(replayed: bool) -> HeaderMap {
 )]
 pub async fn charge(
     State(state): State<AppState>,
-    Caller(actor): Caller,
+    may: May<auth::Charge>,
     Json(item): Json<ChargeItem>,
 ) -> Result<(StatusCode, HeaderMap, Json<ChargeBody>), Problem> {
-    let charged = services::charges::charge(&state.billing, item.into_request()?, actor).await?;
+    let charged = services::charges::charge(&state.billing, item.into_request(&may)?, may.actor).await?;
     let headers = replayed_header(charged.replayed);
     Ok((StatusCode::CREATED, headers, Json(charged.try_into()?)))
 }
@@ -205,10 +206,11 @@ pub struct ChargeResult {
 )]
 pub async fn charge_batch(
     State(state): State<AppState>,
-    Caller(actor): Caller,
+    may: May<auth::Charge>,
     Json(batch): Json<ChargeBatch>,
 ) -> Result<Results<impl Iterator<Item = ChargeResult>>, Problem> {
-    let items = Items::parse("charges", batch.charges, ChargeItem::into_request)?;
+    let items = Items::parse("charges", batch.charges, |item: ChargeItem| item.into_request(&may))?;
+    let actor = may.actor;
     let request_id = actor.request_id.clone();
     let charged = services::charges::charge_many(&state.billing, items.valid, actor).await?;
     let result = move |outcome: Result<Charged, Problem>| {
@@ -286,7 +288,7 @@ impl TryFrom<ChargeHistory> for ChargeHistoryBody {
 )]
 pub async fn show_charge(
     State(state): State<AppState>,
-    ChargePath(key): ChargePath,
+    ChargePath { key, .. }: ChargePath<auth::Quote>,
 ) -> Result<Json<ChargeHistoryBody>, Problem> {
     Ok(Json(services::charges::show(&state.billing, &key).await?.try_into()?))
 }
@@ -356,16 +358,15 @@ impl ChargeRefundBody {
 )]
 pub async fn refund_charge(
     State(state): State<AppState>,
-    ChargePath(key): ChargePath,
-    Caller(actor): Caller,
+    ChargePath { key, may }: ChargePath<Administer>,
     IdempotencyHeader(idempotency): IdempotencyHeader,
     Json(request): Json<ChargeRefundRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<ChargeRefundBody>), Problem> {
-    let business = key.business.clone();
+    let (actor, business) = (may.actor, key.business.clone());
     let idempotency = idempotency.map(|idempotency| KeyScope {
         caller: actor.name.to_string(),
         route: "POST /api/billing/charges/{business_sid}/{message_sid}/refund/",
-        business_sid: business.clone(),
+        business_sid: Some(business.clone()),
         key: idempotency,
     });
     let request = RefundRequest::new(key, request.amount, request.reason)?;

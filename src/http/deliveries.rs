@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::AppState;
-use super::auth::Caller;
+use super::auth::{Charge, May};
 use super::batches::{ItemProblem, Items, Results};
 use super::error::{Problem, ProblemBody};
 use super::extract::{ChargePath, Json};
@@ -86,12 +86,11 @@ impl From<Reported> for DeliveryBody {
 )]
 pub async fn report_delivery(
     State(state): State<AppState>,
-    ChargePath(key): ChargePath,
-    Caller(actor): Caller,
+    ChargePath { key, may }: ChargePath<Charge>,
     Json(request): Json<DeliveryRequest>,
 ) -> Result<Json<DeliveryBody>, Problem> {
     let request = ReportRequest { key, status: request.status, error_code: request.error_code };
-    Ok(Json(services::charges::report(&state.billing, request, actor).await?.into()))
+    Ok(Json(services::charges::report(&state.billing, request, may.actor).await?.into()))
 }
 
 /// What became of one message of many.
@@ -106,7 +105,8 @@ pub struct DeliveryItem {
 }
 
 impl DeliveryItem {
-    fn into_request(self) -> Result<ReportRequest, Problem> {
+    fn into_request(self, may: &May<Charge>) -> Result<ReportRequest, Problem> {
+        may.check_listed(&self.business_sid)?;
         let key = ChargeKey { business: self.business_sid, message: self.message_sid };
         Ok(ReportRequest { key, status: self.status, error_code: self.error_code })
     }
@@ -159,10 +159,11 @@ pub struct DeliveryResult {
 )]
 pub async fn report_deliveries(
     State(state): State<AppState>,
-    Caller(actor): Caller,
+    may: May<Charge>,
     Json(batch): Json<DeliveryBatch>,
 ) -> Result<Results<impl Iterator<Item = DeliveryResult>>, Problem> {
-    let items = Items::parse("deliveries", batch.deliveries, DeliveryItem::into_request)?;
+    let items = Items::parse("deliveries", batch.deliveries, |item: DeliveryItem| item.into_request(&may))?;
+    let actor = may.actor;
     let request_id = actor.request_id.clone();
     let reported = services::charges::report_many(&state.billing, items.valid, actor).await?;
     let result = move |outcome: Result<Reported, Problem>| match outcome {

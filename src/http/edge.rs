@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use super::error::Problem;
-use super::{AppState, RequestId, auth};
+use super::{AppState, RequestId, credentials, origins};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -51,22 +51,20 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
 pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_probe = matches!(path, "/healthz" | "/readyz" | "/metrics");
-    if !is_probe && let Err(problem) = auth::check_host(request.headers(), &state.allowed_hosts) {
+    if !is_probe && let Err(problem) = origins::check_host(request.headers(), &state.allowed_hosts) {
         return problem.into_response();
     }
     if let Err(problem) =
-        auth::check_origin(request.method(), request.headers(), &state.cors_origins, &state.allowed_hosts)
+        origins::check_origin(request.method(), request.headers(), &state.cors_origins, &state.allowed_hosts)
     {
         return problem.into_response();
     }
-    if is_api(path)
-        && request.method() != Method::OPTIONS
-        && let Err(problem) = auth::require_credentials(state.auth)
-    {
-        let mut response = problem.into_response();
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        return response;
-    }
+    let (mut parts, body) = request.into_parts();
+    match credentials::caller(&state, &parts).await {
+        Ok(caller) => parts.extensions.insert(caller),
+        Err(problem) => return problem.into_response(),
+    };
+    let request = Request::from_parts(parts, body);
     let is_read = request.method().is_safe();
     let answer = catch_panics(next.run(request));
     tokio::time::timeout(state.limits.request_timeout, answer).await.unwrap_or_else(|_| {

@@ -101,6 +101,17 @@ impl Problem {
         self
     }
 
+    /// 401: who asks did not say, or not so that the server knows them.
+    pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// 404 for a business that does not exist, and for one that the caller has nothing to do with: nobody can tell which.
+    pub fn business_not_found() -> Problem {
+        let detail = "There is no such business, or it is none of yours.";
+        Problem::new(StatusCode::NOT_FOUND, "business_not_found", detail)
+    }
+
     pub fn not_found() -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address; /docs lists what there is.")
     }
@@ -150,6 +161,10 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.remove(header::CONTENT_LENGTH);
+        if self.status == StatusCode::UNAUTHORIZED {
+            // Basic works too, but offering it would make browsers open a window of their own.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -169,6 +184,21 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
             Error::Invalid { field, problem } => Problem::invalid(field, problem),
+            Error::NotFound { code, sentence } => Problem::new(StatusCode::NOT_FOUND, code, sentence),
+            Error::Exists { field, problem } => {
+                let detail = format!("{field} {problem}");
+                Problem::new(StatusCode::CONFLICT, "already_exists", detail).with_error(field, problem)
+            }
+            Error::Forbidden(sentence) => Problem::new(StatusCode::FORBIDDEN, "forbidden", sentence),
+            Error::Changed => Problem::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", error.to_string())
+                .with_error("If-Match", "is not the ETag that it has now"),
+            Error::Impossible { code, sentence } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, sentence),
+            Error::WrongLogin => Problem::new(StatusCode::UNAUTHORIZED, "wrong_login", error.to_string()),
+            Error::LoginLocked { seconds } => {
+                let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "login_locked", error.to_string());
+                problem.retry_after_seconds = Some(u16::try_from(seconds).unwrap_or(u16::MAX));
+                problem
+            }
             Error::IdempotencyConflict => Problem::new(StatusCode::CONFLICT, "idempotency_conflict", error.to_string())
                 .with_error("Idempotency-Key", "was used before with a different request"),
             Error::Refused(refusal) => refusal.into(),

@@ -12,45 +12,57 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::AppState;
+use super::auth::{May, Needs};
 use super::error::Problem;
+use crate::domain::access::Tenant;
 use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
 use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
 
-/// The `{business_sid}` of a path.
+/// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
 #[derive(Debug)]
-pub struct BusinessPath(pub BusinessSid);
+pub struct BusinessPath<R> {
+    pub tenant: Tenant,
+    pub may: May<R>,
+}
 
-impl FromRequestParts<AppState> for BusinessPath {
+impl<R: Needs> FromRequestParts<AppState> for BusinessPath<R> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<BusinessPath, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<BusinessPath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
         let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
-        let sid = text.unwrap_or_default().parse().map_err(|error: InvalidBusinessSid| {
-            invalid_business_sid().with_error("business_sid", error.to_string())
-        })?;
-        Ok(BusinessPath(sid))
+        let tenant = may.tenant(state, parse_business(&text.unwrap_or_default())?).await?;
+        Ok(BusinessPath { tenant, may })
     }
 }
 
-/// The `{business_sid}` and `{message_sid}` of a path.
+/// The `{business_sid}` and `{message_sid}` of a path, of a business that the caller has the right `R` over.
 #[derive(Debug)]
-pub struct ChargePath(pub ChargeKey);
+pub struct ChargePath<R> {
+    pub key: ChargeKey,
+    pub may: May<R>,
+}
 
-impl FromRequestParts<AppState> for ChargePath {
+impl<R: Needs> FromRequestParts<AppState> for ChargePath<R> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<ChargePath, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<ChargePath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
         let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
         let (business, message) = texts.map(|Path(texts)| texts).unwrap_or_default();
-        let business = business.parse().map_err(|error: InvalidBusinessSid| {
-            invalid_business_sid().with_error("business_sid", error.to_string())
-        })?;
+        let business = parse_business(&business)?;
         let message = message.parse().map_err(|problem: String| Problem::invalid("message_sid", problem))?;
-        Ok(ChargePath(ChargeKey { business, message }))
+        let business = may.tenant(state, business).await?.into_sid();
+        Ok(ChargePath { key: ChargeKey { business, message }, may })
     }
+}
+
+fn parse_business(text: &str) -> Result<BusinessSid, Problem> {
+    text.parse()
+        .map_err(|error: InvalidBusinessSid| invalid_business_sid().with_error("business_sid", error.to_string()))
 }
 
 fn invalid_business_sid() -> Problem {

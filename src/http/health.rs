@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::auth::{May, Watch};
 use super::error::Problem;
 use super::extract::Json;
 use super::openapi::ProbeErrors;
@@ -52,7 +53,10 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Probl
     tag = "Operation",
     responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")),
 )]
-pub async fn metrics(State(state): State<AppState>) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+pub async fn metrics(
+    State(state): State<AppState>,
+    _: May<Watch>,
+) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let text = state.metrics.render(&services::health::pools(&state.billing), state.billing.committer.waiting());
     let text = text.map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
-use super::auth::Caller;
+use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
@@ -132,10 +132,9 @@ impl InvoiceQuery {
 )]
 pub async fn show_invoice(
     State(state): State<AppState>,
-    BusinessPath(business): BusinessPath,
+    BusinessPath { tenant, may }: BusinessPath<Read>,
     Query(query): Query<InvoiceQuery>,
-    Caller(actor): Caller,
 ) -> Result<Json<InvoiceBody>, Problem> {
-    let invoice = services::invoices::show(&state.billing, business, query.bounds()?, &actor).await?;
+    let invoice = services::invoices::show(&state.billing, tenant, query.bounds()?, &may.actor).await?;
     Ok(Json(invoice.into()))
 }

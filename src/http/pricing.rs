@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::auth::{May, ReadPrices};
 use super::error::Problem;
 use super::extract::Json;
 use super::openapi::CommonErrors;
@@ -90,7 +91,10 @@ impl From<PricingPlan> for PlanBody {
     tag = "Prices",
     responses((status = 200, description = "Every plan", body = Vec<PlanBody>), CommonErrors),
 )]
-pub async fn list_pricing_plans(State(state): State<AppState>) -> Result<Json<Vec<PlanBody>>, Problem> {
-    let plans = services::pricing::list(&state.billing).await?;
+pub async fn list_pricing_plans(
+    State(state): State<AppState>,
+    may: May<ReadPrices>,
+) -> Result<Json<Vec<PlanBody>>, Problem> {
+    let plans = if may.sees_platform_prices() { services::pricing::list(&state.billing).await? } else { Vec::new() };
     Ok(Json(plans.into_iter().map(PlanBody::from).collect()))
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AppState;
+use super::auth::{self, May};
 use super::error::Problem;
 use super::extract::{Json, segments};
 use super::openapi::{CommonErrors, WriteErrors};
@@ -231,6 +232,7 @@ impl From<Unpriced> for UnpricedRecipients {
 )]
 pub async fn quote(
     State(state): State<AppState>,
+    may: May<auth::Quote>,
     Json(request): Json<QuoteRequest>,
 ) -> Result<Json<QuoteBody>, Problem> {
     let network = Network::from_codes(request.mcc, request.mnc);
@@ -243,7 +245,7 @@ pub async fn quote(
         submitted_at: request.submitted_at.map(Instant::timestamp),
         metadata: JsonObject::default(),
     };
-    let business = &request.business_sid;
+    let business = &may.tenant(&state, request.business_sid).await?;
     let quote = match request.recipients {
         None => services::quotes::message(&state.billing, business, &message).await?,
         Some(recipients) => {

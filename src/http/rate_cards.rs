@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
+use super::auth::{May, ReadPrices};
 use super::error::Problem;
 use super::extract::{Json, Query};
 use super::openapi::CommonErrors;
@@ -98,8 +99,12 @@ pub struct RateCardQuery {
 )]
 pub async fn list_rate_cards(
     State(state): State<AppState>,
+    may: May<ReadPrices>,
     Query(query): Query<RateCardQuery>,
 ) -> Result<Json<Vec<RateCardBody>>, Problem> {
+    if !may.sees_platform_prices() {
+        return Ok(Json(Vec::new()));
+    }
     let filter = RateCardFilter { country: query.country_code, operator: query.operator };
     let cards = services::rate_cards::list(&state.billing, &filter, query.as_of.map(CalendarDay::date)).await?;
     Ok(Json(cards.into_iter().map(RateCardBody::from).collect()))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
+use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
@@ -127,12 +128,12 @@ impl TransactionQuery {
 )]
 pub async fn list_transactions(
     State(state): State<AppState>,
-    BusinessPath(business): BusinessPath,
+    BusinessPath { tenant, .. }: BusinessPath<Read>,
     Query(query): Query<TransactionQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<TransactionBody>>), Problem> {
     let filter = query.filter(state.billing.calendar);
     let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
-    let statement = services::transactions::list(&state.billing, business, filter, cursor, limit).await?;
+    let statement = services::transactions::list(&state.billing, tenant, filter, cursor, limit).await?;
     Ok((next_link(&uri, statement.page.next), Json(TransactionBody::list(statement))))
 }

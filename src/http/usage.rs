@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
+use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
@@ -184,9 +185,9 @@ impl UsageQuery {
 )]
 pub async fn show_usage(
     State(state): State<AppState>,
-    BusinessPath(business): BusinessPath,
+    BusinessPath { tenant, .. }: BusinessPath<Read>,
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<UsageBody>, Problem> {
-    let metrics = services::usage::show(&state.billing, business, query.request()?).await?;
+    let metrics = services::usage::show(&state.billing, tenant, query.request()?).await?;
     Ok(Json(metrics.into()))
 }

@@ -1,17 +1,17 @@
 //! Wallets: reading one, topping it up.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AppState;
-use super::auth::Caller;
+use super::auth::{AuthMode, May, Read, TopUp};
 use super::error::Problem;
 use super::extract::{BusinessPath, IdempotencyHeader, Json};
 use super::openapi::{CommonErrors, WriteErrors};
 use super::to_the_end;
+use crate::domain::access::{Principal, Role};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::idempotency::KeyScope;
@@ -85,10 +85,9 @@ impl TryFrom<Wallet> for WalletBody {
 )]
 pub async fn show_wallet(
     State(state): State<AppState>,
-    BusinessPath(business): BusinessPath,
-    Caller(actor): Caller,
+    BusinessPath { tenant, may }: BusinessPath<Read>,
 ) -> Result<Json<WalletBody>, Problem> {
-    let wallet = services::wallet::show(&state.billing, &business, &actor).await?;
+    let wallet = services::wallet::show(&state.billing, &tenant, &may.actor).await?;
     Ok(Json(wallet.try_into()?))
 }
 
@@ -129,15 +128,21 @@ pub struct TopupRequest {
 )]
 pub async fn top_up(
     State(state): State<AppState>,
-    Caller(actor): Caller,
+    may: May<TopUp>,
     IdempotencyHeader(key): IdempotencyHeader,
     Json(request): Json<TopupRequest>,
 ) -> Result<(HeaderMap, Json<WalletBody>), Problem> {
-    let topup = Topup::new(request.business_sid, request.amount, request.reference.unwrap_or_default())?;
+    let topup = Topup::new(
+        may.tenant(&state, request.business_sid).await?,
+        request.amount,
+        request.reference.unwrap_or_default(),
+    )?;
+    check_direct(state.auth, may.principal.as_deref())?;
+    let actor = may.actor;
     let key = key.map(|key| KeyScope {
         caller: actor.name.to_string(),
         route: "POST /api/billing/topup/",
-        business_sid: topup.business.clone(),
+        business_sid: Some(topup.business.sid().clone()),
         key,
     });
     let answer = to_the_end(async move { services::wallet::top_up(&state.billing, topup, key, &actor).await }).await?;
@@ -146,4 +151,17 @@ pub async fn top_up(
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     Ok((headers, Json(answer.value.try_into()?)))
+}
+
+/// Whether a top-up may be credited at once: anybody's in open mode, else an admin's. Everybody else's money has to come
+/// from somewhere first.
+///
+/// # Errors
+/// 422 `no_payment_provider`.
+fn check_direct(mode: AuthMode, principal: Option<&Principal>) -> Result<(), Problem> {
+    if mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin) {
+        return Ok(());
+    }
+    let detail = "No payment provider is set up here, so only an operator can top up a wallet: ask them to.";
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail))
 }

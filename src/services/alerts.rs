@@ -1,8 +1,8 @@
 //! Alerts of a business.
 
 use super::Billing;
+use crate::domain::access::Tenant;
 use crate::domain::alerts::BillingAlert;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::paging::{Cursor, Limit, Page};
 use crate::error::Result;
 use crate::storage;
@@ -13,14 +13,14 @@ use crate::storage;
 /// Those of the database.
 pub async fn list(
     billing: &Billing,
-    business: &BusinessSid,
+    tenant: &Tenant,
     unread_only: bool,
     cursor: Cursor,
     limit: Limit,
 ) -> Result<Page<BillingAlert>> {
     let mut reader = billing.db.read().await?;
     let mut conn = reader.conn();
-    let Some(stored) = storage::wallet::find(&mut conn, business).await? else {
+    let Some(stored) = storage::wallet::find(&mut conn, tenant.sid()).await? else {
         return Ok(Page { items: Vec::new(), next: None });
     };
     let rows = storage::alerts::page(&mut conn, stored.id, unread_only, cursor, limit).await?;

@@ -1,6 +1,7 @@
 //! Invoices of a business.
 
 use super::Billing;
+use crate::domain::access::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
@@ -21,10 +22,11 @@ use crate::storage::wallet::{Opening, StoredWallet};
 /// [`Error::Invalid`] where the period runs backwards or over a year, and those of the database.
 pub async fn show(
     billing: &Billing,
-    business: BusinessSid,
+    tenant: Tenant,
     bounds: Option<(Moment, Moment)>,
     actor: &Actor,
 ) -> Result<Invoice> {
+    let business = tenant.into_sid();
     let period = resolve(billing, bounds)?;
     if invoices::is_kept(period, billing.today()) {
         show_month(billing, business, period, actor).await

@@ -1,11 +1,14 @@
 //! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
-//! None calls another; a rule that two share is domain code. `wallet_reads` and `prices` are none: they are how wallets and
-//! prices are read fast.
+//! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
+//! how wallets, prices and keys are read fast. `passwords` hashes them.
 
+pub mod access;
 pub mod alerts;
 pub mod charges;
+pub mod credentials;
 pub mod health;
 pub mod invoices;
+pub mod passwords;
 pub mod prices;
 pub mod pricing;
 pub mod quotes;
@@ -19,10 +22,13 @@ pub mod wallet_reads;
 use chrono::NaiveDate;
 
 use crate::clock::Clock;
+use crate::domain::secrets::Sealer;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
 use crate::storage::db::Db;
 use charges::committer::Committer;
+use credentials::Credentials;
+use passwords::Passwords;
 use prices::Prices;
 use wallet_reads::WalletReads;
 
@@ -38,6 +44,10 @@ pub struct Billing {
     pub prices: Prices,
     /// Where charges and delivery reports are settled.
     pub committer: Committer,
+    pub credentials: Credentials,
+    pub passwords: Passwords,
+    /// For secrets that must be read back.
+    pub sealer: Sealer,
 }
 
 impl Billing {

@@ -1,7 +1,7 @@
 //! Quotes: rated like a charge, with no debit and nothing stored.
 
 use super::Billing;
-use crate::domain::businesses::BusinessSid;
+use crate::domain::access::Tenant;
 use crate::domain::charges::Refusal;
 use crate::domain::charging::{Account, Rules};
 use crate::domain::messages::OfferedMessage;
@@ -18,9 +18,9 @@ const CHUNK: usize = 500;
 /// # Errors
 /// [`crate::error::Error::Invalid`] where the request is no message; [`crate::error::Error::Refused`] where it has no
 /// price; those of the database.
-pub async fn message(billing: &Billing, business: &BusinessSid, message: &OfferedMessage) -> Result<Quote> {
+pub async fn message(billing: &Billing, tenant: &Tenant, message: &OfferedMessage) -> Result<Quote> {
     let now = billing.clock.now();
-    let account = account(billing, business, now).await?;
+    let account = account(billing, tenant, now).await?;
     let book = billing.prices.book_with(account.plan.into_iter()).await?;
     let offered = message.resolve(&book, now)?;
     let rules = Rules { book: &book, calendar: billing.calendar };
@@ -35,11 +35,11 @@ pub async fn message(billing: &Billing, business: &BusinessSid, message: &Offere
 /// # Errors
 /// [`crate::error::Error::Invalid`] where the text is none, and those of the database. Recipients without a price are
 /// part of the quote.
-pub async fn campaign(billing: &Billing, business: &BusinessSid, campaign: &Campaign) -> Result<Quote> {
+pub async fn campaign(billing: &Billing, tenant: &Tenant, campaign: &Campaign) -> Result<Quote> {
     let now = billing.clock.now();
     let Campaign { recipients, message } = campaign;
     let size = message.measure(now)?;
-    let account = account(billing, business, now).await?;
+    let account = account(billing, tenant, now).await?;
     let book = billing.prices.book_with(account.plan.into_iter()).await?;
     let rules = Rules { book: &book, calendar: billing.calendar };
     let mut estimate = Estimate::new(rules, &account, size, message.submitted_at, now);
@@ -53,7 +53,8 @@ pub async fn campaign(billing: &Billing, business: &BusinessSid, campaign: &Camp
 }
 
 /// The wallet, or the one the business would get; none is made.
-async fn account(billing: &Billing, business: &BusinessSid, now: Timestamp) -> Result<Account> {
+async fn account(billing: &Billing, tenant: &Tenant, now: Timestamp) -> Result<Account> {
+    let business = tenant.sid();
     let stored =
         storage::accounts::load(&mut billing.db.read().await?.conn().bulk(), std::slice::from_ref(business)).await?;
     let unopened = || Account::unopened(business, &billing.terms, &billing.prices.book(), now);

@@ -1,7 +1,7 @@
 //! A wallet's history.
 
 use super::Billing;
-use crate::domain::businesses::BusinessSid;
+use crate::domain::access::Tenant;
 use crate::domain::paging::{Cursor, Limit, Page};
 use crate::domain::transactions::{Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType};
 use crate::error::Result;
@@ -15,11 +15,12 @@ use crate::storage::transactions::Span;
 /// Those of the database.
 pub async fn list(
     billing: &Billing,
-    business: BusinessSid,
+    tenant: Tenant,
     filter: TransactionFilter,
     cursor: Cursor,
     limit: Limit,
 ) -> Result<Statement> {
+    let business = tenant.into_sid();
     let mut reader = billing.db.read().await?;
     let mut conn = reader.conn();
     let empty = Page { items: Vec::new(), next: None };

@@ -1,7 +1,7 @@
 //! Usage of a business.
 
 use super::Billing;
-use crate::domain::businesses::BusinessSid;
+use crate::domain::access::Tenant;
 use crate::domain::time::DayRange;
 use crate::domain::usage::{LONGEST_PERIOD_DAYS, Period, PeriodRequest, UsageMetrics, summarise};
 use crate::error::{Error, Result};
@@ -11,7 +11,8 @@ use crate::storage;
 ///
 /// # Errors
 /// [`Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
-pub async fn show(billing: &Billing, business: BusinessSid, request: PeriodRequest) -> Result<UsageMetrics> {
+pub async fn show(billing: &Billing, tenant: Tenant, request: PeriodRequest) -> Result<UsageMetrics> {
+    let business = tenant.into_sid();
     let today = billing.today();
     let (period, days) = resolve(billing, request)?;
     let mut snapshot = billing.db.snapshot().await?;

@@ -1,6 +1,7 @@
 //! Reading a wallet, and putting money in.
 
 use super::Billing;
+use crate::domain::access::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::Refusal;
@@ -18,7 +19,8 @@ use crate::storage::wallet::Opening;
 ///
 /// # Errors
 /// Those of the database.
-pub async fn show(billing: &Billing, business: &BusinessSid, actor: &Actor) -> Result<Wallet> {
+pub async fn show(billing: &Billing, tenant: &Tenant, actor: &Actor) -> Result<Wallet> {
+    let business = tenant.sid();
     if let Some(wallet) = billing.wallet_reads.find(business).await? {
         return Ok(wallet);
     }
@@ -36,7 +38,7 @@ const TOPUP_MAX: Money = Money::from_units(1_000_000_000);
 /// Money that somebody puts into a wallet.
 #[derive(Clone, Debug)]
 pub struct Topup {
-    pub business: BusinessSid,
+    pub business: Tenant,
     pub amount: Money,
     pub reference: Reference,
 }
@@ -44,7 +46,7 @@ pub struct Topup {
 impl Topup {
     /// # Errors
     /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
-    pub fn new(business: BusinessSid, amount: Money, reference: Reference) -> Result<Topup> {
+    pub fn new(business: Tenant, amount: Money, reference: Reference) -> Result<Topup> {
         if amount <= Money::ZERO {
             return Err(Error::invalid("amount", "must be greater than 0"));
         }
@@ -55,7 +57,7 @@ impl Topup {
     }
 
     fn hash(&self) -> InputHash {
-        InputHash::of(&[self.business.as_str(), &self.amount.to_string(), self.reference.as_str()])
+        InputHash::of(&[self.business.sid().as_str(), &self.amount.to_string(), self.reference.as_str()])
     }
 }
 
@@ -68,8 +70,13 @@ impl Topup {
 pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, actor: &Actor) -> Result<Answer<Wallet>> {
     let now = billing.clock.now();
     let input = topup.hash();
-    let opening =
-        Opening { business: &topup.business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening {
+        business: topup.business.sid(),
+        terms: &billing.terms,
+        wallet_id: billing.clock.new_id(),
+        now,
+        actor,
+    };
     let mut tx = billing.db.begin().await?;
     // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
     let stored = storage::wallet::lock_or_open(&mut tx.conn(), &opening).await?;
@@ -97,7 +104,7 @@ pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, acto
     match (tx.commit().await, &key) {
         (Ok(()), _) => Ok(Answer { value: after, replayed: false }),
         (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
-            let found = find_again(billing, &topup.business, key, &input).await?;
+            let found = find_again(billing, topup.business.sid(), key, &input).await?;
             found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
         }
         (Err(error), _) => Err(error),

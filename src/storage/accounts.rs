@@ -1,6 +1,7 @@
 //! Wallets as charging reads and writes them: many at a time.
 
 use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::businesses::is_suspended;
 use super::db::{BulkConn, Conn};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charging::{Account, TierCounter};
@@ -15,19 +16,15 @@ pub struct StoredAccount {
     pub account: Account,
 }
 
-/// The plan is looked up from the locked row: joined, it would be that of before the wait for the lock. Chains of parents
-/// are at most five businesses deep, and suspension is inherited along them; most businesses have no parent, and then
-/// nothing is looked up.
+/// The plan is looked up from the locked row: joined, it would be that of before the wait for the lock.
 macro_rules! load {
     ($lock:literal) => {
         Bulk::new(
             &[("sid", "TEXT")],
             Action::With(concat!(
-                "SELECT w.id, b.sid, CASE WHEN b.status = 'SUSPENDED' THEN TRUE WHEN b.parent_id IS NULL THEN FALSE ELSE \
-                 (SELECT 'SUSPENDED' IN (p1.status, COALESCE(p2.status, ''), COALESCE(p3.status, ''), \
-                 COALESCE(p4.status, '')) FROM businesses p1 LEFT JOIN businesses p2 ON p2.id = p1.parent_id \
-                 LEFT JOIN businesses p3 ON p3.id = p2.parent_id LEFT JOIN businesses p4 ON p4.id = p3.parent_id \
-                 WHERE p1.id = b.parent_id) END, w.currency, \
+                "SELECT w.id, b.sid, ",
+                is_suspended!(),
+                ", w.currency, \
                  (SELECT uid FROM pricing_plans WHERE id = w.pricing_plan_id), w.balance, w.credit_limit, w.last_seq, w.last_uid, \
                  w.tier_month, w.tier_segments, w.updated_at \
                  FROM given JOIN businesses b ON b.sid = given.sid JOIN wallets w ON w.business_id = b.id",

@@ -7,6 +7,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::db::{Conn, on};
+use crate::domain::businesses::BusinessSid;
 use crate::domain::idempotency::{InputHash, KeyScope, forgotten_before};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -56,7 +57,7 @@ pub async fn find<T: DeserializeOwned>(
     let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND)
         .bind(scope.caller.as_str())
         .bind(scope.route)
-        .bind(scope.business_sid.as_str())
+        .bind(scope.business_sid.as_ref().map_or("", BusinessSid::as_str))
         .bind(scope.key.as_str())
         .bind(forgotten_before(now))
         .fetch_optional(c)
@@ -85,7 +86,7 @@ pub async fn remember<T: Serialize>(
     on!(conn, c => sqlx::query(INSERT)
         .bind(scope.caller.as_str())
         .bind(scope.route)
-        .bind(scope.business_sid.as_str())
+        .bind(scope.business_sid.as_ref().map_or("", BusinessSid::as_str))
         .bind(scope.key.as_str())
         .bind(input.as_bytes())
         .bind(Json(answer))

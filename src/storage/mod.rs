@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod alerts;
+pub mod api_keys;
 pub mod applied_rates;
 pub mod audit;
 pub mod backup;
@@ -13,13 +14,16 @@ pub mod deployment;
 pub mod idempotency;
 pub mod invoices;
 pub mod local;
+pub mod login_failures;
 pub mod migrations;
 pub mod open;
 pub mod pricing;
 pub mod rate_cards;
 pub mod reconcile;
 pub mod seeds;
+pub mod sessions;
 pub mod transactions;
 pub mod types;
 pub mod usage;
+pub mod users;
 pub mod wallet;

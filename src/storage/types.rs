@@ -5,6 +5,7 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Decode, Encode, Type};
 
+use crate::domain::access::{KeyMode, Role};
 use crate::domain::alerts::{AlertSeverity, AlertType};
 use crate::domain::audit::AuditAction;
 use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
@@ -13,10 +14,11 @@ use crate::domain::currency::Currency;
 use crate::domain::invoices::{InvoiceStatus, LineCategory};
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::PlanType;
-use crate::domain::sid::{AlertSid, InvoiceSid, PlanSid, RateCardSid, TransactionSid, WalletSid};
+use crate::domain::sid::{AlertSid, InvoiceSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
 use crate::domain::text::Reference;
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::TransactionType;
+use crate::domain::users::{Email, UserStatus};
 
 /// A type that a column holds as another one: how it goes in, and how it comes out.
 macro_rules! column_types {
@@ -64,6 +66,8 @@ column_types! {
     RateCardSid as uuid::Uuid: |sid| sid.uuid(), |id| RateCardSid::new(id);
     InvoiceSid as uuid::Uuid: |sid| sid.uuid(), |id| InvoiceSid::new(id);
     AlertSid as uuid::Uuid: |sid| sid.uuid(), |id| AlertSid::new(id);
+    UserSid as uuid::Uuid: |sid| sid.uuid(), |id| UserSid::new(id);
+    KeySid as uuid::Uuid: |sid| sid.uuid(), |id| KeySid::new(id);
     BusinessSid as String: |sid| sid.as_str().to_owned(), |text| text.parse()?;
     Reference as String: |reference| reference.as_str().to_owned(), |text| text.parse()?;
     Currency as String: |currency| currency.code().to_owned(), |text| text.parse()?;
@@ -76,5 +80,9 @@ column_types! {
     LineCategory as String: |category| category.as_str().to_owned(), |text| text.parse()?;
     AlertType as String: |alert_type| alert_type.as_str().to_owned(), |text| text.parse()?;
     AlertSeverity as String: |severity| severity.as_str().to_owned(), |text| text.parse()?;
+    Role as String: |role| role.as_str().to_owned(), |text| text.parse()?;
+    KeyMode as String: |mode| mode.as_str().to_owned(), |text| text.parse()?;
+    Email as String: |email| email.as_str().to_owned(), |text| text.parse()?;
+    UserStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     AuditAction as String: |action| action.as_str().to_owned(), |text| text.parse()?;
 }

@@ -1,0 +1,41 @@
+//! Failed logins, counted by whose login it was to be and by where they came from.
+
+use super::db::{Conn, on};
+use crate::domain::time::Timestamp;
+use crate::domain::users::FailureSubject;
+use crate::error::Result;
+
+pub const FIND: &str = "SELECT failures, expires_at FROM login_failures WHERE subject = $1 AND expires_at > $2";
+
+/// One more; what was long enough ago does not count any more.
+pub const COUNT: &str = "INSERT INTO login_failures (subject, failures, expires_at) VALUES ($1, 1, $3) \
+     ON CONFLICT (subject) DO UPDATE SET failures = CASE WHEN login_failures.expires_at > $2 \
+     THEN login_failures.failures + 1 ELSE 1 END, expires_at = $3";
+
+pub const FORGIVE: &str = "DELETE FROM login_failures WHERE subject = $1";
+
+pub const FORGET: &str = "DELETE FROM login_failures WHERE expires_at < $1";
+
+/// How many failed logins count, and until when the last of them does.
+pub async fn find(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp) -> Result<Option<(i64, Timestamp)>> {
+    Ok(on!(conn, c => sqlx::query_as::<_, (i64, Timestamp)>(FIND)
+        .bind(subject.as_str())
+        .bind(now)
+        .fetch_optional(c)
+        .await)?)
+}
+
+pub async fn count(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp, until: Timestamp) -> Result<()> {
+    on!(conn, c => sqlx::query(COUNT).bind(subject.as_str()).bind(now).bind(until).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub async fn forgive(conn: &mut Conn<'_>, subject: &FailureSubject) -> Result<()> {
+    on!(conn, c => sqlx::query(FORGIVE).bind(subject.as_str()).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub async fn forget(conn: &mut Conn<'_>, now: Timestamp) -> Result<()> {
+    on!(conn, c => sqlx::query(FORGET).bind(now).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
