@@ -50,6 +50,7 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         wallet_reads: WalletReads::start(db.clone()),
         credentials: Credentials::start(db.clone()),
         passwords: Passwords::default(),
+        session_hours: settings.session_hours,
         sealer: settings.sealer()?,
         committer: Committer::start(workshop, settings.charge_queue),
         db,

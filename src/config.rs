@@ -10,8 +10,13 @@ use std::time::Duration;
 use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::access::Role;
+use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::secrets::Sealer;
+use crate::domain::sid::KeySid;
+use crate::domain::text::Title;
+use crate::domain::users::Email;
 use crate::http::Limits;
 use crate::http::auth::AuthMode;
 use crate::storage::open::{DatabaseUrl, PoolSettings};
@@ -49,6 +54,13 @@ pub enum Command {
         /// The file to write; it must not exist yet
         file: PathBuf,
     },
+    /// Make a user who may do everything; the password is asked for
+    CreateAdmin(CreateAdminArgs),
+    /// Make, list, rotate and revoke API keys
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Ask a running server whether it is alive (for a container's health check)
     Healthcheck,
 }
@@ -65,6 +77,66 @@ pub struct SeedArgs {
     /// Load the two test wallets even with AUTH=required
     #[arg(long)]
     pub test_wallets: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CreateAdminArgs {
+    /// The e-mail address to log in with
+    #[arg(long)]
+    pub email: Email,
+    /// What to call them
+    #[arg(long, default_value = "Admin")]
+    pub name: Title,
+    /// Read the password from standard input, a line; else it is taken from ADMIN_PASSWORD, or asked for
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key; its secret alone is printed to standard output, this once
+    Create(CreateKeyArgs),
+    /// List keys, newest first
+    List {
+        /// Only those of this business
+        #[arg(long)]
+        business: Option<BusinessSid>,
+    },
+    /// Give a key a new secret
+    Rotate {
+        /// The key, such as key_019abc34…
+        key: KeySid,
+        /// For how many seconds the old secret works beside the new one, up to a week
+        #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+        overlap_seconds: i64,
+    },
+    /// End a key for good
+    Revoke {
+        /// The key, such as key_019abc34…
+        key: KeySid,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CreateKeyArgs {
+    /// What the key is to do: client and reseller act for a business, gateway charges messages, admin does everything
+    #[arg(long)]
+    pub role: Role,
+    /// What to call it
+    #[arg(long)]
+    pub name: Title,
+    /// The business of a client or reseller key
+    #[arg(long)]
+    pub business: Option<BusinessSid>,
+    /// The businesses a gateway key is for, separated by commas [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "BUSINESSES")]
+    pub only: Vec<BusinessSid>,
+    /// End it after so many days
+    #[arg(long, value_name = "DAYS", value_parser = |text: &str| parse_between(text, 1_u32..=3_650))]
+    pub expires_in_days: Option<u32>,
+    /// A key that reads and quotes, and changes nothing (sk_test_…)
+    #[arg(long)]
+    pub test: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -55,6 +55,8 @@ pub enum Right {
     UseLogin,
     /// Read how the server itself is doing.
     Watch,
+    /// Ask who one is, or log in.
+    Anyone,
 }
 
 /// Whose things.
@@ -136,8 +138,10 @@ impl Principal {
         if right == Right::UseLogin && is_key {
             return Err(Denial::NotForKeys);
         }
-        let is_harmless =
-            matches!(right, Right::ReadPrices | Right::Read | Right::Quote | Right::UseLogin | Right::Watch);
+        let is_harmless = matches!(
+            right,
+            Right::ReadPrices | Right::Read | Right::Quote | Right::UseLogin | Right::Watch | Right::Anyone
+        );
         if !is_harmless && matches!(self.credential, Credential::Key { mode: KeyMode::Test, .. }) {
             return Err(Denial::NotForTestKeys);
         }
@@ -154,7 +158,7 @@ impl Principal {
         let own_and_below = || self.business.clone().map(Reach::OwnAndBelow);
         let all_or_listed = || Some(self.listed.clone().map_or(Reach::All, Reach::Listed));
         match (self.role, right) {
-            (Role::Admin, _) | (Role::Gateway, ReadPrices) => Some(Reach::All),
+            (_, Right::Anyone) | (Role::Admin, _) | (Role::Gateway, ReadPrices) => Some(Reach::All),
             (Role::Client, ReadPrices | Read | Quote | TopUp | Manage | UseLogin) => own(),
             (Role::Reseller, ReadPrices | Read | Quote | TopUp | Manage | UseLogin) => own_and_below(),
             (Role::Gateway, Quote | Charge) => all_or_listed(),
@@ -170,7 +174,13 @@ impl Principal {
 /// [`Denial::LoginNeeded`] for what needs a login always.
 pub fn reach_of_anybody(right: Right) -> Result<Reach, Denial> {
     match right {
-        Right::ReadPrices | Right::Read | Right::Quote | Right::Charge | Right::TopUp | Right::Watch => Ok(Reach::All),
+        Right::ReadPrices
+        | Right::Read
+        | Right::Quote
+        | Right::Charge
+        | Right::TopUp
+        | Right::Watch
+        | Right::Anyone => Ok(Reach::All),
         Right::Manage | Right::Administer | Right::UseLogin => Err(Denial::LoginNeeded),
     }
 }

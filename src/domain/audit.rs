@@ -9,7 +9,7 @@ use super::names::named_enum;
 /// Who asks, and through which request.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `anonymous` in open mode, `seed` for the sample data.
+    /// The SID of a user or a key; `anonymous` in open mode, `seed` for the sample data, `command-line` for a subcommand.
     pub name: Arc<str>,
     pub request_id: Option<Arc<str>>,
     /// The address the request came from.
@@ -21,6 +21,11 @@ impl Actor {
     pub fn seed() -> Actor {
         Actor { name: "seed".into(), request_id: None, address: None }
     }
+
+    /// Whoever runs a subcommand on the server's own machine.
+    pub fn command_line() -> Actor {
+        Actor { name: "command-line".into(), request_id: None, address: None }
+    }
 }
 
 named_enum! {
@@ -30,6 +35,13 @@ named_enum! {
         PlanCreated = "plan.created",
         RateCardCreated = "rate_card.created",
         InvoiceDrafted = "invoice.drafted",
+        KeyCreated = "key.created",
+        KeyRotated = "key.rotated",
+        KeyRevoked = "key.revoked",
+        UserCreated = "user.created",
+        PasswordChanged = "user.password_changed",
+        LoggedIn = "user.logged_in",
+        LoggedOut = "user.logged_out",
     }
 }
 

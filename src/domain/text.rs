@@ -41,6 +41,8 @@ short_texts! {
     Reference: 0..=255,
     /// The name of a mobile operator, as on a rate card.
     OperatorName: 1..=64,
+    /// What somebody calls a thing of theirs.
+    Title: 1..=64,
     /// Why somebody does something that moves money by hand.
     Reason: 1..=255,
     /// What an operator's network said went wrong with a message.

@@ -26,6 +26,10 @@ impl Timestamp {
         Timestamp(self.0 - days * 24 * 3_600_000_000)
     }
 
+    pub const fn plus_seconds(self, seconds: i64) -> Timestamp {
+        Timestamp(self.0 + seconds * 1_000_000)
+    }
+
     /// How far apart two instants are, in whichever order, in microseconds.
     fn distance_micros(self, other: Timestamp) -> u64 {
         self.0.abs_diff(other.0)

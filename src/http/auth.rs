@@ -62,7 +62,7 @@ macro_rules! rights {
     )+};
 }
 
-rights! { ReadPrices, Read, Quote, Charge, TopUp, Manage, Administer, UseLogin, Watch }
+rights! { ReadPrices, Read, Quote, Charge, TopUp, Manage, Administer, UseLogin, Watch, Anyone }
 
 /// A caller who has the right `R`, at least over some businesses. Every handler takes one, or a path that implies one
 /// ([`super::extract::BusinessPath`]): so its signature says who may call it.
@@ -71,6 +71,8 @@ pub struct May<R> {
     pub actor: Actor,
     pub reach: Reach,
     pub principal: Option<Arc<Principal>>,
+    /// Whether the client's connection is encrypted, as far as we are told.
+    pub is_tls: bool,
     right: PhantomData<fn() -> R>,
 }
 
@@ -85,7 +87,8 @@ impl<R: Needs> FromRequestParts<AppState> for May<R> {
             Some(principal) => principal.reach(R::RIGHT),
             None => reach_of_anybody(R::RIGHT),
         };
-        Ok(May { actor, reach: reach.map_err(Problem::from)?, principal, right: PhantomData })
+        let is_tls = false;
+        Ok(May { actor, reach: reach.map_err(Problem::from)?, principal, is_tls, right: PhantomData })
     }
 }
 

@@ -66,6 +66,24 @@ pub enum ChargeNotFound<'a> {
     NotFound(ProblemBody<'a>),
 }
 
+/// How what is asked for can be missing.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Missing<'a> {
+    /// There is no such thing, or it is none of yours: nobody can tell which.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(ProblemBody<'a>),
+}
+
+/// How a login fails besides.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum LoginErrors<'a> {
+    /// Too many logins failed; `Retry-After` says when to try again.
+    #[response(status = 429, content_type = "application/problem+json")]
+    Locked(ProblemBody<'a>),
+}
+
 /// How a probe fails.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
@@ -96,6 +114,8 @@ pub enum ProbeErrors<'a> {
         (name = "Usage", description = "What was sent, and what it cost"),
         (name = "Invoices", description = "What a month adds up to"),
         (name = "Alerts", description = "Warnings to clients"),
+        (name = "Keys", description = "What programs come in by"),
+        (name = "Login", description = "What people come in by"),
         (name = "Operation", description = "For those who run the server"),
     ),
 )]

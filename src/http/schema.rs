@@ -4,6 +4,7 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaFormat,
 use utoipa::openapi::{KnownFormat, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::domain::access::{KeyMode, Role};
 use crate::domain::alerts::{AlertSeverity, AlertType};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::DeliveryStatus;
@@ -17,11 +18,12 @@ use crate::domain::phone_number::PhoneNumber;
 use crate::domain::pricing::PlanType;
 use crate::domain::rating::RatingRule;
 use crate::domain::segments::Encoding;
-use crate::domain::sid::{AlertSid, PlanSid, RateCardSid, TransactionSid, WalletSid};
-use crate::domain::text::{ErrorCode, OperatorName, Reason, Reference};
+use crate::domain::sid::{AlertSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
+use crate::domain::text::{ErrorCode, OperatorName, Reason, Reference, Title};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{TransactionStatus, TransactionType};
 use crate::domain::usage::Period;
+use crate::domain::users::Email;
 
 macro_rules! schemas {
     ($($type:ty => $schema:expr);+ $(;)?) => {$(
@@ -85,10 +87,14 @@ schemas! {
     OperatorName => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).examples(["Safaricom"]).build();
     Reason => string("At most 255 characters").min_length(Some(1)).max_length(Some(255)).build();
     ErrorCode => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).build();
+    Title => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).examples(["Gateway in Nairobi"]).build();
+    Email => string("An e-mail address").min_length(Some(3)).max_length(Some(254)).examples(["asha@example.com"]).build();
     Reference => string("At most 255 characters").max_length(Some(255)).examples(["CLIENT_TOPUP"]).build();
 }
 
 enum_schemas! {
+    Role: "What a user or a key is: a client, a reseller, an admin, or the SMS gateway itself";
+    KeyMode: "A test key reads and quotes, and changes nothing";
     PlanType: "How a plan is paid: before sending, or on the invoice";
     TransactionType: "What moved the money";
     TransactionStatus: "Only COMPLETED ones are in the balance";
@@ -109,6 +115,8 @@ sid_schemas! {
     PlanSid: "plan";
     RateCardSid: "rate";
     AlertSid: "alert";
+    UserSid: "user";
+    KeySid: "key";
 }
 
 /// A decimal as callers may write it: a number, or a string that holds one.

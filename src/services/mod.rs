@@ -8,6 +8,8 @@ pub mod charges;
 pub mod credentials;
 pub mod health;
 pub mod invoices;
+pub mod keys;
+pub mod logins;
 pub mod passwords;
 pub mod prices;
 pub mod pricing;
@@ -16,6 +18,7 @@ pub mod rate_cards;
 pub mod reconcile;
 pub mod transactions;
 pub mod usage;
+pub mod users;
 pub mod wallet;
 pub mod wallet_reads;
 
@@ -46,6 +49,8 @@ pub struct Billing {
     pub committer: Committer,
     pub credentials: Credentials,
     pub passwords: Passwords,
+    /// How long a login lasts.
+    pub session_hours: u16,
     /// For secrets that must be read back.
     pub sealer: Sealer,
 }

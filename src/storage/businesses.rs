@@ -23,6 +23,13 @@ macro_rules! is_suspended {
 }
 pub(super) use is_suspended;
 
+pub const FIND_KIND: &str = "SELECT kind FROM businesses WHERE sid = $1";
+
+/// What kind a business is, if it exists.
+pub async fn find_kind(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<BusinessKind>> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessKind>(FIND_KIND).bind(sid.as_str()).fetch_optional(c).await)?)
+}
+
 pub const IS_BELOW: &str = "SELECT count(*) FROM businesses b LEFT JOIN businesses p1 ON p1.id = b.parent_id \
      LEFT JOIN businesses p2 ON p2.id = p1.parent_id LEFT JOIN businesses p3 ON p3.id = p2.parent_id \
      LEFT JOIN businesses p4 ON p4.id = p3.parent_id WHERE b.sid = $1 AND $2 IN (p1.sid, p2.sid, p3.sid, p4.sid)";

@@ -38,6 +38,18 @@ pub const FORGET_SOME_ON_SQLITE: &str = forget_some!("");
 /// Rows that another request is about to forget are left to it, else wallets would wait for each other.
 pub const FORGET_SOME_ON_POSTGRES: &str = forget_some!(" FOR UPDATE SKIP LOCKED");
 
+/// Waits until nobody else is at the same key of idempotency. SQLite needs no such word: its one writer is alone already.
+pub const TAKE_TURN_ON_POSTGRES: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))";
+
+/// Holds a key until the transaction ends, for what has no row of its own to hold.
+pub async fn take_turn(conn: &mut Conn<'_>, scope: &KeyScope) -> Result<()> {
+    if let Conn::Postgres(c) = conn {
+        let name = format!("{} {} {}", scope.caller, scope.route, scope.key.as_str());
+        sqlx::query(TAKE_TURN_ON_POSTGRES).bind(name).execute(&mut **c).await?;
+    }
+    Ok(())
+}
+
 #[derive(FromRow)]
 struct Row {
     input_hash: Vec<u8>,

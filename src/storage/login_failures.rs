@@ -12,6 +12,8 @@ pub const COUNT: &str = "INSERT INTO login_failures (subject, failures, expires_
      ON CONFLICT (subject) DO UPDATE SET failures = CASE WHEN login_failures.expires_at > $2 \
      THEN login_failures.failures + 1 ELSE 1 END, expires_at = $3";
 
+pub const TAKE_BACK: &str = "UPDATE login_failures SET failures = failures - 1 WHERE subject = $1 AND failures > 1";
+
 pub const FORGIVE: &str = "DELETE FROM login_failures WHERE subject = $1";
 
 pub const FORGET: &str = "DELETE FROM login_failures WHERE expires_at < $1";
@@ -27,6 +29,12 @@ pub async fn find(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp)
 
 pub async fn count(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp, until: Timestamp) -> Result<()> {
     on!(conn, c => sqlx::query(COUNT).bind(subject.as_str()).bind(now).bind(until).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// Takes back an attempt that was no failure.
+pub async fn take_back(conn: &mut Conn<'_>, subject: &FailureSubject) -> Result<()> {
+    on!(conn, c => sqlx::query(TAKE_BACK).bind(subject.as_str()).execute(c).await.map(|_| ()))?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What the subcommands do, and how they speak to the person who runs them.
 
+mod access;
+
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -83,6 +85,8 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Check => check(&settings).await,
         Command::Reconcile => reconcile(&settings).await,
         Command::Backup { file } => backup(&settings, &file).await,
+        Command::CreateAdmin(args) => access::create_admin(&settings, args).await,
+        Command::Keys { command } => access::keys(&settings, command).await,
         Command::Healthcheck => healthcheck(settings.address()).await,
     };
     outcome.map_err(|error| error.to_string())
@@ -99,6 +103,8 @@ macro_rules! say {
         let _ = writeln!(std::io::stdout(), $($arg)*);
     }};
 }
+
+use say;
 
 fn start_logging(settings: &Settings) {
     let filter = EnvFilter::new(&settings.log_level);

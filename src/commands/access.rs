@@ -1,0 +1,140 @@
+//! The subcommands that let people and programs in: the first admin, and keys.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use super::{Outcome, say};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{CreateAdminArgs, CreateKeyArgs, KeysCommand, Settings};
+use crate::domain::access::{KeyMode, Reach, Role, Tenant};
+use crate::domain::api_keys::ApiKey;
+use crate::domain::audit::Actor;
+use crate::domain::paging::{Cursor, Limit};
+use crate::domain::time::Timestamp;
+use crate::domain::users::Password;
+use crate::services::Billing;
+use crate::services::keys::{self, IssuedKey, KeyKeeper, NewKey};
+use crate::services::users::{self, NewUser};
+
+/// The variable that a password may be given in.
+const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
+
+pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> Outcome {
+    // Asked for before anything else, so that nobody waits at a prompt that a wrong setting makes useless.
+    let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
+    let password = read_password(args.password_stdin)?;
+    password.check_for(&args.email).map_err(|problem| format!("the password {problem}"))?;
+    let new = NewUser { email: args.email, name: args.name, role: Role::Admin, business: None, password };
+    let created = users::create(&billing, new, &Actor::command_line()).await;
+    billing.db.close().await;
+    let user = created?;
+    say!("{} is an admin now ({}).", user.email, user.sid);
+    Ok(())
+}
+
+/// The password from standard input, from the environment, or typed twice by a person.
+fn read_password(from_stdin: bool) -> Result<Password, Box<dyn std::error::Error>> {
+    let text = if from_stdin {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    } else if let Some(given) = std::env::var(PASSWORD_VARIABLE).ok().filter(|given| !given.is_empty()) {
+        given
+    } else if std::io::stdin().is_terminal() {
+        let typed = rpassword::prompt_password("Password: ")?;
+        if typed != rpassword::prompt_password("The same again: ")? {
+            return Err("the two passwords are not the same".into());
+        }
+        typed
+    } else {
+        let ways = format!("give it with --password-stdin or in {PASSWORD_VARIABLE}, or run this in a terminal");
+        return Err(format!("there is no password: {ways}").into());
+    };
+    text.parse().map_err(|problem| format!("the password {problem}").into())
+}
+
+pub(super) async fn keys(settings: &Settings, command: KeysCommand) -> Outcome {
+    let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
+    let outcome = run(&billing, command).await;
+    billing.db.close().await;
+    outcome
+}
+
+async fn run(billing: &Billing, command: KeysCommand) -> Outcome {
+    let keeper = KeyKeeper::command_line();
+    match command {
+        KeysCommand::Create(args) => {
+            let made = keys::create(billing, new_key(billing, args)?, &keeper, None).await?;
+            show_secret(&made.value);
+        }
+        KeysCommand::List { business } => {
+            let business = business.and_then(|business| Tenant::admit(&keeper.reach, business, false));
+            let mut cursor = Cursor::START;
+            say!("{:<37} {:<25} {:<9} {:<20} {:<21} NAME", "KEY", "PREFIX", "ROLE", "BUSINESS", "STATE");
+            loop {
+                let page = keys::list(billing, business.as_ref(), &keeper, cursor, Limit::LARGEST).await?;
+                page.items.iter().for_each(|key| say_key(key, billing.clock.now()));
+                let Some(next) = page.next else { return Ok(()) };
+                cursor = next;
+            }
+        }
+        KeysCommand::Rotate { key, overlap_seconds } => {
+            let rotated = keys::rotate(billing, key, overlap_seconds, &keeper, None).await?;
+            show_secret(&rotated.value);
+        }
+        KeysCommand::Revoke { key } => {
+            let key = keys::revoke(billing, key, &keeper).await?;
+            say!("{} ({}) is revoked; servers that run notice within a second.", key.sid, key.name);
+        }
+    }
+    Ok(())
+}
+
+fn new_key(billing: &Billing, args: CreateKeyArgs) -> Result<NewKey, Box<dyn std::error::Error>> {
+    let expires_at = args.expires_in_days.map(|days| billing.clock.now().plus_seconds(i64::from(days) * 86_400));
+    Ok(NewKey {
+        name: args.name,
+        mode: if args.test { KeyMode::Test } else { KeyMode::Live },
+        role: args.role,
+        business: args.business.and_then(|business| Tenant::admit(&Reach::All, business, false)),
+        businesses: if args.only.is_empty() { None } else { Some(args.only) },
+        expires_at,
+    })
+}
+
+/// The secret alone goes to standard output, so that it can be piped to where it belongs.
+fn show_secret(issued: &IssuedKey) {
+    let key = &issued.key;
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} ({}, role {}). Its secret is shown once, and kept nowhere:",
+        key.sid,
+        key.name,
+        key.role
+    );
+    say!("{}", issued.secret);
+}
+
+fn say_key(key: &ApiKey, now: Timestamp) {
+    let state = match key {
+        ApiKey { revoked_at: Some(_), .. } => "revoked".to_owned(),
+        ApiKey { expires_at: Some(end), .. } if *end <= now => "expired".to_owned(),
+        ApiKey { last_used_at: Some(at), .. } => format!("used {}", &at.to_string()[..16]),
+        _ => "never used".to_owned(),
+    };
+    let business = match (&key.business, &key.businesses) {
+        (Some(business), _) => business.to_string(),
+        (None, Some(listed)) => format!("{} of them", listed.len()),
+        (None, None) => "all".to_owned(),
+    };
+    let prefix = format!("sk_{}_{}", key.mode, key.public_id.as_str());
+    say!(
+        "{:<37} {:<25} {:<9} {:<20} {:<21} {}",
+        key.sid.to_string(),
+        prefix,
+        key.role.as_str(),
+        business,
+        state,
+        key.name
+    );
+}

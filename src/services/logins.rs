@@ -1,0 +1,170 @@
+//! Logging in and out, and changing one's password.
+
+use serde_json::json;
+
+use super::Billing;
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::sessions::SessionToken;
+use crate::domain::sid::UserSid;
+use crate::domain::time::Timestamp;
+use crate::domain::users::{Email, FailureSubject, LOCKED_SECONDS, Password, User, UserStatus};
+use crate::error::{Error, Result};
+use crate::random;
+use crate::storage;
+use crate::storage::users::StoredUser;
+
+/// A session that was opened.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// What the browser shows from now on.
+    pub token: SessionToken,
+    pub user: User,
+    pub expires_at: Timestamp,
+}
+
+/// Opens a session. Failures are counted for the user and for the address, before the password is looked at, so that
+/// guesses made at once count as those made one after the other.
+///
+/// # Errors
+/// [`Error::WrongLogin`], whether the user does not exist, may not, or the password is another; [`Error::LoginLocked`];
+/// those of the database.
+pub async fn login(billing: &Billing, email: &Email, password: &Password, actor: Actor) -> Result<OpenedSession> {
+    let now = billing.clock.now();
+    let subjects = subjects(email, actor.address.as_deref());
+    count_attempt(billing, &subjects, now).await?;
+    let stored = storage::users::find_by_email(&mut billing.db.read().await?.conn(), email).await?;
+    let hash = stored.as_ref().map(|stored| stored.password_hash.as_str());
+    let is_right = billing.passwords.verify(password, hash).await?;
+    let is_let_in = |stored: &StoredUser| is_right && stored.user.status == UserStatus::Active;
+    let Some(stored) = stored.filter(is_let_in) else {
+        tracing::warn!(address = actor.address, "a login failed");
+        return Err(Error::WrongLogin);
+    };
+    let actor = Actor { name: stored.user.sid.to_string().into(), ..actor };
+    let token = SessionToken::from_random(random::bytes()?);
+    let expires_at = now.plus_seconds(i64::from(billing.session_hours) * 3_600);
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    storage::sessions::forget(&mut conn, now).await?;
+    storage::login_failures::forget(&mut conn, now).await?;
+    for subject in &subjects {
+        storage::login_failures::take_back(&mut conn, subject).await?;
+    }
+    storage::login_failures::forgive(&mut conn, &FailureSubject::user(email)).await?;
+    storage::sessions::insert(&mut conn, &token.hash(), stored.id, actor.address.as_deref(), now, expires_at).await?;
+    storage::users::set_last_login(&mut conn, stored.id, now).await?;
+    let after = json!({"expires_at": expires_at});
+    let entry = AuditEntry::created(AuditAction::LoggedIn, stored.user.sid.to_string(), after);
+    storage::audit::append(&mut conn.bulk(), &entry, &actor, now).await?;
+    tx.commit().await?;
+    Ok(OpenedSession { token, user: User { last_login_at: Some(now), ..stored.user }, expires_at })
+}
+
+fn subjects(email: &Email, address: Option<&str>) -> Vec<FailureSubject> {
+    std::iter::once(FailureSubject::user(email)).chain(address.map(FailureSubject::address)).collect()
+}
+
+/// Counts an attempt as a failure, until it turns out to be none. While too many count, none is tried and none is
+/// counted, so that guessing on does not keep anybody out for longer.
+async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Timestamp) -> Result<()> {
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    for subject in subjects {
+        if let Some((failures, until)) = storage::login_failures::find(&mut conn, subject, now).await?
+            && failures >= subject.failures_max()
+        {
+            let seconds = u64::try_from((until.micros() - now.micros()).div_euclid(1_000_000) + 1).unwrap_or(1);
+            tx.roll_back().await?;
+            return Err(Error::LoginLocked { seconds });
+        }
+    }
+    let until = now.plus_seconds(LOCKED_SECONDS);
+    for subject in subjects {
+        storage::login_failures::count(&mut conn, subject, now, until).await?;
+    }
+    tx.commit().await
+}
+
+/// Who a user is.
+///
+/// # Errors
+/// [`Error::NotFound`] where they are gone, and those of the database.
+pub async fn whoami(billing: &Billing, user: UserSid) -> Result<User> {
+    let stored = storage::users::find(&mut billing.db.read().await?.conn(), user).await?;
+    stored.map(|stored| stored.user).ok_or(NO_USER)
+}
+
+const NO_USER: Error = Error::NotFound { code: "user_not_found", sentence: "There is no such user." };
+
+/// Ends one session.
+///
+/// # Errors
+/// Those of the database.
+pub async fn logout(billing: &Billing, user: UserSid, session_id: i64, actor: &Actor) -> Result<()> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    storage::sessions::delete(&mut conn, session_id).await?;
+    let entry = deed(AuditAction::LoggedOut, user, json!({"sessions": 1}));
+    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+    tx.commit().await?;
+    billing.credentials.forget_user(user);
+    Ok(())
+}
+
+/// Ends every session of a user, on this process at once, on others within a second.
+///
+/// # Errors
+/// Those of the database.
+pub async fn logout_everywhere(billing: &Billing, user: UserSid, actor: &Actor) -> Result<u64> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let ended = storage::sessions::delete_of(&mut conn, user, None).await?;
+    let entry = deed(AuditAction::LoggedOut, user, json!({"sessions": ended}));
+    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+    tx.commit().await?;
+    billing.credentials.forget_user(user);
+    Ok(ended)
+}
+
+fn deed(action: AuditAction, user: UserSid, after: serde_json::Value) -> AuditEntry {
+    AuditEntry { action, subject: user.to_string(), before: None, after: Some(after), reason: None }
+}
+
+/// Changes one's own password, and ends all other sessions: whoever knew the old one is out.
+///
+/// # Errors
+/// [`Error::Invalid`] where the current password is another or the new one is unfit; [`Error::LoginLocked`]; those of the
+/// database.
+pub async fn change_password(
+    billing: &Billing,
+    (user, session_id): (UserSid, i64),
+    current: &Password,
+    new: &Password,
+    actor: &Actor,
+) -> Result<()> {
+    let now = billing.clock.now();
+    let stored = storage::users::find(&mut billing.db.read().await?.conn(), user).await?.ok_or(NO_USER)?;
+    let email = &stored.user.email;
+    new.check_for(email).map_err(|problem| Error::invalid("new_password", problem))?;
+    if current == new {
+        return Err(Error::invalid("new_password", "must be another one than the current"));
+    }
+    let subject = FailureSubject::user(email);
+    count_attempt(billing, std::slice::from_ref(&subject), now).await?;
+    if !billing.passwords.verify(current, Some(&stored.password_hash)).await? {
+        return Err(Error::invalid("current_password", "is wrong"));
+    }
+    let hash = billing.passwords.hash(new).await?;
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    storage::login_failures::forgive(&mut conn, &subject).await?;
+    storage::users::set_password(&mut conn, user, &hash, now).await?;
+    let ended = storage::sessions::delete_of(&mut conn, user, Some(session_id)).await?;
+    let entry = deed(AuditAction::PasswordChanged, user, json!({"sessions_ended": ended}));
+    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+    tx.commit().await?;
+    billing.credentials.forget_user(user);
+    Ok(())
+}
