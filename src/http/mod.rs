@@ -9,10 +9,12 @@ pub mod deliveries;
 pub mod docs;
 pub mod edge;
 pub mod error;
+pub mod etag;
 pub mod extract;
 pub mod health;
 pub mod invoices;
 pub mod keys;
+pub mod listing;
 pub mod logins;
 pub mod metrics;
 pub mod openapi;
@@ -199,9 +201,10 @@ fn cors(state: &HttpState) -> CorsLayer {
         .allow_origin(state.cors_origins.clone())
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("idempotency-key")])
+        .allow_headers(names(&["content-type", "authorization", "idempotency-key", "if-match"]))
         .expose_headers(names(&[
             "link",
+            "etag",
             "x-request-id",
             "idempotent-replayed",
             "ratelimit",
