@@ -4,6 +4,7 @@
 
 mod support;
 
+mod admin_plans;
 mod alerts;
 mod architecture;
 mod bad_inputs;

@@ -1,0 +1,138 @@
+//! An admin's requests.
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use wecall_billing::domain::access::{KeyMode, Role};
+use wecall_billing::domain::api_keys::{ApiKey, PresentedKey};
+use wecall_billing::domain::sid::KeySid;
+use wecall_billing::storage::api_keys;
+
+use super::Server;
+
+impl Server {
+    /// The text of an admin's key, which is made at the first call.
+    pub async fn admin_key(&self) -> String {
+        self.key_of(Role::Admin, 0xad).await
+    }
+
+    /// The text of a key of a role that belongs to no business; `number` tells it from others.
+    pub async fn key_of(&self, role: Role, number: u8) -> String {
+        let key = PresentedKey::from_random(KeyMode::Live, [number; 8], [number; 32]);
+        let mut tx = self.billing.db.begin().await.unwrap();
+        if api_keys::find_by_public_id(&mut tx.conn(), &key.public_id).await.unwrap().is_none() {
+            let stored = ApiKey {
+                sid: KeySid::new(self.billing.clock.new_id()),
+                public_id: key.public_id.clone(),
+                mode: KeyMode::Live,
+                name: format!("{role} of the tests"),
+                role,
+                business: None,
+                businesses: None,
+                created_by: "tests".to_owned(),
+                created_at: self.billing.clock.now(),
+                rotated_at: None,
+                previous_expires_at: None,
+                expires_at: None,
+                last_used_at: None,
+                revoked_at: None,
+            };
+            api_keys::insert(&mut tx.conn(), &stored, &key).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        key.reveal()
+    }
+
+    /// Somebody who sends an admin's key with everything.
+    pub async fn admin(&self) -> Admin<'_> {
+        Admin { server: self, key: self.admin_key().await }
+    }
+}
+
+pub struct Admin<'s> {
+    pub server: &'s Server,
+    key: String,
+}
+
+/// What is answered, looked at from all sides.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub etag: Option<String>,
+    /// The address that leads to the next page.
+    pub next: Option<String>,
+    pub body: Value,
+}
+
+impl Answer {
+    async fn of(response: Response) -> Answer {
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (status, etag) = (response.status(), header("etag"));
+        let next = header("link").map(|link| {
+            link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\"")).unwrap().to_owned()
+        });
+        let body = serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null);
+        Answer { status, etag, next, body }
+    }
+
+    /// Status and code of a refusal.
+    pub fn refusal(&self) -> (u16, &str) {
+        (self.status.as_u16(), self.body["code"].as_str().unwrap_or_default())
+    }
+
+    pub fn sid(&self) -> &str {
+        self.body["sid"].as_str().unwrap_or_else(|| panic!("{self:?} has no sid"))
+    }
+}
+
+impl Admin<'_> {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.server.request(method, path).bearer_auth(&self.key)
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
+        self.send(request.body(body.to_string())).await
+    }
+
+    pub async fn patch(&self, path: &str, etag: &str, body: &Value) -> Answer {
+        let request = self.request(Method::PATCH, path).header("content-type", "application/json");
+        self.send(request.header("if-match", etag).body(body.to_string())).await
+    }
+
+    pub async fn delete(&self, path: &str, etag: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path).header("if-match", etag)).await
+    }
+
+    /// The text a GET answers.
+    pub async fn text(&self, path: &str) -> String {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.text().await.unwrap()
+    }
+
+    /// Sends a sheet.
+    pub async fn import(&self, path: &str, sheet: &str) -> Answer {
+        let request = self.request(Method::POST, path).header("content-type", "text/csv; charset=utf-8");
+        self.send(request.body(sheet.to_owned())).await
+    }
+
+    /// All rows of a list, page by page.
+    pub async fn walk(&self, path: &str) -> Vec<Value> {
+        let (mut rows, mut next) = (Vec::new(), Some(path.to_owned()));
+        while let Some(path) = next {
+            let page = self.get(&path).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}: {page:?}");
+            rows.extend(page.body.as_array().unwrap().clone());
+            next = page.next;
+        }
+        rows
+    }
+}
