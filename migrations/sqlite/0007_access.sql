@@ -42,7 +42,7 @@ CREATE TABLE api_keys (
     role                 TEXT NOT NULL CHECK (role IN ('client', 'reseller', 'admin', 'gateway')),
     business_id          INTEGER REFERENCES businesses (id)
                          CHECK ((business_id IS NOT NULL) = (role IN ('client', 'reseller'))),
-    is_limited           INTEGER NOT NULL CHECK (is_limited IN (0, 1) AND (role = 'gateway' OR is_limited = 0)),
+    is_limited           INTEGER NOT NULL CHECK (is_limited IN (0, 1)) CHECK (role = 'gateway' OR NOT is_limited),
     secret_hash          BLOB NOT NULL CHECK (length(secret_hash) = 32),
     previous_secret_hash BLOB CHECK (length(previous_secret_hash) = 32),
     previous_expires_at  INTEGER CHECK ((previous_expires_at IS NULL) = (previous_secret_hash IS NULL)),

@@ -69,7 +69,7 @@ pub struct LoginBody {
     expires_at: Timestamp,
 }
 
-/// Log in
+/// Log in with a password
 ///
 /// Opens a session: the answer sets its cookie (`wecall_session`), which a browser sends from then on and no script reads.
 /// A page on another origin calls with `credentials: "include"`. A write with the cookie has to carry the `Origin` of an
@@ -124,9 +124,9 @@ impl May<UseLogin> {
     }
 }
 
-/// Log out
+/// Log out of this session
 ///
-/// Ends this session.
+/// Ends the session of the cookie, and takes the cookie away.
 #[utoipa::path(
     post,
     path = "/api/auth/logout/",
@@ -226,7 +226,7 @@ pub struct MyKey {
     mode: KeyMode,
 }
 
-/// Who am I?
+/// Who am I to the server?
 ///
 /// What the server takes you for, by your key or your session.
 #[utoipa::path(

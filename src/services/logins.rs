@@ -80,7 +80,11 @@ async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Time
     }
     let until = now.plus_seconds(LOCKED_SECONDS);
     for subject in subjects {
-        storage::login_failures::count(&mut conn, subject, now, until).await?;
+        // Others may have counted since, and each waits for the one before.
+        if storage::login_failures::count(&mut conn, subject, now, until).await? > subject.failures_max() {
+            tx.roll_back().await?;
+            return Err(Error::LoginLocked { seconds: LOCKED_SECONDS.unsigned_abs() });
+        }
     }
     tx.commit().await
 }

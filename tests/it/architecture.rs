@@ -32,21 +32,25 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 
 /// No service calls another.
 const SERVICES: &[&str] = &[
+    "access",
     "alerts",
     "charges",
     "health",
     "invoices",
+    "keys",
+    "logins",
     "pricing",
     "quotes",
     "rate_cards",
     "reconcile",
     "transactions",
     "usage",
+    "users",
     "wallet",
 ];
 
 /// Not use cases but what they work with.
-const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "batch", "committer", "counts"];
+const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "credentials", "passwords", "batch", "committer", "counts"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

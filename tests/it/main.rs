@@ -4,6 +4,7 @@
 
 mod support;
 
+mod access;
 mod alerts;
 mod architecture;
 mod bad_inputs;
@@ -15,6 +16,8 @@ mod crash;
 mod deliveries;
 mod http;
 mod invoices;
+mod keys;
+mod logins;
 mod many_servers;
 mod openapi;
 mod process;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use wecall_billing::domain::access::Role;
 use wecall_billing::http::ROUTES;
 
 use crate::support::{Database, Server, on_each_database};
@@ -121,9 +122,15 @@ fn example_request(document: &Value, path: &str, operation: &Value) -> (String, 
     (address, body)
 }
 
+/// The SID of a key of the examples' own.
+async fn new_key(server: &Server) -> String {
+    let (_, key) = server.post_as_admin("/api/billing/keys/", r#"{"name": "mine", "role": "admin"}"#).await;
+    key["sid"].as_str().unwrap().to_owned()
+}
+
 /// The status an operation answers where all is well.
 fn success(operation: &Value) -> &'static str {
-    if operation["responses"].get("201").is_some() { "201" } else { "200" }
+    ["201", "204"].into_iter().find(|status| operation["responses"].get(status).is_some()).unwrap_or("200")
 }
 
 on_each_database! {
@@ -133,11 +140,17 @@ on_each_database! {
             .await;
         roll_up(server, "'2026-03-17', 'KE', 'Safaricom', 20000, 10, 8, 1, 12, 240000").await;
         crate::alerts::warn(server, 2).await;
+        server.user("asha@example.com", Role::Admin, None).await;
         let document = document();
         for (method, path, operation) in operations(&document) {
             let (address, body) = example_request(&document, &path, &operation);
+            let address = address.replace("{key_sid}", &new_key(server).await);
             assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
             let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
+            let request = match path.starts_with("/api/auth/") {
+                true => request.header("cookie", server.login("asha@example.com").await).header("origin", "http://localhost:3000"),
+                false => request.bearer_auth(server.admin_key().await),
+            };
             let request = match &body {
                 Some(body) => request.header("content-type", "application/json").body(body.to_string()),
                 None => request,
@@ -145,7 +158,7 @@ on_each_database! {
             let response = request.send().await.unwrap();
             let promised = success(&operation);
             assert_eq!(response.status().as_str(), promised, "{address}: {}", response.text().await.unwrap());
-            if let Some(content) = operation["responses"][promised]["content"].get("application/json") {
+            if let Some(content) = operation["responses"][promised].pointer("/content/application~1json") {
                 let answer: Value = response.json().await.unwrap();
                 check(&document, &content["schema"], &answer, &address);
                 assert_ne!(answer, json!([]), "{address}: an example that shows nothing");
