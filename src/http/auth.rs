@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use super::client_address::ClientAddress;
 use super::error::Problem;
 use super::{AppState, RequestId};
 use crate::domain::audit::Actor;
@@ -33,7 +34,7 @@ impl std::fmt::Display for AuthMode {
 #[derive(Debug)]
 pub struct Caller(pub Actor);
 
-/// Where a connection comes from; the accept loop puts it on every request.
+/// Where a connection comes from, which may be a proxy; the accept loop puts it on every request.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
@@ -42,7 +43,7 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Caller, Problem> {
         let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
-        let address = parts.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_string());
+        let address = parts.extensions.get::<ClientAddress>().map(|client| client.ip.to_string());
         Ok(Caller(Actor { name: "anonymous".into(), request_id, address }))
     }
 }

@@ -9,13 +9,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+use super::auth::PeerAddress;
+use super::client_address::ClientAddress;
 use super::error::Problem;
-use super::{AppState, RequestId, auth};
+use super::{AppState, RequestId, auth, head_limits};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request its id; logs and counts the answer, gives problems their body and every answer its security
-/// headers.
+/// Gives the request its id and its client's address; logs and counts the answer, gives problems their body and every
+/// answer its security headers.
 pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers(), &state.billing.clock);
@@ -23,6 +25,10 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route_label = route.as_ref().map_or("(none)", MatchedPath::as_str);
     request.extensions_mut().insert(id.clone());
+    if let Some(PeerAddress(peer)) = request.extensions().get().copied() {
+        let client = ClientAddress::of(peer.ip(), request.headers(), &state.trusted_proxies);
+        request.extensions_mut().insert(client);
+    }
 
     // Disabled unless asked for: the one line of a request says all of it, and what goes wrong inside reaches that line.
     let span = tracing::debug_span!("request", request_id = id.as_str(), method, route = route_label);
@@ -49,6 +55,9 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
 
 /// What a request must pass before its handler runs. It lies inside CORS, so that a page can read why it was refused.
 pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    if let Err(problem) = head_limits::check(request.uri(), request.headers()) {
+        return problem.into_response();
+    }
     let path = request.uri().path();
     let is_probe = matches!(path, "/healthz" | "/readyz" | "/metrics");
     if !is_probe && let Err(problem) = auth::check_host(request.headers(), &state.allowed_hosts) {

@@ -47,8 +47,11 @@ use tracing::Instrument;
 use crate::clock::Clock;
 use crate::services::Billing;
 use auth::AuthMode;
+use client_address::TrustedProxies;
 use error::Problem;
+use failed_credentials::FailedCredentials;
 use metrics::Metrics;
+use rate_limits::RateLimits;
 
 /// THE route table. It serves the routes and lists them for the OpenAPI document, so that neither can miss one.
 /// Addresses of the API end in a slash; without it they are the same address.
@@ -103,6 +106,10 @@ pub struct HttpState {
     pub allowed_hosts: Vec<String>,
     pub limits: Limits,
     pub metrics: Metrics,
+    /// Whose word on a client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    pub rate_limits: RateLimits,
+    pub failed_credentials: FailedCredentials,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -140,8 +147,8 @@ impl RequestId {
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
-/// Layers, the outermost last: routes → compression → guard (who may, deadline, panics) → CORS → edge (ids, bodies of
-/// problems, log, headers) → slash.
+/// Layers, the outermost last: routes → compression → guard (limits, who may, deadline, panics) → CORS → edge (ids,
+/// addresses, bodies of problems, log, headers) → slash.
 pub fn service(state: AppState) -> Service {
     let router = table()
         .route("/", get(docs::index))

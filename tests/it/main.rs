@@ -15,6 +15,7 @@ mod crash;
 mod deliveries;
 mod http;
 mod invoices;
+mod limits;
 mod many_servers;
 mod openapi;
 mod process;
