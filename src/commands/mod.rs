@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{self, ConnectionLimits};
 use crate::clock::Clock;
 use crate::config::{Cli, Command, LogFormat, SeedArgs, ServeArgs, Settings};
+use crate::connections;
 use crate::http::auth::AuthMode;
 use crate::seed;
 use crate::services::{self, Billing};
@@ -127,6 +128,7 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     start_logging(settings);
     // A panic goes to the log like everything else, and not as lines of its own between lines of JSON.
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic")));
+    let caps = connections::fit_open_files(settings.connection_caps(), settings.database_files());
     let (billing, applied) = app::open_and_migrate(settings, Clock::system()).await?;
     for migration in applied {
         tracing::info!(migration, "the database was migrated");
@@ -141,10 +143,7 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     }
     let listener = app::listen(settings.address()).await?;
     greet(settings, &billing, listener.local_addr()?).await?;
-    let limits = ConnectionLimits {
-        header_timeout: settings.header_timeout_seconds.duration(),
-        shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
-    };
+    let limits = ConnectionLimits { caps, ..app::connection_limits(settings) };
     let service = app::http_service(settings, billing.clone());
     let mut committer_died = false;
     let stop = async {

@@ -3,15 +3,20 @@
 pub mod alerts;
 pub mod auth;
 pub mod batches;
+pub mod buckets;
 pub mod charges;
+pub mod client_address;
 pub mod credentials;
 pub mod deliveries;
 pub mod docs;
 pub mod edge;
 pub mod error;
 pub mod extract;
+pub mod failed_credentials;
+pub mod head_limits;
 pub mod health;
 pub mod invoices;
+pub mod json_depth;
 pub mod keys;
 pub mod logins;
 pub mod metrics;
@@ -21,6 +26,7 @@ pub mod page;
 pub mod pricing;
 pub mod quotes;
 pub mod rate_cards;
+pub mod rate_limits;
 pub mod rating;
 pub mod schema;
 pub mod transactions;
@@ -45,8 +51,11 @@ use tracing::Instrument;
 use crate::clock::Clock;
 use crate::services::Billing;
 use auth::AuthMode;
+use client_address::TrustedProxies;
 use error::Problem;
+use failed_credentials::FailedCredentials;
 use metrics::Metrics;
+use rate_limits::RateLimits;
 
 /// THE route table. It serves the routes and lists them for the OpenAPI document, so that neither can miss one.
 /// Addresses of the API end in a slash; without it they are the same address.
@@ -111,6 +120,10 @@ pub struct HttpState {
     pub allowed_hosts: Vec<String>,
     pub limits: Limits,
     pub metrics: Metrics,
+    /// Whose word on a client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    pub rate_limits: RateLimits,
+    pub failed_credentials: FailedCredentials,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -148,8 +161,8 @@ impl RequestId {
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
-/// Layers, the outermost last: routes → compression → guard (who may, deadline, panics) → CORS → edge (ids, bodies of
-/// problems, log, headers) → slash.
+/// Layers, the outermost last: routes → compression → guard (limits, who may, deadline, panics) → CORS → edge (ids,
+/// addresses, bodies of problems, log, headers) → slash.
 pub fn service(state: AppState) -> Service {
     let router = table()
         .route("/", get(docs::index))

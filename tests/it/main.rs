@@ -17,6 +17,7 @@ mod deliveries;
 mod http;
 mod invoices;
 mod keys;
+mod limits;
 mod logins;
 mod many_servers;
 mod openapi;

@@ -100,6 +100,12 @@ fn refuses_to_start() {
             vec!["--sqlite-readers", "0"],
             vec!["SQLITE_READERS (or --sqlite-readers) must be a whole number from 1 to 64"],
         ),
+        (
+            vec!["--trusted-proxies", "10.0.0.1,proxy.local"],
+            vec!["TRUSTED_PROXIES (or --trusted-proxies) must be a list of IP addresses or networks"],
+        ),
+        (vec!["--max-connections", "0"], vec!["MAX_CONNECTIONS (or --max-connections)", "from 1 to 1000000"]),
+        (vec!["--rate-limit-client", "many"], vec!["RATE_LIMIT_CLIENT (or --rate-limit-client)", "from 0 to 1000000"]),
     ] {
         let output =
             program(home.path()).env("LOG_LEVEL", "error").args(["serve", "--seed"]).args(&args).output().unwrap();

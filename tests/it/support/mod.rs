@@ -111,10 +111,7 @@ impl Server {
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let service = app::http_service(&settings, billing.clone());
         let (stop, stopped) = oneshot::channel::<()>();
-        let limits = app::ConnectionLimits {
-            header_timeout: settings.header_timeout_seconds.duration(),
-            shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
-        };
+        let limits = app::connection_limits(&settings);
         tokio::spawn(app::serve(listener, service, limits, async {
             let _ = stopped.await;
         }));
