@@ -80,9 +80,16 @@ deserialize_from_str!(Limit, Cursor);
 
 /// One page of a list, and where the next one begins.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct Page<T, C = Cursor> {
     pub items: Vec<T>,
-    pub next: Option<Cursor>,
+    pub next: Option<C>,
+}
+
+impl<T, C> Page<T, C> {
+    /// The same page of other things.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U, C> {
+        Page { items: self.items.into_iter().map(change).collect(), next: self.next }
+    }
 }
 
 impl<T> Page<T> {

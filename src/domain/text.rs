@@ -45,6 +45,8 @@ short_texts! {
     Title: 1..=64,
     /// Why somebody does something that moves money by hand.
     Reason: 1..=255,
+    /// What a list is searched for.
+    SearchText: 1..=100,
     /// What an operator's network said went wrong with a message.
     ErrorCode: 1..=64,
 }

@@ -20,6 +20,7 @@ use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
+use crate::domain::sid::{PlanSid, RateCardSid};
 
 /// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
 #[derive(Debug)]
@@ -57,6 +58,34 @@ impl<R: Needs> FromRequestParts<AppState> for ChargePath<R> {
         let message = message.parse().map_err(|problem: String| Problem::invalid("message_sid", problem))?;
         let business = may.tenant(state, business).await?.into_sid();
         Ok(ChargePath { key: ChargeKey { business, message }, may })
+    }
+}
+
+/// What a path names by its SID: which part of the path that is.
+pub trait InPath: FromStr<Err = String> {
+    const PART: &'static str;
+}
+
+macro_rules! in_path {
+    ($($sid:ty = $part:literal),+ $(,)?) => {$(
+        impl InPath for $sid {
+            const PART: &'static str = $part;
+        }
+    )+};
+}
+
+in_path! { PlanSid = "plan_sid", RateCardSid = "rate_card_sid" }
+
+/// The SID in a path whose only variable part it is.
+#[derive(Debug)]
+pub struct SidPath<S>(pub S);
+
+impl<S: InPath> FromRequestParts<AppState> for SidPath<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<SidPath<S>, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
+        text.unwrap_or_default().parse().map(SidPath).map_err(|problem| Problem::invalid(S::PART, problem))
     }
 }
 

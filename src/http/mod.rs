@@ -11,6 +11,7 @@ pub mod deliveries;
 pub mod docs;
 pub mod edge;
 pub mod error;
+pub mod etag;
 pub mod extract;
 pub mod failed_credentials;
 pub mod head_limits;
@@ -18,6 +19,7 @@ pub mod health;
 pub mod invoices;
 pub mod json_depth;
 pub mod keys;
+pub mod listing;
 pub mod logins;
 pub mod metrics;
 pub mod openapi;
@@ -212,9 +214,10 @@ fn cors(state: &HttpState) -> CorsLayer {
         .allow_origin(state.cors_origins.clone())
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("idempotency-key")])
+        .allow_headers(names(&["content-type", "authorization", "idempotency-key", "if-match"]))
         .expose_headers(names(&[
             "link",
+            "etag",
             "x-request-id",
             "idempotent-replayed",
             "ratelimit",

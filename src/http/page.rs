@@ -1,12 +1,12 @@
 //! The `Link` header that leads from page to page (RFC 8288).
 
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use std::fmt::Display;
 
-use crate::domain::paging::Cursor;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 
 /// A header that names the next page, if there is one: the same address with the next cursor. It is relative, so that
 /// it holds behind a proxy that serves us under another name.
-pub fn next_link(uri: &Uri, next: Option<Cursor>) -> HeaderMap {
+pub fn next_link(uri: &Uri, next: Option<impl Display>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(cursor) = next {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -24,6 +24,7 @@ pub fn next_link(uri: &Uri, next: Option<Cursor>) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::paging::Cursor;
 
     #[test]
     fn keeps_what_was_asked_and_replaces_the_cursor() {
@@ -32,6 +33,6 @@ mod tests {
         let link = headers.get(header::LINK).and_then(|value| value.to_str().ok());
         let expected = "</api/x/?type=TOPUP&from=2026-03-01T00%3A00%3A00%2B03%3A00&cursor=c1f>; rel=\"next\"";
         assert_eq!(link, Some(expected));
-        assert!(next_link(&uri, None).is_empty());
+        assert!(next_link(&uri, None::<Cursor>).is_empty());
     }
 }

@@ -13,6 +13,7 @@ pub mod db;
 pub mod deployment;
 pub mod idempotency;
 pub mod invoices;
+pub mod listing;
 pub mod local;
 pub mod login_failures;
 pub mod migrations;

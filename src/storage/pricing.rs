@@ -6,6 +6,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::db::{Conn, on};
+use super::listing::{Filter, Listing, Sort};
+use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
 use crate::domain::sid::PlanSid;
@@ -14,6 +16,23 @@ use crate::error::{Error, Result};
 
 pub const LIST: &str = "SELECT id, uid, name, description, type, base_price_per_sms, card_discount, failed_refund, \
      features, created_at, updated_at FROM pricing_plans ORDER BY id";
+
+pub static LISTING: Listing = Listing {
+    select: "p.id, p.uid, p.name, p.description, p.type, p.base_price_per_sms, p.card_discount, p.failed_refund, \
+             p.features, p.created_at, p.updated_at",
+    from: "pricing_plans p",
+    id: "p.id",
+    search: &["p.name", "p.description"],
+    filters: &[Filter { name: "type", kind: ValueKind::Text, condition: "p.type = {}" }],
+    sorts: &[
+        Sort { name: "name", column: "p.name", kind: ValueKind::Text, is_unique: true },
+        Sort { name: "type", column: "p.type", kind: ValueKind::Text, is_unique: false },
+        Sort { name: "base_price_per_sms", column: "p.base_price_per_sms", kind: ValueKind::Integer, is_unique: false },
+        Sort { name: "created_at", column: "p.created_at", kind: ValueKind::Integer, is_unique: false },
+        Sort { name: "updated_at", column: "p.updated_at", kind: ValueKind::Integer, is_unique: false },
+    ],
+    default_sort: "name",
+};
 
 pub const LIST_TIERS: &str =
     "SELECT plan_id, up_to, price_per_sms, discount FROM volume_tiers ORDER BY plan_id, position";
@@ -54,6 +73,17 @@ struct TierRow {
 /// Every plan with its tiers, in the order they were made.
 pub async fn list(conn: &mut Conn<'_>) -> Result<Vec<PricingPlan>> {
     let rows = on!(conn, c => sqlx::query_as::<_, Row>(LIST).fetch_all(c).await)?;
+    with_tiers(conn, rows).await
+}
+
+/// The plans that are asked for.
+pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<PricingPlan>> {
+    let ListPage { items, next } = LISTING.page(conn, request).await?;
+    Ok(ListPage { items: with_tiers(conn, items).await?, next })
+}
+
+/// There are few plans, so the tiers of all are read.
+async fn with_tiers(conn: &mut Conn<'_>, rows: Vec<Row>) -> Result<Vec<PricingPlan>> {
     let tier_rows = on!(conn, c => sqlx::query_as::<_, TierRow>(LIST_TIERS).fetch_all(c).await)?;
     let mut tiers: HashMap<i64, Vec<VolumeTier>> = HashMap::new();
     for row in tier_rows {

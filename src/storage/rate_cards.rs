@@ -5,8 +5,10 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::db::{Conn, on};
+use super::listing::{Filter, Listing, Sort};
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
+use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::Money;
 use crate::domain::rate_cards::{Network, RateCard, RateCardFilter};
 use crate::domain::sid::RateCardSid;
@@ -22,6 +24,44 @@ pub const LIST_IN_FORCE: &str = "SELECT r.uid, r.country_code, r.operator, r.net
          AND newer.operator_key = r.operator_key AND newer.currency = r.currency \
          AND newer.effective_from > r.effective_from AND newer.effective_from <= $1) \
      ORDER BY r.country_code, r.operator_key, r.currency";
+
+/// Rows of the past and of the future too. Sorted by destination, each destination's prices stand in the order of time.
+pub static LISTING: Listing = Listing {
+    select: "r.uid, r.country_code, r.operator, r.networks, r.price_per_sms, r.currency, r.effective_from, r.notes",
+    from: "rate_cards r",
+    id: "r.id",
+    search: &["r.country_code", "r.operator", "r.currency", "r.notes"],
+    filters: &[
+        Filter { name: "country_code", kind: ValueKind::Text, condition: "r.country_code = {}" },
+        Filter { name: "operator", kind: ValueKind::Text, condition: "r.operator_key = {}" },
+        Filter { name: "currency", kind: ValueKind::Text, condition: "r.currency = {}" },
+        Filter { name: "from", kind: ValueKind::Day, condition: "r.effective_from >= {}" },
+        Filter { name: "to", kind: ValueKind::Day, condition: "r.effective_from <= {}" },
+        Filter {
+            name: "as_of",
+            kind: ValueKind::Day,
+            condition: "r.effective_from <= {} AND NOT EXISTS (SELECT 1 FROM rate_cards newer \
+                        WHERE newer.country_code = r.country_code AND newer.operator_key = r.operator_key \
+                        AND newer.currency = r.currency AND newer.effective_from > r.effective_from \
+                        AND newer.effective_from <= {})",
+        },
+    ],
+    sorts: &[
+        Sort {
+            name: "destination",
+            column: "(r.country_code || ' ' || r.operator_key || ' ' || r.currency || ' ' || CAST(r.effective_from AS TEXT))",
+            kind: ValueKind::Text,
+            is_unique: true,
+        },
+        Sort { name: "country_code", column: "r.country_code", kind: ValueKind::Text, is_unique: false },
+        Sort { name: "operator", column: "r.operator_key", kind: ValueKind::Text, is_unique: false },
+        Sort { name: "currency", column: "r.currency", kind: ValueKind::Text, is_unique: false },
+        Sort { name: "price_per_sms", column: "r.price_per_sms", kind: ValueKind::Integer, is_unique: false },
+        Sort { name: "effective_from", column: "r.effective_from", kind: ValueKind::Day, is_unique: false },
+        Sort { name: "created_at", column: "r.created_at", kind: ValueKind::Integer, is_unique: false },
+    ],
+    default_sort: "destination",
+};
 
 /// Every row, those of the past and of the future too.
 pub const LIST: &str = "SELECT uid, country_code, operator, networks, price_per_sms, currency, effective_from, notes \
@@ -73,6 +113,11 @@ pub async fn list_in_force(conn: &mut Conn<'_>, filter: &RateCardFilter, on_day:
 pub async fn list(conn: &mut Conn<'_>) -> Result<Vec<RateCard>> {
     let rows = on!(conn, c => sqlx::query_as::<_, Row>(LIST).fetch_all(c).await)?;
     Ok(rows.into_iter().map(RateCard::from).collect())
+}
+
+/// The rows that are asked for.
+pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<RateCard>> {
+    Ok(LISTING.page::<Row>(conn, request).await?.map(RateCard::from))
 }
 
 /// Whether the row was new: one for the same destination, currency and day stays as it is.

@@ -135,6 +135,7 @@ fn few_know_which_database_is_open() {
         "transactions.rs",
         "idempotency.rs",
         "bulk.rs",
+        "listing.rs",
         "accounts.rs",
         "reconcile.rs",
     ];

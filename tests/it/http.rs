@@ -122,7 +122,7 @@ async fn cors_as_the_front_end_needs_it() {
             let methods = headers["access-control-allow-methods"].to_str().unwrap();
             assert_eq!(methods, "GET,POST,PUT,PATCH,DELETE,OPTIONS");
             let allowed = headers["access-control-allow-headers"].to_str().unwrap();
-            assert_eq!(allowed, "content-type,authorization,idempotency-key");
+            assert_eq!(allowed, "content-type,authorization,idempotency-key,if-match");
         }
         let response = preflight(&server, path, "http://evil.example").await;
         assert!(response.headers().get("access-control-allow-origin").is_none());
@@ -133,7 +133,7 @@ async fn cors_as_the_front_end_needs_it() {
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["access-control-allow-origin"], PAGE);
         let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap().to_owned();
-        for header in ["link", "x-request-id", "idempotent-replayed", "ratelimit", "retry-after"] {
+        for header in ["link", "etag", "x-request-id", "idempotent-replayed", "ratelimit", "retry-after"] {
             assert!(exposed.contains(header), "{header}: {exposed}");
         }
     }

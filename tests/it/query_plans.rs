@@ -3,6 +3,7 @@
 use sqlx::Row;
 use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
+use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
     accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, idempotency, invoices,
     login_failures, pricing, rate_cards, seeds, sessions, transactions, usage, users, wallet,
@@ -125,6 +126,10 @@ const DIALECTS: &[(Database, &str, &str)] = &[
     (Database::Postgres, "idempotency::FORGET_SOME_ON_POSTGRES", idempotency::FORGET_SOME_ON_POSTGRES),
 ];
 
+/// Lists that are searched and sorted, and whether they grow with time or with the number of businesses.
+static LISTINGS: &[(&str, &Listing, bool)] =
+    &[("pricing::LISTING", &pricing::LISTING, false), ("rate_cards::LISTING", &rate_cards::LISTING, false)];
+
 async fn plan(server: &Server, sql: &str) -> Vec<String> {
     match &server.billing.db {
         Db::Sqlite { writer, .. } => {
@@ -230,6 +235,31 @@ on_each_database! {
         }
     }
 
+    /// Every order of every list, on its first page and on later ones. Where the list grows, an index has the rows in that
+    /// order already: nothing is sorted, and no table is read whole. (A filter may have to pass over many rows.)
+    async fn lists_are_read_in_order(server) {
+        let dialect = match server.database {
+            Database::Sqlite => Dialect::Sqlite,
+            Database::Postgres => Dialect::Postgres,
+        };
+        for (name, listing, grows) in LISTINGS {
+            for (what, sql) in listing.texts(dialect) {
+                let plan = plan(server, &sql).await;
+                let is_order = listing.sorts.iter().any(|sort| what.trim_start_matches('-').starts_with(sort.name));
+                let reads_in_order = |line: &String| {
+                    let sorts = line.contains("TEMP B-TREE") || line.trim_start_matches([' ', '-', '>']).starts_with("Sort ");
+                    let scans = reads_all(server.database, line).is_some() && !line.contains("USING");
+                    !sorts && !scans
+                };
+                assert!(
+                    !grows || !is_order || plan.iter().all(reads_in_order),
+                    "{name}, {what}:\n{sql}\n{}",
+                    plan.join("\n")
+                );
+            }
+        }
+    }
+
     /// The check itself can fail.
     async fn a_scan_is_noticed(server) {
         let plan = plan(server, "SELECT sum(amount) FROM transactions WHERE reference = $1").await;
@@ -252,10 +282,16 @@ fn every_query_is_listed() {
             // The same text as FIND and a lock.
             let is_lock = name.ends_with("_AND_LOCK_ON_POSTGRES");
             let is_name = name == "charges::UNIQUE_INDEX";
+            let is_listing = LISTINGS.iter().any(|(listed, ..)| *listed == name);
             let is_bulk = BULKS.iter().any(|(listed, _)| *listed == name);
             let is_dialect = DIALECTS.iter().any(|(_, listed, _)| *listed == name);
             assert!(
-                is_lock || is_name || is_bulk || is_dialect || QUERIES.iter().any(|(listed, _)| *listed == name),
+                is_lock
+                    || is_name
+                    || is_listing
+                    || is_bulk
+                    || is_dialect
+                    || QUERIES.iter().any(|(listed, _)| *listed == name),
                 "{name} is not checked"
             );
         }
