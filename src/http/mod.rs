@@ -1,6 +1,7 @@
 //! HTTP: the route table, and how requests become calls to services.
 
 pub mod alerts;
+pub mod audit;
 pub mod auth;
 pub mod batches;
 pub mod buckets;
@@ -98,6 +99,7 @@ routes! {
     get  "/api/billing/keys/{key_sid}/"              => keys::show_key;
     delete "/api/billing/keys/{key_sid}/"            => keys::revoke_key;
     post "/api/billing/keys/{key_sid}/rotate/"       => keys::rotate_key;
+    get  "/api/billing/audit/"                       => audit::list_audit;
     post "/api/auth/login/"                          => logins::login;
     post "/api/auth/logout/"                         => logins::logout;
     post "/api/auth/logout-everywhere/"              => logins::logout_everywhere;
@@ -126,6 +128,8 @@ pub struct HttpState {
     pub trusted_proxies: TrustedProxies,
     pub rate_limits: RateLimits,
     pub failed_credentials: FailedCredentials,
+    /// Whether /metrics is served here, and not at an address of its own.
+    pub serves_metrics: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +192,14 @@ pub fn service(state: AppState) -> Service {
         router.oneshot(edge::with_slash(request))
     });
     tower::util::BoxCloneSyncService::new(choose)
+}
+
+/// The service at the address that is for metrics alone.
+pub fn metrics_service(state: AppState) -> Service {
+    let edge = middleware::from_fn_with_state(state.clone(), edge::wrap);
+    let router = Router::new().route("/metrics", get(health::metrics_of_their_own));
+    let router = router.fallback(async || Problem::not_found()).with_state(state).layer(edge);
+    tower::util::BoxCloneSyncService::new(tower::service_fn(move |request: Request| router.clone().oneshot(request)))
 }
 
 /// Whether a request needs what browsers do: CORS where it names its page's origin, compression where it offers to take

@@ -127,6 +127,7 @@ pub enum ProbeErrors<'a> {
         (name = "Alerts", description = "Warnings to clients"),
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
+        (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "For those who run the server"),
     ),
 )]

@@ -54,6 +54,7 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/billing/keys/{key_sid}/", Manage),
     ("delete", "/api/billing/keys/{key_sid}/", Manage),
     ("post", "/api/billing/keys/{key_sid}/rotate/", Manage),
+    ("get", "/api/billing/audit/", Administer),
     ("post", "/api/auth/login/", Nothing),
     ("post", "/api/auth/logout/", Login),
     ("post", "/api/auth/logout-everywhere/", Login),

@@ -34,6 +34,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 const SERVICES: &[&str] = &[
     "access",
     "alerts",
+    "audit",
     "charges",
     "health",
     "invoices",

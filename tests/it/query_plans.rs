@@ -127,8 +127,11 @@ const DIALECTS: &[(Database, &str, &str)] = &[
 ];
 
 /// Lists that are searched and sorted, and whether they grow with time or with the number of businesses.
-static LISTINGS: &[(&str, &Listing, bool)] =
-    &[("pricing::LISTING", &pricing::LISTING, false), ("rate_cards::LISTING", &rate_cards::LISTING, false)];
+static LISTINGS: &[(&str, &Listing, bool)] = &[
+    ("audit::LISTING", &audit::LISTING, true),
+    ("pricing::LISTING", &pricing::LISTING, false),
+    ("rate_cards::LISTING", &rate_cards::LISTING, false),
+];
 
 async fn plan(server: &Server, sql: &str) -> Vec<String> {
     match &server.billing.db {
@@ -181,6 +184,7 @@ fn alias_of(table: &str) -> Vec<&str> {
         "api_key_businesses" => vec!["api_key_businesses", "l"],
         "sessions" => vec!["sessions", "s"],
         "users" => vec!["users"],
+        "audit_log" => vec!["audit_log", "l"],
         "businesses" => vec!["businesses", "b", "p1", "p2", "p3", "p4"],
         "wallets" => vec!["wallets", "w"],
         "transactions" => vec!["transactions", "t", "refund"],
