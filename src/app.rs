@@ -15,13 +15,17 @@ use tower::ServiceExt;
 
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::connections::{ConnectionCaps, Connections, Place};
 use crate::domain::pricing::PlanType;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
 use crate::error::{Error, Result};
 use crate::http::auth::PeerAddress;
+use crate::http::client_address::TrustedProxies;
+use crate::http::failed_credentials::FailedCredentials;
 use crate::http::metrics::Metrics;
-use crate::http::{self, HttpState, Service};
+use crate::http::rate_limits::RateLimits;
+use crate::http::{self, AppState, HttpState, Service, head_limits};
 use crate::services::Billing;
 use crate::services::charges::batch::Workshop;
 use crate::services::charges::committer::Committer;
@@ -92,15 +96,24 @@ pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
 
 /// The HTTP service over an open database.
 pub fn http_service(settings: &Settings, billing: Billing) -> Service {
+    http::service(http_state(settings, billing))
+}
+
+/// What the HTTP services of a server share.
+pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
     let header = |origin: &str| HeaderValue::from_str(origin).ok();
-    http::service(Arc::new(HttpState {
+    Arc::new(HttpState {
         metrics: Metrics::new(billing.committer.counts()),
         billing,
         auth: settings.auth,
         cors_origins: settings.cors_origins.iter().filter_map(|origin| header(origin.as_str())).collect(),
         allowed_hosts: settings.allowed_hosts.iter().map(|host| host.as_str().to_owned()).collect(),
         limits: settings.limits(),
-    }))
+        trusted_proxies: settings.trusted_proxies(),
+        rate_limits: RateLimits::new(settings.rate_limits()),
+        failed_credentials: FailedCredentials::new(settings.rate_limit_failures),
+        serves_metrics: settings.metrics_bind.is_none(),
+    })
 }
 
 /// # Errors
@@ -118,12 +131,25 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// How the accept loop treats connections.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConnectionLimits {
+    pub caps: ConnectionCaps,
+    /// Those whose connections are everybody's.
+    pub trusted_proxies: TrustedProxies,
     /// For a connection to send a request's head, idle time included.
     pub header_timeout: Duration,
     /// For accepted requests to end after the signal.
     pub shutdown_timeout: Duration,
+}
+
+/// How the accept loop treats connections, by the settings.
+pub fn connection_limits(settings: &Settings) -> ConnectionLimits {
+    ConnectionLimits {
+        caps: settings.connection_caps(),
+        trusted_proxies: settings.trusted_proxies(),
+        header_timeout: settings.header_timeout_seconds.duration(),
+        shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
+    }
 }
 
 /// Serves until `stop` ends; then finishes what was accepted, for at most the shutdown timeout. Returns when that time is
@@ -138,6 +164,8 @@ pub async fn serve(
     let mut server = hyper::server::conn::http1::Builder::new();
     // axum's own loop sets no timer, so a connection that never ends its head would stay for ever.
     server.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    server.max_buf_size(head_limits::BUFFER_BYTES_MAX);
+    let mut connections = Connections::new(limits.caps, limits.trusted_proxies);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -145,7 +173,10 @@ pub async fn serve(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer)) => accept(stream, peer, &server, &service, &graceful),
+            Ok((stream, peer)) => match connections.admit(peer.ip()) {
+                Ok(place) => accept(stream, peer, place, &server, &service, &graceful),
+                Err(full) => connections.refuse(stream, full),
+            },
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -168,6 +199,7 @@ pub async fn serve(
 fn accept(
     stream: TcpStream,
     peer: SocketAddr,
+    place: Place,
     server: &hyper::server::conn::http1::Builder,
     service: &Service,
     graceful: &GracefulShutdown,
@@ -185,6 +217,8 @@ fn accept(
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
         }
+        // Its socket is closed by now: there are never more of them than places.
+        drop(place);
     });
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::connections::ConnectionCaps;
 use crate::domain::access::Role;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
@@ -19,6 +20,8 @@ use crate::domain::text::Title;
 use crate::domain::users::Email;
 use crate::http::Limits;
 use crate::http::auth::AuthMode;
+use crate::http::client_address::{TrustedNetwork, TrustedProxies};
+use crate::http::rate_limits::RateLimitSettings;
 use crate::storage::open::{DatabaseUrl, PoolSettings};
 
 const DEFAULT_PORT: u16 = 8_000;
@@ -153,6 +156,11 @@ pub struct Settings {
     #[arg(long, env, global = true, value_parser = |text: &str| parse_between(text, 0..=u16::MAX))]
     pub port: Option<u16>,
 
+    /// An address and port of their own for /metrics, such as 127.0.0.1:9100; it asks nobody for credentials there, and is
+    /// not served at the other address
+    #[arg(long, env, global = true, value_name = "ADDRESS", value_parser = parse_metrics_address)]
+    pub metrics_bind: Option<SocketAddr>,
+
     /// `open` asks nobody for credentials and listens on this machine only; `required` asks everybody
     #[arg(long, env, global = true, value_enum, default_value_t = AuthMode::Open, value_name = "MODE")]
     pub auth: AuthMode,
@@ -185,6 +193,10 @@ pub struct Settings {
     /// The host names this server goes by, separated by commas; requests to others are refused [default: any]
     #[arg(long, env, global = true, value_delimiter = ',', value_name = "HOSTS")]
     pub allowed_hosts: Vec<HostName>,
+
+    /// The proxies whose X-Forwarded-For and X-Forwarded-Proto count: addresses or networks (10.0.0.0/8), separated by commas
+    #[arg(long, env, global = true, value_delimiter = ',', value_name = "NETWORKS")]
+    pub trusted_proxies: Vec<TrustedNetwork>,
 
     /// The time zone of billing days and months (an IANA name); fixed when a database is first used
     #[arg(long, env, global = true, default_value = "UTC", value_name = "ZONE", value_parser = parse_zone)]
@@ -237,6 +249,38 @@ pub struct Settings {
     /// How long a connection may take to send a request's head, idle time before it included
     #[arg(long, env, global = true, default_value_t = Seconds(60), value_name = "SECONDS")]
     pub header_timeout_seconds: Seconds,
+
+    /// How many connections may be open at once; more are answered 503
+    #[arg(long, env, global = true, default_value_t = 4_096, value_name = "N", value_parser = |text: &str| parse_between(text, 1_u32..=1_000_000))]
+    pub max_connections: u32,
+
+    /// How many of them from one address; more are answered 429
+    #[arg(long, env, global = true, default_value_t = 256, value_name = "N", value_parser = |text: &str| parse_between(text, 1_u32..=1_000_000))]
+    pub max_connections_per_address: u32,
+
+    /// How many requests a key or user of a client may make in a minute; 0 is no limit
+    #[arg(long, env, global = true, default_value_t = 600, value_name = "N", value_parser = parse_rate)]
+    pub rate_limit_client: u32,
+
+    /// How many requests a key or user of a reseller may make in a minute; 0 is no limit
+    #[arg(long, env, global = true, default_value_t = 1_200, value_name = "N", value_parser = parse_rate)]
+    pub rate_limit_reseller: u32,
+
+    /// How many requests a key or user of an admin may make in a minute; 0 is no limit
+    #[arg(long, env, global = true, default_value_t = 1_200, value_name = "N", value_parser = parse_rate)]
+    pub rate_limit_admin: u32,
+
+    /// How many requests a gateway's key may make in a minute; 0 is no limit
+    #[arg(long, env, global = true, default_value_t = 0, value_name = "N", value_parser = parse_rate)]
+    pub rate_limit_gateway: u32,
+
+    /// How many requests all callers at one address may make in a minute, gateways apart; 0 is no limit
+    #[arg(long, env, global = true, default_value_t = 3_000, value_name = "N", value_parser = parse_rate)]
+    pub rate_limit_address: u32,
+
+    /// How many wrong keys and passwords may come from one address in a minute; 0 is no limit
+    #[arg(long, env, global = true, default_value_t = 60, value_name = "N", value_parser = parse_rate)]
+    pub rate_limit_failures: u32,
 
     /// How long to finish accepted requests for when the server is told to stop
     #[arg(long, env, global = true, default_value_t = Seconds(30), value_name = "SECONDS")]
@@ -349,6 +393,12 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+fn parse_metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || "must be an IP address with a port, such as 127.0.0.1:9100".to_owned();
+    let address: BindAddress = text.parse().map_err(|_| wrong())?;
+    Ok(SocketAddr::new(address.ip, address.port.ok_or_else(wrong)?))
+}
+
 fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {
     text.parse().map_err(|_| "must be an IANA time zone such as UTC or Africa/Nairobi".to_owned())
 }
@@ -392,6 +442,10 @@ where
 {
     let number = text.parse().ok().filter(|number| bounds.contains(number));
     number.ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
+}
+
+fn parse_rate(text: &str) -> Result<u32, String> {
+    parse_between(text, 0..=1_000_000)
 }
 
 fn parse_flag(text: &str) -> Result<bool, String> {
@@ -445,6 +499,32 @@ impl Settings {
             sqlite_readers: self.sqlite_readers,
             postgres_connections: self.postgres_connections,
             acquire_timeout: self.database_timeout_seconds.duration(),
+        }
+    }
+
+    /// How many files the database's connections may have open: SQLite's have three each, and a few more write.
+    pub fn database_files(&self) -> u32 {
+        match self.database_url {
+            DatabaseUrl::Sqlite(_) => 3 * (self.sqlite_readers + 4),
+            DatabaseUrl::Postgres { .. } => self.postgres_connections + 4,
+        }
+    }
+
+    pub fn connection_caps(&self) -> ConnectionCaps {
+        ConnectionCaps { total: self.max_connections, per_address: self.max_connections_per_address }
+    }
+
+    pub fn trusted_proxies(&self) -> TrustedProxies {
+        TrustedProxies::new(self.trusted_proxies.clone())
+    }
+
+    pub fn rate_limits(&self) -> RateLimitSettings {
+        RateLimitSettings {
+            client: self.rate_limit_client,
+            reseller: self.rate_limit_reseller,
+            admin: self.rate_limit_admin,
+            gateway: self.rate_limit_gateway,
+            address: self.rate_limit_address,
         }
     }
 

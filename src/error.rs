@@ -185,7 +185,7 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 }
 
 /// Whether the same statement may succeed a moment later.
-fn is_passing(error: &sqlx::Error) -> bool {
+pub fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing_code(&code)),

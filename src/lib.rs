@@ -5,8 +5,8 @@
 //! Layers are folders, and the same nouns are file names in each of them (wallet, transactions, charges, quotes, pricing,
 //! rate_cards, usage, invoices, alerts), so layer + noun finds any behaviour.
 //!
-//! - [`config`]: every setting, checked whole at start. [`app`]: start-up, the accept loop, shutdown.
-//!   [`commands`]: what the subcommands do. [`seed`]: loads `seeds/`.
+//! - [`config`]: every setting, checked whole at start. [`app`]: start-up, the accept loop, shutdown. [`connections`]: how
+//!   many there may be. [`commands`]: what the subcommands do. [`seed`]: loads `seeds/`.
 //! - [`http`]: THE route table (`http/mod.rs`); request and response bodies and their handlers, a file a noun.
 //! - [`services`]: use cases, one a function. Each owns its transaction.
 //! - [`domain`]: the rules, pure: no async, no clock, no I/O.
@@ -73,6 +73,7 @@ pub mod app;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod domain;
 pub mod error;
 pub mod http;

@@ -5,6 +5,7 @@ use clap::{CommandFactory, FromArgMatches};
 use wecall_billing::app;
 use wecall_billing::clock::Clock;
 use wecall_billing::config::{Cli, Settings};
+use wecall_billing::domain::access::{Reach, Tenant};
 use wecall_billing::domain::audit::Actor;
 use wecall_billing::services::Billing;
 use wecall_billing::services::wallet::{Topup, top_up};
@@ -21,7 +22,7 @@ use crate::server;
 pub(crate) async fn open(database_url: &str) -> Result<Billing> {
     let settings = settings(database_url)?;
     let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
-    Ok(app::billing(&settings, db, Clock::system()))
+    Ok(app::billing(&settings, db, Clock::system())?)
 }
 
 /// The settings the server has: its arguments and defaults, nothing from the environment.
@@ -48,7 +49,8 @@ impl Worker for Direct {
     async fn work(&mut self, random: &mut Random) -> Result<Done> {
         let business = sid(&self.businesses.any(random))?;
         if self.credits {
-            let topup = Topup::new(business, AMOUNT, "LOAD".parse()?)?;
+            let tenant = Tenant::admit(&Reach::All, business, false).ok_or("a business out of reach")?;
+            let topup = Topup::new(tenant, AMOUNT, "LOAD".parse()?)?;
             top_up(&self.billing, topup, None, &Actor::seed()).await?;
             return Ok(Done::credit(AMOUNT));
         }

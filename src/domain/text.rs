@@ -41,6 +41,8 @@ short_texts! {
     Reference: 0..=255,
     /// The name of a mobile operator, as on a rate card.
     OperatorName: 1..=64,
+    /// What the audit log is searched for: a name as it stands there.
+    AuditText: 1..=128,
     /// What somebody calls a thing of theirs.
     Title: 1..=64,
     /// The same, or nothing on a card for the whole country.

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use super::AppState;
+use super::client_address::ClientAddress;
 use super::error::Problem;
 use crate::domain::access::{Denial, Principal, Reach, Right, Tenant, reach_of_anybody};
 use crate::domain::audit::Actor;
@@ -41,7 +42,7 @@ pub struct Caller {
     pub principal: Option<Arc<Principal>>,
 }
 
-/// Where a connection comes from; the accept loop puts it on every request.
+/// Where a connection comes from, which may be a proxy; the accept loop puts it on every request.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
@@ -71,8 +72,8 @@ pub struct May<R> {
     pub actor: Actor,
     pub reach: Reach,
     pub principal: Option<Arc<Principal>>,
-    /// Whether the client's connection is encrypted, as far as we are told.
-    pub is_tls: bool,
+    /// Where the request comes from; none only in tests that go past the accept loop.
+    pub client: Option<ClientAddress>,
     right: PhantomData<fn() -> R>,
 }
 
@@ -87,12 +88,17 @@ impl<R: Needs> FromRequestParts<AppState> for May<R> {
             Some(principal) => principal.reach(R::RIGHT),
             None => reach_of_anybody(R::RIGHT),
         };
-        let is_tls = false;
-        Ok(May { actor, reach: reach.map_err(Problem::from)?, principal, is_tls, right: PhantomData })
+        let client = parts.extensions.get::<ClientAddress>().copied();
+        Ok(May { actor, reach: reach.map_err(Problem::from)?, principal, client, right: PhantomData })
     }
 }
 
 impl<R> May<R> {
+    /// Whether the client's connection is encrypted, as far as a trusted proxy says.
+    pub fn is_tls(&self) -> bool {
+        self.client.is_some_and(|client| client.is_tls)
+    }
+
     /// Whether the caller has this right over a business, where that can be told without asking the database: charging is
     /// for those who may charge everybody, or those whom their key lists.
     ///

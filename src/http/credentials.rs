@@ -1,12 +1,16 @@
 //! What a request says of who sends it, and whether it may go on: the first door, before any handler's own.
 
+use std::net::IpAddr;
+
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::auth::{AuthMode, Caller, PeerAddress};
+use super::auth::{AuthMode, Caller};
+use super::client_address::ClientAddress;
 use super::error::Problem;
+use super::failed_credentials::FailedCredentials;
 use super::{AppState, RequestId};
 use crate::domain::api_keys::PresentedKey;
 use crate::domain::audit::Actor;
@@ -39,7 +43,8 @@ enum Carried {
 /// wherever it is shown; 403 for a write that comes with a cookie and without an origin.
 pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> {
     let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
-    let address = parts.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_string());
+    let ip = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
+    let address = ip.map(|ip| ip.to_string());
     let anonymous = Caller { actor: Actor { name: "anonymous".into(), request_id, address }, principal: None };
     if asks_nobody(parts.uri.path()) || parts.method == Method::OPTIONS {
         return Ok(anonymous);
@@ -49,11 +54,17 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
     let presented = match carried {
         Carried::Key(key) => Presented::Key(key),
         Carried::Session(token) => Presented::Session(token),
-        Carried::BrokenKey => return Err(refusal(NotLetIn::Unknown)),
+        Carried::BrokenKey => return Err(wrong(state, ip, NotLetIn::Unknown)),
         Carried::Nothing | Carried::Foreign if state.auth == AuthMode::Open => return Ok(anonymous),
         Carried::Nothing => return Err(Problem::unauthorized(NO_CREDENTIALS)),
-        Carried::Foreign => return Err(refusal(NotLetIn::Unknown)),
+        Carried::Foreign => return Err(wrong(state, ip, NotLetIn::Unknown)),
     };
+    // Whoever guesses is not listened to for a while; who is known already, and may share their address, is.
+    if ip.is_some_and(|ip| state.failed_credentials.is_blocked(ip))
+        && !services::access::is_known(&state.billing, &presented)
+    {
+        return Err(FailedCredentials::problem());
+    }
     match services::access::authenticate(&state.billing, &presented).await? {
         Ok(principal) => {
             if is_session && !parts.method.is_safe() {
@@ -64,8 +75,14 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
         }
         // A page whose session has ended goes on as it would have without one.
         Err(_) if is_session && state.auth == AuthMode::Open => Ok(anonymous),
-        Err(reason) => Err(refusal(reason)),
+        Err(reason) => Err(wrong(state, ip, reason)),
     }
+}
+
+/// The answer to wrong credentials, which count against the address they come from.
+fn wrong(state: &AppState, ip: Option<IpAddr>, reason: NotLetIn) -> Problem {
+    ip.into_iter().for_each(|ip| state.failed_credentials.count(ip));
+    refusal(reason)
 }
 
 /// What everybody may ask for: probes, the documentation, and the way in.

@@ -9,13 +9,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+use super::auth::{AuthMode, Caller, PeerAddress};
+use super::client_address::ClientAddress;
 use super::error::Problem;
-use super::{AppState, RequestId, credentials, origins};
+use super::rate_limits::Verdict;
+use super::{AppState, RequestId, credentials, head_limits, origins};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request its id; logs and counts the answer, gives problems their body and every answer its security
-/// headers.
+/// Gives the request its id and its client's address; logs and counts the answer, gives problems their body and every
+/// answer its security headers.
 pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers(), &state.billing.clock);
@@ -23,6 +26,10 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route_label = route.as_ref().map_or("(none)", MatchedPath::as_str);
     request.extensions_mut().insert(id.clone());
+    if let Some(PeerAddress(peer)) = request.extensions().get().copied() {
+        let client = ClientAddress::of(peer.ip(), request.headers(), &state.trusted_proxies);
+        request.extensions_mut().insert(client);
+    }
 
     // Disabled unless asked for: the one line of a request says all of it, and what goes wrong inside reaches that line.
     let span = tracing::debug_span!("request", request_id = id.as_str(), method, route = route_label);
@@ -49,6 +56,9 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
 
 /// What a request must pass before its handler runs. It lies inside CORS, so that a page can read why it was refused.
 pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    if let Err(problem) = head_limits::check(request.uri(), request.headers()) {
+        return problem.into_response();
+    }
     let path = request.uri().path();
     let is_probe = matches!(path, "/healthz" | "/readyz" | "/metrics");
     if !is_probe && let Err(problem) = origins::check_host(request.headers(), &state.allowed_hosts) {
@@ -60,11 +70,30 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
         return problem.into_response();
     }
     let (mut parts, body) = request.into_parts();
-    match credentials::caller(&state, &parts).await {
-        Ok(caller) => parts.extensions.insert(caller),
+    let caller = match credentials::caller(&state, &parts).await {
+        Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
+    let verdict = limit(&state, &caller, parts.extensions.get());
+    parts.extensions.insert(caller);
     let request = Request::from_parts(parts, body);
+    let mut response = match verdict.refusal() {
+        Some(problem) => problem.into_response(),
+        None => answer_in_time(&state, request, next).await,
+    };
+    verdict.add_headers(response.headers_mut());
+    response
+}
+
+/// Whether somebody asked too often already. Where nobody is asked who they are, nobody is told to slow down.
+fn limit(state: &AppState, caller: &Caller, client: Option<&ClientAddress>) -> Verdict {
+    let known = caller.principal.as_ref().filter(|_| state.auth == AuthMode::Required).zip(client);
+    known.map_or_else(Verdict::default, |(principal, client)| {
+        state.rate_limits.check(principal.role, &principal.name, client.ip)
+    })
+}
+
+async fn answer_in_time(state: &AppState, request: Request, next: Next) -> Response {
     let is_read = request.method().is_safe();
     let answer = catch_panics(next.run(request));
     tokio::time::timeout(state.limits.request_timeout, answer).await.unwrap_or_else(|_| {

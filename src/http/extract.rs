@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,9 +11,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::AppState;
 use super::auth::{May, Needs};
 use super::error::Problem;
+use super::{AppState, Limits, json_depth};
 use crate::domain::access::Tenant;
 use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
 use crate::domain::charges::ChargeKey;
@@ -143,7 +143,11 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
             let detail = "Send the body as JSON, with the header Content-Type: application/json.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        from_json(&body_bytes(request, state).await?).map(Json)
+        let bytes = body_bytes(request, state).await?;
+        if json_depth::is_too_deep(&bytes) {
+            return Err(too_deep());
+        }
+        from_json(&bytes).map(Json)
     }
 }
 
@@ -151,7 +155,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
 ///
 /// # Errors
 /// 400 `incomplete_body`, 408 `request_timeout`, 413 `payload_too_large`.
-pub async fn body_bytes(request: Request, state: &AppState) -> Result<bytes::Bytes, Problem> {
+pub async fn body_bytes(mut request: Request, state: &AppState) -> Result<bytes::Bytes, Problem> {
+    refuse_too_large(&mut request, &state.limits)?;
     let reading = read_body(request.into_body(), state.limits.body_bytes);
     tokio::time::timeout(state.limits.body_timeout, reading).await.map_err(|_| {
         let detail = "The body did not arrive in time; send it again, at once.";
@@ -196,13 +201,44 @@ fn has_json_content_type(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+fn too_deep() -> Problem {
+    let detail = format!(
+        "The body is nested deeper than the {} levels this server takes: arrays and objects lie in too many others.",
+        json_depth::DEPTH_MAX
+    );
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+}
+
+fn too_large(limit: usize) -> Problem {
+    let detail = format!("The body is larger than the {limit} bytes this server takes.");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+}
+
+/// How many times too large a body may be for the server to let it arrive all the same.
+const PATIENCE_FACTOR: u64 = 16;
+
+/// Refuses by its `Content-Length` a body that is too large, without waiting for it.
+///
+/// A client that is sending it may not look for an answer before it has finished, and would lose the answer if the
+/// connection was closed meanwhile. So what it sends is let arrive, within reason, and thrown away. One that waits to be
+/// asked for the body (`Expect`) is not asked.
+fn refuse_too_large(request: &mut Request, limits: &Limits) -> Result<(), Problem> {
+    let (length, limit) = (request.body().size_hint().lower(), limits.body_bytes as u64);
+    if length <= limit {
+        return Ok(());
+    }
+    if length <= limit.saturating_mul(PATIENCE_FACTOR) && !request.headers().contains_key(header::EXPECT) {
+        let mut body = std::mem::take(request.body_mut());
+        let arriving = async move { while let Some(Ok(_)) = body.frame().await {} };
+        tokio::spawn(tokio::time::timeout(limits.body_timeout, arriving));
+    }
+    Err(too_large(limits.body_bytes))
+}
+
 async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let detail = format!("The body is larger than the {limit} bytes this server takes.");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off before its end.")),
     }
 }

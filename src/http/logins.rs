@@ -10,6 +10,7 @@ use super::auth::{Anyone, May, UseLogin};
 use super::credentials::SESSION_COOKIE;
 use super::error::Problem;
 use super::extract::Json;
+use super::failed_credentials::FailedCredentials;
 use super::openapi::{CommonErrors, LoginErrors, WriteErrors};
 use super::to_the_end;
 use crate::domain::access::{Credential, KeyMode, Role};
@@ -69,7 +70,7 @@ pub struct LoginBody {
     expires_at: Timestamp,
 }
 
-/// Log in
+/// Log in with a password
 ///
 /// Opens a session: the answer sets its cookie (`wecall_session`), which a browser sends from then on and no script reads.
 /// A page on another origin calls with `credentials: "include"`. A write with the cookie has to carry the `Origin` of an
@@ -93,12 +94,20 @@ pub async fn login(
     may: May<Anyone>,
     Json(request): Json<LoginRequest>,
 ) -> Result<(HeaderMap, Json<LoginBody>), Problem> {
-    let is_secure = may.is_tls;
+    let is_secure = may.is_tls();
+    let address = may.client.map(|client| client.ip);
+    if address.is_some_and(|address| state.failed_credentials.is_blocked(address)) {
+        return Err(FailedCredentials::problem());
+    }
     let login = {
         let state = state.clone();
         async move { services::logins::login(&state.billing, &request.email, &request.password, may.actor).await }
     };
-    let opened = to_the_end(login).await?;
+    let opened = to_the_end(login).await.inspect_err(|problem| {
+        if problem.status == StatusCode::UNAUTHORIZED {
+            address.into_iter().for_each(|address| state.failed_credentials.count(address));
+        }
+    })?;
     let seconds = i64::from(state.billing.session_hours) * 3_600;
     let cookie = session_cookie(opened.token.reveal(), seconds, is_secure)?;
     Ok((cookie, Json(LoginBody { user: opened.user.into(), expires_at: opened.expires_at })))
@@ -124,9 +133,9 @@ impl May<UseLogin> {
     }
 }
 
-/// Log out
+/// Log out of this session
 ///
-/// Ends this session.
+/// Ends the session of the cookie, and takes the cookie away.
 #[utoipa::path(
     post,
     path = "/api/auth/logout/",
@@ -135,7 +144,7 @@ impl May<UseLogin> {
 )]
 pub async fn logout(State(state): State<AppState>, may: May<UseLogin>) -> Result<(StatusCode, HeaderMap), Problem> {
     let (user, session_id) = may.login()?;
-    let is_secure = may.is_tls;
+    let is_secure = may.is_tls();
     to_the_end(async move { services::logins::logout(&state.billing, user, session_id, &may.actor).await }).await?;
     Ok((StatusCode::NO_CONTENT, session_cookie("", 0, is_secure)?))
 }
@@ -161,7 +170,7 @@ pub async fn logout_everywhere(
     may: May<UseLogin>,
 ) -> Result<(HeaderMap, Json<LogoutBody>), Problem> {
     let (user, _) = may.login()?;
-    let is_secure = may.is_tls;
+    let is_secure = may.is_tls();
     let ended =
         to_the_end(async move { services::logins::logout_everywhere(&state.billing, user, &may.actor).await }).await?;
     Ok((session_cookie("", 0, is_secure)?, Json(LogoutBody { sessions_ended: ended })))
@@ -226,7 +235,7 @@ pub struct MyKey {
     mode: KeyMode,
 }
 
-/// Who am I?
+/// Who am I to the server?
 ///
 /// What the server takes you for, by your key or your session.
 #[utoipa::path(

@@ -6,9 +6,12 @@ pub mod admin_plans;
 pub mod admin_rate_card_sheets;
 pub mod admin_rate_cards;
 pub mod alerts;
+pub mod audit;
 pub mod auth;
 pub mod batches;
+pub mod buckets;
 pub mod charges;
+pub mod client_address;
 pub mod credentials;
 pub mod csv;
 pub mod deliveries;
@@ -17,8 +20,11 @@ pub mod edge;
 pub mod error;
 pub mod etag;
 pub mod extract;
+pub mod failed_credentials;
+pub mod head_limits;
 pub mod health;
 pub mod invoices;
+pub mod json_depth;
 pub mod keys;
 pub mod listing;
 pub mod logins;
@@ -29,6 +35,7 @@ pub mod page;
 pub mod pricing;
 pub mod quotes;
 pub mod rate_cards;
+pub mod rate_limits;
 pub mod rating;
 pub mod schema;
 pub mod transactions;
@@ -53,8 +60,11 @@ use tracing::Instrument;
 use crate::clock::Clock;
 use crate::services::Billing;
 use auth::AuthMode;
+use client_address::TrustedProxies;
 use error::Problem;
+use failed_credentials::FailedCredentials;
 use metrics::Metrics;
+use rate_limits::RateLimits;
 
 /// THE route table. It serves the routes and lists them for the OpenAPI document, so that neither can miss one.
 /// Addresses of the API end in a slash; without it they are the same address.
@@ -95,6 +105,7 @@ routes! {
     get  "/api/billing/keys/{key_sid}/"              => keys::show_key;
     delete "/api/billing/keys/{key_sid}/"            => keys::revoke_key;
     post "/api/billing/keys/{key_sid}/rotate/"       => keys::rotate_key;
+    get  "/api/billing/audit/"                       => audit::list_audit;
     post "/api/auth/login/"                          => logins::login;
     post "/api/auth/logout/"                         => logins::logout;
     post "/api/auth/logout-everywhere/"              => logins::logout_everywhere;
@@ -133,6 +144,12 @@ pub struct HttpState {
     pub allowed_hosts: Vec<String>,
     pub limits: Limits,
     pub metrics: Metrics,
+    /// Whose word on a client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    pub rate_limits: RateLimits,
+    pub failed_credentials: FailedCredentials,
+    /// Whether /metrics is served here, and not at an address of its own.
+    pub serves_metrics: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -170,8 +187,8 @@ impl RequestId {
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
-/// Layers, the outermost last: routes → compression → guard (who may, deadline, panics) → CORS → edge (ids, bodies of
-/// problems, log, headers) → slash.
+/// Layers, the outermost last: routes → compression → guard (limits, who may, deadline, panics) → CORS → edge (ids,
+/// addresses, bodies of problems, log, headers) → slash.
 pub fn service(state: AppState) -> Service {
     let router = table()
         .route("/", get(docs::index))
@@ -195,6 +212,14 @@ pub fn service(state: AppState) -> Service {
         router.oneshot(edge::with_slash(request))
     });
     tower::util::BoxCloneSyncService::new(choose)
+}
+
+/// The service at the address that is for metrics alone.
+pub fn metrics_service(state: AppState) -> Service {
+    let edge = middleware::from_fn_with_state(state.clone(), edge::wrap);
+    let router = Router::new().route("/metrics", get(health::metrics_of_their_own));
+    let router = router.fallback(async || Problem::not_found()).with_state(state).layer(edge);
+    tower::util::BoxCloneSyncService::new(tower::service_fn(move |request: Request| router.clone().oneshot(request)))
 }
 
 /// Whether a request needs what browsers do: CORS where it names its page's origin, compression where it offers to take

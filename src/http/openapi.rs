@@ -15,10 +15,21 @@ pub enum CommonErrors<'a> {
     /// The server asks for credentials (`AUTH=required`), and the request carried none that it knows.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(ProblemBody<'a>),
+    /// The address of the request is longer than 8 KiB.
+    #[response(status = 414, content_type = "application/problem+json")]
+    UriTooLong(ProblemBody<'a>),
+    /// The caller, or all callers at its address, made more requests than are allowed in a minute, or opened more
+    /// connections than one address may have; `Retry-After` says when to ask again. `RateLimit` and `RateLimit-Policy`
+    /// say on every answer what is left.
+    #[response(status = 429, content_type = "application/problem+json")]
+    RateLimited(ProblemBody<'a>),
+    /// The headers of the request are larger than 16 KiB together, or more than 64.
+    #[response(status = 431, content_type = "application/problem+json")]
+    HeadersTooLarge(ProblemBody<'a>),
     /// Something went wrong inside the server.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(ProblemBody<'a>),
-    /// The server is busy or cannot reach its database; `Retry-After` says when to ask again.
+    /// The server is busy, has too many connections or cannot reach its database; `Retry-After` says when to ask again.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody<'a>),
 }
@@ -174,6 +185,7 @@ pub enum ProbeErrors<'a> {
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
         (name = "Admin", description = "For those who run the business: plans and prices"),
+        (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "For those who run the server"),
     ),
 )]

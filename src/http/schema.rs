@@ -6,6 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access::{KeyMode, Role};
 use crate::domain::alerts::{AlertSeverity, AlertType};
+use crate::domain::audit::AuditAction;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::DeliveryStatus;
 use crate::domain::countries::CountryCode;
@@ -93,6 +94,7 @@ schemas! {
 }
 
 enum_schemas! {
+    AuditAction: "What was done, by the kind of thing and the deed";
     Role: "What a user or a key is: a client, a reseller, an admin, or the SMS gateway itself";
     KeyMode: "A test key reads and quotes, and changes nothing";
     PlanType: "How a plan is paid: before sending, or on the invoice";

@@ -30,6 +30,18 @@ pub enum NotLetIn {
     Disabled,
 }
 
+/// Whether that, or something that only differs in its secret, let somebody in lately: a look into memory alone.
+pub fn is_known(billing: &Billing, presented: &Presented) -> bool {
+    billing.credentials.is_known(&handle(presented))
+}
+
+fn handle(presented: &Presented) -> Handle {
+    match presented {
+        Presented::Key(key) => Handle::Key(key.public_id.clone()),
+        Presented::Session(token) => Handle::session(&token.hash()),
+    }
+}
+
 /// Who comes in by that.
 ///
 /// # Errors
@@ -39,10 +51,7 @@ pub async fn authenticate(
     presented: &Presented,
 ) -> Result<std::result::Result<Arc<Principal>, NotLetIn>> {
     let now = billing.clock.now();
-    let handle = match presented {
-        Presented::Key(key) => Handle::Key(key.public_id.clone()),
-        Presented::Session(token) => Handle::session(&token.hash()),
-    };
+    let handle = handle(presented);
     let Some(known) = billing.credentials.find(&handle).await? else { return Ok(Err(NotLetIn::Unknown)) };
     let verdict = match (presented, &known.stored) {
         (Presented::Key(presented), Stored::Key(key)) => {

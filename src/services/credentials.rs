@@ -109,6 +109,11 @@ impl Credentials {
         Ok(Some(entry.known.clone()))
     }
 
+    /// Whether it was found before, however long ago.
+    pub fn is_known(&self, handle: &Handle) -> bool {
+        self.kept().contains_key(handle)
+    }
+
     async fn read(&self, handle: &Handle) -> Result<Option<Arc<Known>>> {
         let read_at = Instant::now();
         let mut reader = self.0.db.read().await?;

@@ -67,20 +67,25 @@ fn subjects(email: &Email, address: Option<&str>) -> Vec<FailureSubject> {
 /// Counts an attempt as a failure, until it turns out to be none. While too many count, none is tried and none is
 /// counted, so that guessing on does not keep anybody out for longer.
 async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Timestamp) -> Result<()> {
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
+    let mut reader = billing.db.read().await?;
     for subject in subjects {
-        if let Some((failures, until)) = storage::login_failures::find(&mut conn, subject, now).await?
+        if let Some((failures, until)) = storage::login_failures::find(&mut reader.conn(), subject, now).await?
             && failures >= subject.failures_max()
         {
             let seconds = u64::try_from((until.micros() - now.micros()).div_euclid(1_000_000) + 1).unwrap_or(1);
-            tx.roll_back().await?;
             return Err(Error::LoginLocked { seconds });
         }
     }
+    drop(reader);
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
     let until = now.plus_seconds(LOCKED_SECONDS);
     for subject in subjects {
-        storage::login_failures::count(&mut conn, subject, now, until).await?;
+        // Others may have counted since, and each waits for the one before.
+        if storage::login_failures::count(&mut conn, subject, now, until).await? > subject.failures_max() {
+            tx.roll_back().await?;
+            return Err(Error::LoginLocked { seconds: LOCKED_SECONDS.unsigned_abs() });
+        }
     }
     tx.commit().await
 }

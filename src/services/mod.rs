@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod audit;
 pub mod charges;
 pub mod credentials;
 pub mod health;

@@ -73,8 +73,8 @@ pub const INSERT: &str = "INSERT INTO api_keys (uid, public_id, mode, name, role
 pub const INSERT_LISTED: &str =
     "INSERT INTO api_key_businesses (api_key_id, business_id) SELECT $1, id FROM businesses WHERE sid = $2";
 
-pub const ROTATE: &str = "UPDATE api_keys SET previous_secret_hash = CASE WHEN $3 THEN secret_hash END, \
-     previous_expires_at = CASE WHEN $3 THEN $4 END, secret_hash = $2, rotated_at = $5 WHERE uid = $1";
+pub const ROTATE: &str = "UPDATE api_keys SET previous_secret_hash = CASE WHEN CAST($3 AS BIGINT) IS NULL \
+     THEN NULL ELSE secret_hash END, previous_expires_at = $3, secret_hash = $2, rotated_at = $4 WHERE uid = $1";
 
 pub const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2 WHERE uid = $1 AND revoked_at IS NULL";
 
@@ -248,7 +248,6 @@ pub async fn rotate(
     on!(conn, c => sqlx::query(ROTATE)
         .bind(sid)
         .bind(&hash.as_bytes()[..])
-        .bind(previous_until.is_some())
         .bind(previous_until)
         .bind(now)
         .execute(c)

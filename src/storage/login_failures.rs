@@ -10,7 +10,7 @@ pub const FIND: &str = "SELECT failures, expires_at FROM login_failures WHERE su
 /// One more; what was long enough ago does not count any more.
 pub const COUNT: &str = "INSERT INTO login_failures (subject, failures, expires_at) VALUES ($1, 1, $3) \
      ON CONFLICT (subject) DO UPDATE SET failures = CASE WHEN login_failures.expires_at > $2 \
-     THEN login_failures.failures + 1 ELSE 1 END, expires_at = $3";
+     THEN login_failures.failures + 1 ELSE 1 END, expires_at = $3 RETURNING failures";
 
 pub const TAKE_BACK: &str = "UPDATE login_failures SET failures = failures - 1 WHERE subject = $1 AND failures > 1";
 
@@ -27,9 +27,14 @@ pub async fn find(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp)
         .await)?)
 }
 
-pub async fn count(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp, until: Timestamp) -> Result<()> {
-    on!(conn, c => sqlx::query(COUNT).bind(subject.as_str()).bind(now).bind(until).execute(c).await.map(|_| ()))?;
-    Ok(())
+/// Counts one more; how many count now.
+pub async fn count(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp, until: Timestamp) -> Result<i64> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT)
+        .bind(subject.as_str())
+        .bind(now)
+        .bind(until)
+        .fetch_one(c)
+        .await)?)
 }
 
 /// Takes back an attempt that was no failure.

@@ -1,12 +1,14 @@
 //! The tables a database must have, and what is fixed at its first use.
 
+use std::time::Duration;
+
 use sqlx::Executor;
 use sqlx::migrate::{MigrateError, Migration, Migrator};
 
 use super::db::Db;
 use super::deployment;
 use crate::domain::time::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_passing};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
@@ -17,16 +19,31 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 /// Those of [`pending`], and [`Error::Setup`] where a step fails (a failed step leaves no trace).
 pub async fn migrate(db: &Db) -> Result<Vec<String>> {
     let missing = pending(db).await?;
-    let mut left = missing.len();
+    let (mut left, mut tries_left) = (missing.len(), TRIES);
     loop {
         let Err(failure) = run(db).await else { return Ok(missing) };
         // On SQLite nothing keeps two processes from taking the same step at once. The one that was too late sees fewer
-        // steps left than before, and goes on from there.
+        // steps left than before, and goes on from there; or the other is still at its step.
         let still_left = pending(db).await?.len();
         if still_left >= left {
-            return Err(Error::Setup(format!("migration failed: {failure}")));
+            if tries_left == 0 || !is_locked(&failure) {
+                return Err(Error::Setup(format!("migration failed: {failure}")));
+            }
+            tries_left -= 1;
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
         }
         left = still_left;
+    }
+}
+
+/// How often to try a step again that another process is at, and after what time: ten seconds in all.
+const TRIES: u32 = 100;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+fn is_locked(failure: &MigrateError) -> bool {
+    match failure {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => is_passing(error),
+        _ => false,
     }
 }
 

@@ -130,9 +130,7 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
     let explain = |error: &dyn std::fmt::Display| {
         Error::Setup(format!("cannot open the SQLite file {}: {error}", path.display()))
     };
-    if !path.exists() {
-        create_private(path).map_err(|error| explain(&error))?;
-    }
+    create_private(path).map_err(|error| explain(&error))?;
     let file = SqliteConnectOptions::new().filename(path).busy_timeout(SQLITE_BUSY_TIMEOUT).foreign_keys(true);
     let keep_open = SqlitePoolOptions::new()
         .test_before_acquire(false)
@@ -149,10 +147,14 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
     Ok(Db::Sqlite { readers, writer, turns })
 }
 
-/// An empty file is an empty database. This one holds other people's money, so only its owner may read it; the files
-/// SQLite puts beside it follow suit.
+/// Makes the file where there is none: an empty file is an empty database. This one holds other people's money, so only its
+/// owner may read it; the files SQLite puts beside it follow suit.
 fn create_private(path: &Path) -> std::io::Result<()> {
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(|_| ())
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        // Another process may make it at the same moment.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(|_| ()),
+    }
 }
 
 async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<()> {

@@ -168,9 +168,9 @@ on_each_database! {
     }
 
     async fn only_admins(server) {
-        let before = server.row_counts().await;
-        let gateway = server.key_of(Role::Gateway, 0x9a).await;
+        let gateway = server.key(Role::Gateway, None).await;
         let plan = plan_named(server, "Enterprise").await;
+        let before = server.row_counts().await;
         let one = path_of(&plan);
         let export = format!("{PLANS}export/");
         for (method, path) in [

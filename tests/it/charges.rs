@@ -239,7 +239,7 @@ on_each_database! {
         assert_eq!(server.number(&format!("{usage} 18000")).await, 3);
 
         // A whole refund takes its segments back from the tiers, from both.
-        post(server, "/api/billing/charges/biz_test_001/across/refund/", &json!({"reason": "test"})).await;
+        server.post_as_admin("/api/billing/charges/biz_test_001/across/refund/", r#"{"reason": "test"}"#).await;
         assert_eq!(server.number("SELECT tier_segments FROM wallets WHERE id = 1").await, 998);
         let again = server.charge(with(message("biz_test_001", "again"), json!({"segments": 5}))).await;
         assert_eq!(again["rating"]["parts"], charge["rating"]["parts"]);

@@ -20,7 +20,7 @@ async fn report(server: &Server, message: &str, body: Value) -> Value {
 }
 
 async fn refund(server: &Server, message: &str, body: Value) -> (StatusCode, Value) {
-    server.post(&format!("/api/billing/charges/biz_test_001/{message}/refund/"), &body.to_string()).await
+    server.post_as_admin(&format!("/api/billing/charges/biz_test_001/{message}/refund/"), &body.to_string()).await
 }
 
 async fn balance(server: &Server) -> Value {
@@ -138,7 +138,7 @@ on_each_database! {
         let body = json!({"amount": "0.01", "reason": "Goodwill"});
         let mut answers = Vec::new();
         for replayed in [false, true] {
-            let request = server.request(Method::POST, path).header("idempotency-key", "k1").json(&body);
+            let request = server.as_admin(Method::POST, path).await.header("idempotency-key", "k1").json(&body);
             let response = request.send().await.unwrap();
             assert_eq!(response.status(), StatusCode::CREATED);
             assert_eq!(response.headers().contains_key("idempotent-replayed"), replayed);
@@ -146,7 +146,7 @@ on_each_database! {
         }
         assert_eq!(answers[0], answers[1]);
         assert_eq!(answers[0]["transaction"]["details"], json!({"message_sid": "m1", "reason": "Goodwill"}));
-        let other = server.request(Method::POST, path).header("idempotency-key", "k1").json(&json!({"reason": "Other"}));
+        let other = server.as_admin(Method::POST, path).await.header("idempotency-key", "k1").json(&json!({"reason": "Other"}));
         assert_eq!(other.send().await.unwrap().status(), StatusCode::CONFLICT);
         assert_eq!(balance(server).await, json!(999.97));
         assert_eq!(server.get("/api/billing/charges/biz_test_001/m1/").await["refunded"], json!(0.01));

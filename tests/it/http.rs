@@ -181,31 +181,6 @@ async fn only_the_names_it_goes_by() {
     }
 }
 
-/// Until there are keys and users, nobody has credentials.
-#[tokio::test]
-async fn required_credentials_close_the_whole_api() {
-    let server = sqlite(&["--auth", "required"]).await;
-    let before = server.row_counts().await;
-    for (method, path) in [
-        (Method::GET, WALLET),
-        (Method::GET, "/api/billing/wallet/undefined"),
-        (Method::POST, "/api/billing/topup/"),
-        (Method::DELETE, "/api/billing/topup/"),
-        (Method::GET, "/api/nowhere"),
-        (Method::GET, "/api"),
-    ] {
-        let response = server.request(method, path).send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
-        assert_eq!(response.headers()["www-authenticate"], "Bearer");
-        assert_eq!(response.json::<Value>().await.unwrap()["code"], "unauthorized");
-    }
-    assert_eq!(server.row_counts().await, before);
-    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/"] {
-        assert_eq!(server.request(Method::GET, path).send().await.unwrap().status(), StatusCode::OK, "{path}");
-    }
-    assert_eq!(preflight(&server, WALLET, PAGE).await.status(), StatusCode::OK, "a preflight carries no credentials");
-}
-
 #[tokio::test]
 async fn every_answer_has_its_headers() {
     let server = sqlite(&[]).await;

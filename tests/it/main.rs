@@ -4,9 +4,13 @@
 
 mod support;
 
+mod access;
+mod admin_csv;
 mod admin_plans;
+mod admin_rate_cards;
 mod alerts;
 mod architecture;
+mod audit;
 mod bad_inputs;
 mod browser;
 mod charges;
@@ -16,6 +20,9 @@ mod crash;
 mod deliveries;
 mod http;
 mod invoices;
+mod keys;
+mod limits;
+mod logins;
 mod many_servers;
 mod openapi;
 mod process;
@@ -25,6 +32,7 @@ mod rate_cards;
 mod readme;
 mod reconcile;
 mod schema;
+mod secrets;
 mod seed;
 mod settings;
 mod topup;

@@ -100,6 +100,12 @@ fn refuses_to_start() {
             vec!["--sqlite-readers", "0"],
             vec!["SQLITE_READERS (or --sqlite-readers) must be a whole number from 1 to 64"],
         ),
+        (
+            vec!["--trusted-proxies", "10.0.0.1,proxy.local"],
+            vec!["TRUSTED_PROXIES (or --trusted-proxies) must be a list of IP addresses or networks"],
+        ),
+        (vec!["--max-connections", "0"], vec!["MAX_CONNECTIONS (or --max-connections)", "from 1 to 1000000"]),
+        (vec!["--rate-limit-client", "many"], vec!["RATE_LIMIT_CLIENT (or --rate-limit-client)", "from 0 to 1000000"]),
     ] {
         let output =
             program(home.path()).env("LOG_LEVEL", "error").args(["serve", "--seed"]).args(&args).output().unwrap();
@@ -219,6 +225,22 @@ fn processes_may_migrate_at_once() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
+}
+
+/// Metrics at an address of their own ask nobody, and are not at the other any more.
+#[tokio::test]
+async fn metrics_at_an_address_of_their_own() {
+    let home = home();
+    let server = ServerProcess::start(home.path(), &["--metrics-bind", "127.0.0.1:0"]);
+    let line = server.greeting.iter().find(|line| line.contains("health")).unwrap();
+    let metrics = line.split(", ").last().unwrap().trim();
+    assert!(!metrics.starts_with(&server.base_url), "{line}");
+    let own = reqwest::get(metrics).await.unwrap();
+    assert_eq!(own.status(), 200);
+    assert!(own.text().await.unwrap().contains("charge_queue_commands"));
+    assert_eq!(reqwest::get(format!("{}/metrics", server.base_url)).await.unwrap().status(), 404);
+    let elsewhere = metrics.replace("/metrics", "/api/billing/pricing-plans/");
+    assert_eq!(reqwest::get(elsewhere).await.unwrap().status(), 404, "nothing else is there");
 }
 
 /// With credentials required the test wallets are left out unless asked for.

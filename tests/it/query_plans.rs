@@ -5,8 +5,8 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, applied_rates, audit, businesses, charges, deployment, idempotency, invoices, pricing,
-    rate_cards, seeds, transactions, usage, wallet,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, idempotency, invoices,
+    login_failures, pricing, rate_cards, seeds, sessions, transactions, usage, users, wallet,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -26,10 +26,41 @@ const GROWING: &[&str] = &[
     "invoice_line_items",
     "alerts",
     "audit_log",
+    "users",
+    "sessions",
+    "api_keys",
+    "api_key_businesses",
+    "login_failures",
 ];
 
 /// Every query an endpoint makes. Plans and rate cards are a catalogue: they are read whole, and on purpose.
 const QUERIES: &[(&str, &str)] = &[
+    ("api_keys::FIND_BY_PUBLIC_ID", api_keys::FIND_BY_PUBLIC_ID),
+    ("api_keys::LISTED", api_keys::LISTED),
+    ("api_keys::FIND", api_keys::FIND),
+    ("api_keys::PAGE", api_keys::PAGE),
+    ("api_keys::PAGE_OF_BUSINESS", api_keys::PAGE_OF_BUSINESS),
+    ("api_keys::INSERT", api_keys::INSERT),
+    ("api_keys::INSERT_LISTED", api_keys::INSERT_LISTED),
+    ("api_keys::ROTATE", api_keys::ROTATE),
+    ("api_keys::REVOKE", api_keys::REVOKE),
+    ("businesses::FIND_KIND", businesses::FIND_KIND),
+    ("businesses::IS_BELOW", businesses::IS_BELOW),
+    ("login_failures::FIND", login_failures::FIND),
+    ("login_failures::COUNT", login_failures::COUNT),
+    ("login_failures::TAKE_BACK", login_failures::TAKE_BACK),
+    ("login_failures::FORGIVE", login_failures::FORGIVE),
+    ("login_failures::FORGET", login_failures::FORGET),
+    ("sessions::FIND", sessions::FIND),
+    ("sessions::INSERT", sessions::INSERT),
+    ("sessions::DELETE", sessions::DELETE),
+    ("sessions::DELETE_OF_USER", sessions::DELETE_OF_USER),
+    ("sessions::FORGET", sessions::FORGET),
+    ("users::FIND", users::FIND),
+    ("users::FIND_BY_EMAIL", users::FIND_BY_EMAIL),
+    ("users::INSERT", users::INSERT),
+    ("users::SET_PASSWORD", users::SET_PASSWORD),
+    ("users::SET_LAST_LOGIN", users::SET_LAST_LOGIN),
     ("wallet::FIND", wallet::FIND),
     ("wallet::UPDATE_HEAD", wallet::UPDATE_HEAD),
     ("transactions::CHAIN", transactions::CHAIN),
@@ -40,12 +71,21 @@ const QUERIES: &[(&str, &str)] = &[
     ("idempotency::FIND", idempotency::FIND),
     ("idempotency::INSERT", idempotency::INSERT),
     ("pricing::LIST", pricing::LIST),
+    ("pricing::FIND", pricing::FIND),
+    ("pricing::UPDATE", pricing::UPDATE),
+    ("pricing::DELETE", pricing::DELETE),
+    ("pricing::DELETE_TIERS", pricing::DELETE_TIERS),
+    ("pricing::A_WALLET_OF", pricing::A_WALLET_OF),
     ("pricing::LIST_TIERS", pricing::LIST_TIERS),
     ("pricing::FIND_TYPE_BY_NAME", pricing::FIND_TYPE_BY_NAME),
     ("pricing::INSERT", pricing::INSERT),
     ("pricing::INSERT_TIER", pricing::INSERT_TIER),
     ("rate_cards::INSERT", rate_cards::INSERT),
     ("rate_cards::LIST", rate_cards::LIST),
+    ("rate_cards::FIND", rate_cards::FIND),
+    ("rate_cards::A_ROW_OF", rate_cards::A_ROW_OF),
+    ("rate_cards::UPDATE", rate_cards::UPDATE),
+    ("rate_cards::DELETE", rate_cards::DELETE),
     ("rate_cards::LIST_IN_FORCE", rate_cards::LIST_IN_FORCE),
     ("usage::BY_OPERATOR", usage::BY_OPERATOR),
     ("usage::BY_DAY", usage::BY_DAY),
@@ -65,6 +105,7 @@ const QUERIES: &[(&str, &str)] = &[
 /// Statements over many rows at once, as a batch of charges makes them.
 static BULKS: &[(&str, &Bulk)] = &[
     ("accounts::LOAD", &accounts::LOAD),
+    ("api_keys::TOUCH", &api_keys::TOUCH),
     ("accounts::UPDATE", &accounts::UPDATE),
     ("applied_rates::FIND", &applied_rates::FIND),
     ("applied_rates::INSERT", &applied_rates::INSERT),
@@ -75,6 +116,7 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("charges::INSERT_DELIVERIES", &charges::INSERT_DELIVERIES),
     ("invoices::CLOSED", &invoices::CLOSED),
     ("invoices::INSERT_ITEMS", &invoices::INSERT_ITEMS),
+    ("rate_cards::INSERT_MANY", &rate_cards::INSERT_MANY),
     ("transactions::INSERT", &transactions::INSERT),
     ("transactions::INSERT_MARKS", &transactions::INSERT_MARKS),
     ("usage::OPEN_ROLLUPS", &usage::OPEN_ROLLUPS),
@@ -89,13 +131,17 @@ const DIALECTS: &[(Database, &str, &str)] = &[
     (Database::Postgres, "wallet::FIND_MANY_ON_POSTGRES", wallet::FIND_MANY_ON_POSTGRES),
     (Database::Sqlite, "transactions::PAGE_OF_TYPE_ON_SQLITE", transactions::PAGE_OF_TYPE_ON_SQLITE),
     (Database::Postgres, "transactions::PAGE_OF_TYPE_ON_POSTGRES", transactions::PAGE_OF_TYPE_ON_POSTGRES),
+    (Database::Postgres, "idempotency::TAKE_TURN_ON_POSTGRES", idempotency::TAKE_TURN_ON_POSTGRES),
     (Database::Sqlite, "idempotency::FORGET_SOME_ON_SQLITE", idempotency::FORGET_SOME_ON_SQLITE),
     (Database::Postgres, "idempotency::FORGET_SOME_ON_POSTGRES", idempotency::FORGET_SOME_ON_POSTGRES),
 ];
 
 /// Lists that are searched and sorted, and whether they grow with time or with the number of businesses.
-static LISTINGS: &[(&str, &Listing, bool)] =
-    &[("pricing::LISTING", &pricing::LISTING, false), ("rate_cards::LISTING", &rate_cards::LISTING, false)];
+static LISTINGS: &[(&str, &Listing, bool)] = &[
+    ("audit::LISTING", &audit::LISTING, true),
+    ("pricing::LISTING", &pricing::LISTING, false),
+    ("rate_cards::LISTING", &rate_cards::LISTING, false),
+];
 
 async fn plan(server: &Server, sql: &str) -> Vec<String> {
     match &server.billing.db {
@@ -144,6 +190,11 @@ fn reads_all(database: Database, line: &str) -> Option<&'static str> {
 /// The names a table goes by in our queries.
 fn alias_of(table: &str) -> Vec<&str> {
     match table {
+        "api_keys" => vec!["api_keys", "k"],
+        "api_key_businesses" => vec!["api_key_businesses", "l"],
+        "sessions" => vec!["sessions", "s"],
+        "users" => vec!["users"],
+        "audit_log" => vec!["audit_log", "l"],
         "businesses" => vec!["businesses", "b", "p1", "p2", "p3", "p4"],
         "wallets" => vec!["wallets", "w"],
         "transactions" => vec!["transactions", "t", "refund"],

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::process::{ServerProcess, text};
+use crate::support::process::{ServerProcess, run, text};
 
 fn readme() -> String {
     std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -33,12 +33,15 @@ fn curl_commands(readme: &str) -> Vec<String> {
 fn its_curl_commands_work() {
     let home = tempfile::tempdir().unwrap();
     let server = ServerProcess::start(home.path(), &[]);
+    // The README makes a key where it first needs one.
+    let made = run(home.path(), &["keys", "create", "--role", "admin", "--name", "me"]);
+    let admin_key = text(&made.stdout);
     let commands = curl_commands(&readme());
     let mut endpoints: Vec<&str> = Vec::new();
     for command in &commands {
         assert!(command.contains("--fail"), "{command} would hide a failure");
         let here = command.replace("http://localhost:8000", &server.base_url);
-        let output = Command::new("sh").args(["-c", &here]).output().unwrap();
+        let output = Command::new("sh").args(["-c", &here]).env("ADMIN_KEY", admin_key.trim()).output().unwrap();
         assert!(output.status.success(), "{command}: {} {}", text(&output.stdout), text(&output.stderr));
         endpoints.extend(
             command.split("/api/billing/").nth(1).and_then(|rest| rest.split(['/', '?', '"', '\'', ' ']).next()),
@@ -51,6 +54,7 @@ fn its_curl_commands_work() {
         "charges",
         "deliveries",
         "invoices",
+        "keys",
         "pricing-plans",
         "quotes",
         "rate-cards",

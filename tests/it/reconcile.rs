@@ -52,7 +52,7 @@ async fn refund(server: &Server, message: &str, amount: Value) {
         Value::Null => json!({"reason": "test"}),
         amount => json!({"reason": "test", "amount": amount}),
     };
-    let (status, answer) = server.post(&path, &body.to_string()).await;
+    let (status, answer) = server.post_as_admin(&path, &body.to_string()).await;
     assert_eq!(status, StatusCode::CREATED, "{answer}");
 }
 

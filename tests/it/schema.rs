@@ -11,7 +11,7 @@ use crate::support::{Database, Server, on_each_database, postgres};
 type Columns = BTreeMap<String, BTreeMap<String, (String, bool)>>;
 
 /// Columns of types that SQLite does not have.
-const FLAGS: &[&str] = &["is_read", "auto_recharge_enabled"];
+const FLAGS: &[&str] = &["is_read", "auto_recharge_enabled", "is_limited"];
 const DAYS: &[&str] = &["day", "effective_from", "period_start", "due_date", "paid_date", "tier_month"];
 const DOCUMENTS: &[&str] =
     &["features", "networks", "details", "metadata", "answer", "before", "after", "explanation", "more_parts"];

@@ -1,56 +1,20 @@
-//! An admin's requests.
+//! An admin's requests, and all that an answer says.
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
-use wecall_billing::domain::access::{KeyMode, Role};
-use wecall_billing::domain::api_keys::{ApiKey, PresentedKey};
-use wecall_billing::domain::sid::KeySid;
-use wecall_billing::storage::api_keys;
 
 use super::Server;
 
 impl Server {
-    /// The text of an admin's key, which is made at the first call.
-    pub async fn admin_key(&self) -> String {
-        self.key_of(Role::Admin, 0xad).await
-    }
-
-    /// The text of a key of a role that belongs to no business; `number` tells it from others.
-    pub async fn key_of(&self, role: Role, number: u8) -> String {
-        let key = PresentedKey::from_random(KeyMode::Live, [number; 8], [number; 32]);
-        let mut tx = self.billing.db.begin().await.unwrap();
-        if api_keys::find_by_public_id(&mut tx.conn(), &key.public_id).await.unwrap().is_none() {
-            let stored = ApiKey {
-                sid: KeySid::new(self.billing.clock.new_id()),
-                public_id: key.public_id.clone(),
-                mode: KeyMode::Live,
-                name: format!("{role} of the tests"),
-                role,
-                business: None,
-                businesses: None,
-                created_by: "tests".to_owned(),
-                created_at: self.billing.clock.now(),
-                rotated_at: None,
-                previous_expires_at: None,
-                expires_at: None,
-                last_used_at: None,
-                revoked_at: None,
-            };
-            api_keys::insert(&mut tx.conn(), &stored, &key).await.unwrap();
-        }
-        tx.commit().await.unwrap();
-        key.reveal()
-    }
-
-    /// Somebody who sends an admin's key with everything.
+    /// Somebody who sends [`Server::admin_key`] with everything.
     pub async fn admin(&self) -> Admin<'_> {
         Admin { server: self, key: self.admin_key().await }
     }
 }
 
 pub struct Admin<'s> {
-    pub server: &'s Server,
-    key: String,
+    server: &'s Server,
+    key: &'s str,
 }
 
 /// What is answered, looked at from all sides.
@@ -86,7 +50,7 @@ impl Answer {
 
 impl Admin<'_> {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.server.request(method, path).bearer_auth(&self.key)
+        self.server.request(method, path).bearer_auth(self.key)
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {

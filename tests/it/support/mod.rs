@@ -10,17 +10,27 @@ use std::sync::OnceLock;
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{OnceCell, oneshot};
 use wecall_billing::clock::Clock;
 use wecall_billing::config::{Cli, Settings};
+use wecall_billing::domain::access::{KeyMode, Reach, Role, Tenant};
+use wecall_billing::domain::audit::Actor;
 use wecall_billing::domain::time::Timestamp;
-use wecall_billing::services::Billing;
+use wecall_billing::http::auth::AuthMode;
+use wecall_billing::services::keys::{KeyKeeper, NewKey};
+use wecall_billing::services::users::NewUser;
+use wecall_billing::services::{self, Billing};
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::open::IfMissing;
 use wecall_billing::{app, seed, storage};
 
 /// When every test begins: a Wednesday in the middle of a month.
 pub const START: &str = "2026-03-18T10:00:00Z";
+
+/// Settings of a server that asks for credentials.
+pub const REQUIRED: &[&str] = &["--auth", "required", "--secret-key", "a key for tests: 0123456789abcdef"];
+
+pub const PASSWORD: &str = "correct horse battery staple";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
@@ -63,6 +73,7 @@ pub struct Server {
     pub base_url: String,
     pub billing: Billing,
     pub client: reqwest::Client,
+    admin_key: OnceCell<String>,
     _stop: oneshot::Sender<()>,
     _home: Option<tempfile::TempDir>,
 }
@@ -96,24 +107,71 @@ impl Server {
         let settings = settings(database_url, args);
         let clock = Clock::fixed(START.parse().unwrap());
         let (billing, _) = app::open_and_migrate(&settings, clock).await.unwrap();
-        seed::load(&billing, true).await.unwrap();
+        seed::load(&billing, settings.auth == AuthMode::Open).await.unwrap();
         let listener = app::listen(settings.address()).await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let service = app::http_service(&settings, billing.clone());
         let (stop, stopped) = oneshot::channel::<()>();
-        let limits = app::ConnectionLimits {
-            header_timeout: settings.header_timeout_seconds.duration(),
-            shutdown_timeout: settings.shutdown_timeout_seconds.duration(),
-        };
+        let limits = app::connection_limits(&settings);
         tokio::spawn(app::serve(listener, service, limits, async {
             let _ = stopped.await;
         }));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Server { database, base_url, billing, client, _stop: stop, _home: home }
+        Server { database, base_url, billing, client, admin_key: OnceCell::new(), _stop: stop, _home: home }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base_url))
+    }
+
+    /// A key of a role, as its holder sends it; of a business, where the role needs one.
+    pub async fn key(&self, role: Role, business: Option<&str>) -> String {
+        let new = NewKey {
+            name: "test".parse().unwrap(),
+            mode: KeyMode::Live,
+            role,
+            business: business.and_then(|sid| Tenant::admit(&Reach::All, sid.parse().unwrap(), false)),
+            businesses: None,
+            expires_at: None,
+        };
+        let made = services::keys::create(&self.billing, new, &KeyKeeper::command_line(), None).await.unwrap();
+        made.value.secret
+    }
+
+    /// A user with the password of the examples.
+    pub async fn user(&self, email: &str, role: Role, business: Option<&str>) {
+        let new = NewUser {
+            email: email.parse().unwrap(),
+            name: "Asha".parse().unwrap(),
+            role,
+            business: business.map(|sid| sid.parse().unwrap()),
+            password: PASSWORD.parse().unwrap(),
+        };
+        services::users::create(&self.billing, new, &Actor::command_line()).await.unwrap();
+    }
+
+    /// The cookie of a user who logs in.
+    pub async fn login(&self, email: &str) -> String {
+        let body = serde_json::json!({"email": email, "password": PASSWORD});
+        let response = self.request(Method::POST, "/api/auth/login/").json(&body).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// A key for everything, the same each time.
+    pub async fn admin_key(&self) -> &str {
+        self.admin_key.get_or_init(|| self.key(Role::Admin, None)).await
+    }
+
+    /// A request that carries [`Server::admin_key`].
+    pub async fn as_admin(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path).bearer_auth(self.admin_key().await)
+    }
+
+    /// Posts JSON as an admin; status and JSON of the answer.
+    pub async fn post_as_admin(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        let request = self.as_admin(Method::POST, path).await.header("content-type", "application/json");
+        answer(request.body(body.to_owned())).await
     }
 
     /// GET that must succeed; the JSON it answers.
@@ -133,9 +191,7 @@ impl Server {
     /// Posts JSON as it stands; status and JSON of the answer.
     pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let request = self.request(Method::POST, path).header("content-type", "application/json");
-        let response = request.body(body.to_owned()).send().await.unwrap();
-        let status = response.status();
-        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
+        answer(request.body(body.to_owned())).await
     }
 
     pub async fn top_up(&self, business: &str, amount: &str) -> Value {
@@ -186,6 +242,13 @@ impl Server {
     }
 }
 
+/// Status and JSON of what a request is answered.
+pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
+}
+
 /// Every table that a request may write.
 const TABLES: &[&str] = &[
     "businesses",
@@ -204,6 +267,11 @@ const TABLES: &[&str] = &[
     "invoice_line_items",
     "alerts",
     "audit_log",
+    "users",
+    "sessions",
+    "api_keys",
+    "api_key_businesses",
+    "login_failures",
     "seeded_items",
 ];
 

@@ -1,0 +1,392 @@
+//! Who may do what: every route, asked by everybody about their own and about others' things.
+//!
+//! The table here is the one of the billing rules, written down a second time. A route that has no row in it fails.
+
+use std::collections::BTreeSet;
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use wecall_billing::domain::access::{KeyMode, Reach, Role, Tenant};
+use wecall_billing::http::ROUTES;
+use wecall_billing::services;
+use wecall_billing::services::keys::{KeyKeeper, NewKey};
+
+use crate::support::{Database, REQUIRED, Server, answer, postgres};
+
+/// What a route needs: a row of [`EXPECTED`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// Asks nobody.
+    Nothing,
+    /// Any credentials.
+    Anybody,
+    Read,
+    Quote,
+    Charge,
+    TopUp,
+    Manage,
+    Administer,
+    Login,
+    Watch,
+}
+
+use Needs::{Administer, Anybody, Charge, Login, Manage, Nothing, Quote, Read, TopUp, Watch};
+
+/// Every route and what it needs.
+const ROWS: &[(&str, &str, Needs)] = &[
+    ("get", "/api/billing/wallet/{business_sid}/", Read),
+    ("get", "/api/billing/transactions/{business_sid}/", Read),
+    ("post", "/api/billing/topup/", TopUp),
+    ("get", "/api/billing/pricing-plans/", Anybody),
+    ("get", "/api/billing/rate-cards/", Anybody),
+    ("get", "/api/billing/usage/{business_sid}/", Read),
+    ("get", "/api/billing/invoices/{business_sid}/", Read),
+    ("get", "/api/billing/alerts/{business_sid}/", Read),
+    ("post", "/api/billing/charges/", Charge),
+    ("post", "/api/billing/charges/batch/", Charge),
+    ("get", "/api/billing/charges/{business_sid}/{message_sid}/", Quote),
+    ("post", "/api/billing/charges/{business_sid}/{message_sid}/delivery/", Charge),
+    ("post", "/api/billing/charges/{business_sid}/{message_sid}/refund/", Administer),
+    ("post", "/api/billing/deliveries/batch/", Charge),
+    ("post", "/api/billing/quotes/", Quote),
+    ("get", "/api/billing/keys/", Manage),
+    ("post", "/api/billing/keys/", Manage),
+    ("get", "/api/billing/keys/{key_sid}/", Manage),
+    ("delete", "/api/billing/keys/{key_sid}/", Manage),
+    ("post", "/api/billing/keys/{key_sid}/rotate/", Manage),
+    ("get", "/api/billing/audit/", Administer),
+    ("get", "/api/admin/plans/", Administer),
+    ("post", "/api/admin/plans/", Administer),
+    ("get", "/api/admin/plans/export/", Administer),
+    ("post", "/api/admin/plans/import/", Administer),
+    ("get", "/api/admin/plans/{plan_sid}/", Administer),
+    ("patch", "/api/admin/plans/{plan_sid}/", Administer),
+    ("delete", "/api/admin/plans/{plan_sid}/", Administer),
+    ("get", "/api/admin/rate-cards/", Administer),
+    ("post", "/api/admin/rate-cards/", Administer),
+    ("get", "/api/admin/rate-cards/export/", Administer),
+    ("post", "/api/admin/rate-cards/import/", Administer),
+    ("get", "/api/admin/rate-cards/{rate_card_sid}/", Administer),
+    ("patch", "/api/admin/rate-cards/{rate_card_sid}/", Administer),
+    ("delete", "/api/admin/rate-cards/{rate_card_sid}/", Administer),
+    ("post", "/api/auth/login/", Nothing),
+    ("post", "/api/auth/logout/", Login),
+    ("post", "/api/auth/logout-everywhere/", Login),
+    ("post", "/api/auth/password/", Login),
+    ("get", "/api/auth/me/", Anybody),
+    ("get", "/healthz", Nothing),
+    ("get", "/readyz", Nothing),
+    ("get", "/metrics", Watch),
+    ("get", "/openapi.json", Nothing),
+];
+
+/// Who asks, in the columns of [`EXPECTED`].
+const ACTORS: [&str; 13] = [
+    "anonymous",
+    "client a",
+    "client b",
+    "reseller over a",
+    "reseller over b",
+    "gateway",
+    "gateway for a",
+    "admin",
+    "revoked",
+    "expired",
+    "suspended",
+    "test key of a",
+    "client a, logged in",
+];
+
+/// What each is answered about business `a`, then about business `b`: `1` unauthorized (401), `3` forbidden (403), `4` not
+/// found (404), `+` something else, whatever the request itself deserves.
+const EXPECTED: &[(Needs, &str, &str)] = &[
+    //          anon a b ra rb gw gwa adm rev exp sus test login
+    (Nothing, "+ + + + + + + + + + + + +", "+ + + + + + + + + + + + +"),
+    (Anybody, "1 + + + + + + + 1 1 + + +", "1 + + + + + + + 1 1 + + +"),
+    (Read, "1 + 4 + 4 3 3 + 1 1 4 + +", "1 4 + 4 + 3 3 + 1 1 4 4 4"),
+    (Quote, "1 + 4 + 4 + + + 1 1 4 + +", "1 4 + 4 + + 4 + 1 1 4 4 4"),
+    (Charge, "1 3 3 3 3 + + + 1 1 3 3 3", "1 3 3 3 3 + 4 + 1 1 3 3 3"),
+    (TopUp, "1 + 4 + 4 3 3 + 1 1 4 3 +", "1 4 + 4 + 3 3 + 1 1 4 3 4"),
+    (Manage, "1 + 4 + 4 3 3 + 1 1 3 3 +", "1 4 + 4 + 3 3 + 1 1 3 3 4"),
+    (Administer, "1 3 3 3 3 3 3 + 1 1 3 3 3", "1 3 3 3 3 3 3 + 1 1 3 3 3"),
+    (Login, "1 3 3 3 3 3 3 3 1 1 3 3 +", "1 3 3 3 3 3 3 3 1 1 3 3 +"),
+    (Watch, "1 3 3 3 3 3 3 + 1 1 3 3 3", "1 3 3 3 3 3 3 + 1 1 3 3 3"),
+];
+
+#[test]
+fn every_route_has_a_row() {
+    let rows: BTreeSet<(&str, &str)> = ROWS.iter().map(|(method, path, _)| (*method, *path)).collect();
+    let served: BTreeSet<(&str, &str)> = ROUTES.iter().copied().collect();
+    assert_eq!(rows, served, "say here who may call a new route");
+    assert_eq!(rows.len(), ROWS.len(), "a row is there twice");
+}
+
+/// How each of [`ACTORS`] proves who they are.
+enum Proof {
+    Nothing,
+    Key(String),
+    /// By a login of their own each time: some of what they ask ends it.
+    Login(&'static str),
+}
+
+struct World<'a> {
+    server: &'a Server,
+    proofs: Vec<Proof>,
+}
+
+impl World<'_> {
+    async fn new(server: &Server) -> World<'_> {
+        for (sid, kind, status, parent) in [
+            ("ra", "RESELLER", "ACTIVE", None),
+            ("rb", "RESELLER", "ACTIVE", None),
+            ("middle", "RESELLER", "ACTIVE", Some("ra")),
+            // Two steps below `ra`.
+            ("a", "CLIENT", "ACTIVE", Some("middle")),
+            ("b", "CLIENT", "ACTIVE", Some("rb")),
+            ("s", "CLIENT", "SUSPENDED", None),
+        ] {
+            business(server, sid, kind, status, parent).await;
+        }
+        let key = |role, business| server.key(role, business);
+        let revoked = key(Role::Admin, None).await;
+        let revoked_sid = sid_of(server, &revoked).await;
+        let (status, _) =
+            answer(server.as_admin(Method::DELETE, &format!("/api/billing/keys/{revoked_sid}/")).await).await;
+        assert_eq!(status, StatusCode::OK);
+        let expired = key(Role::Admin, None).await;
+        server
+            .execute(&format!("UPDATE api_keys SET expires_at = 1 WHERE public_id = '{}'", public_id(&expired)))
+            .await
+            .unwrap();
+        server.user("asha@example.com", Role::Client, Some("a")).await;
+        let proofs = vec![
+            Proof::Nothing,
+            Proof::Key(key(Role::Client, Some("a")).await),
+            Proof::Key(key(Role::Client, Some("b")).await),
+            Proof::Key(key(Role::Reseller, Some("ra")).await),
+            Proof::Key(key(Role::Reseller, Some("rb")).await),
+            Proof::Key(key(Role::Gateway, None).await),
+            Proof::Key(special_key(server, Role::Gateway, KeyMode::Live, None, Some("a")).await),
+            Proof::Key(server.admin_key().await.to_owned()),
+            Proof::Key(revoked),
+            Proof::Key(expired),
+            Proof::Key(key(Role::Client, Some("s")).await),
+            Proof::Key(special_key(server, Role::Client, KeyMode::Test, Some("a"), None).await),
+            Proof::Login("asha@example.com"),
+        ];
+        assert_eq!(proofs.len(), ACTORS.len());
+        for target in ["a", "b"] {
+            let body = json!({"business_sid": target, "amount": 100});
+            let (status, wallet) = server.post_as_admin("/api/billing/topup/", &body.to_string()).await;
+            assert_eq!(status, StatusCode::OK, "{wallet}");
+            let body = message(target, "m");
+            let (status, charge) = server.post_as_admin("/api/billing/charges/", &body.to_string()).await;
+            assert_eq!(status, StatusCode::CREATED, "{charge}");
+        }
+        World { server, proofs }
+    }
+
+    async fn prove(&self, actor: usize, request: RequestBuilder) -> RequestBuilder {
+        match &self.proofs[actor] {
+            Proof::Nothing => request,
+            Proof::Key(key) => request.bearer_auth(key),
+            Proof::Login(email) => {
+                request.header("cookie", self.server.login(email).await).header("origin", "http://localhost:3000")
+            }
+        }
+    }
+
+    /// What a route says to somebody who asks about a business; of an item of a batch, what it says of that.
+    async fn ask(&self, actor: usize, method: &str, path: &str, target: &str) -> (u16, Value) {
+        let mut address = path.replace("{business_sid}", target).replace("{message_sid}", "m");
+        if path.contains("{key_sid}") {
+            let sid =
+                if target == "nobody" { format!("key_{}", "0".repeat(32)) } else { self.new_key_of(target).await };
+            address = address.replace("{key_sid}", &sid);
+        }
+        if path == "/api/billing/keys/" && method == "get" {
+            address = format!("{address}?business_sid={target}");
+        }
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let mut request = self.prove(actor, self.server.request(method.clone(), &address)).await;
+        if method == Method::POST {
+            request = request.json(&body(path, target));
+        }
+        let (status, answer) = answer(request).await;
+        match answer["results"].get(0) {
+            Some(result) => (result["status"].as_u64().unwrap() as u16, result["error"].clone()),
+            None => (status.as_u16(), answer),
+        }
+    }
+
+    async fn new_key_of(&self, business: &str) -> String {
+        sid_of(self.server, &self.server.key(Role::Client, Some(business)).await).await
+    }
+}
+
+fn body(path: &str, target: &str) -> Value {
+    match path {
+        "/api/billing/topup/" => json!({"business_sid": target, "amount": 1}),
+        "/api/billing/charges/" | "/api/billing/quotes/" => message(target, "m2"),
+        "/api/billing/charges/batch/" => json!({"charges": [message(target, "m3")]}),
+        "/api/billing/deliveries/batch/" => {
+            json!({"deliveries": [{"business_sid": target, "message_sid": "m", "status": "delivered"}]})
+        }
+        "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => json!({"status": "delivered"}),
+        "/api/billing/charges/{business_sid}/{message_sid}/refund/" => json!({"reason": "test", "amount": 0.000_001}),
+        "/api/billing/keys/" => json!({"name": "k", "role": "client", "business_sid": target}),
+        _ => json!({}),
+    }
+}
+
+fn message(business: &str, message: &str) -> Value {
+    json!({"business_sid": business, "message_sid": message, "country_code": "KE", "operator": "Safaricom", "segments": 1})
+}
+
+pub async fn business(server: &Server, sid: &str, kind: &str, status: &str, parent: Option<&str>) {
+    let parent =
+        parent.map_or("NULL".to_owned(), |parent| format!("(SELECT id FROM businesses WHERE sid = '{parent}')"));
+    let sql = format!(
+        "INSERT INTO businesses (sid, kind, status, parent_id, name, email, address, country_code, tax_id, created_at, \
+         updated_at) VALUES ('{sid}', '{kind}', '{status}', {parent}, '{sid}', '', '', '', '', 0, 0)"
+    );
+    server.execute(&sql).await.unwrap();
+}
+
+/// The part of a key that names it.
+pub fn public_id(key: &str) -> &str {
+    key.split('_').nth(2).unwrap()
+}
+
+/// The SID of a key, by what its holder sends.
+pub async fn sid_of(server: &Server, key: &str) -> String {
+    let public_id = public_id(key).parse().unwrap();
+    let mut reader = server.billing.db.read().await.unwrap();
+    let stored = wecall_billing::storage::api_keys::find_by_public_id(&mut reader.conn(), &public_id).await.unwrap();
+    stored.unwrap().sid.to_string()
+}
+
+async fn special_key(server: &Server, role: Role, mode: KeyMode, business: Option<&str>, only: Option<&str>) -> String {
+    let new = NewKey {
+        name: "special".parse().unwrap(),
+        mode,
+        role,
+        business: business.and_then(|sid| Tenant::admit(&Reach::All, sid.parse().unwrap(), false)),
+        businesses: only.map(|sid| vec![sid.parse().unwrap()]),
+        expires_at: None,
+    };
+    services::keys::create(&server.billing, new, &KeyKeeper::command_line(), None).await.unwrap().value.secret
+}
+
+/// Every route × everybody × a business of theirs and one of somebody else's.
+async fn everybody_asks_everything(database: Database) {
+    let server = Server::start(database, &[REQUIRED, &["--rate-limit-failures", "0"]].concat()).await;
+    let world = World::new(&server).await;
+    for (method, path, needs) in ROWS {
+        let (_, about_a, about_b) = EXPECTED.iter().find(|(row, ..)| row == needs).unwrap();
+        for (target, expected) in [("a", about_a), ("b", about_b)] {
+            for (actor, cell) in expected.split_whitespace().enumerate() {
+                let what = format!("{method} {path} about {target} by {}", ACTORS[actor]);
+                let before = server.row_counts().await;
+                let (status, answer) = world.ask(actor, method, path, target).await;
+                match cell {
+                    "+" => assert!(![401, 403, 404].contains(&status), "{what}: {status} {answer}"),
+                    "1" => assert_eq!(status, 401, "{what}: {answer}"),
+                    "3" => assert_eq!(status, 403, "{what}: {answer}"),
+                    _ => {
+                        assert_eq!(status, 404, "{what}: {answer}");
+                        let (missing_status, mut missing) = world.ask(actor, method, path, "nobody").await;
+                        missing["request_id"] = answer["request_id"].clone();
+                        assert_eq!((missing_status, missing), (404, answer), "{what}: as if it did not exist");
+                    }
+                }
+                let is_asked_by_itself = path.contains("{key_sid}") || ACTORS[actor].ends_with("logged in");
+                if cell != "+" && !is_asked_by_itself {
+                    assert_eq!(server.row_counts().await, before, "{what} changed something");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_asks_everything_on_sqlite() {
+    everybody_asks_everything(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_asks_everything_on_postgres() {
+    if postgres::is_available() {
+        everybody_asks_everything(Database::Postgres).await;
+    }
+}
+
+/// Where nobody is asked, nobody may still not do what needs a login; and a key counts for what it is.
+#[tokio::test]
+async fn open_mode() {
+    let server = Server::start(Database::Sqlite, &[]).await;
+    let world = World::new(&server).await;
+    for (method, path, needs) in ROWS {
+        let (anonymous, _) = world.ask(0, method, path, "a").await;
+        let is_login_needed = matches!(needs, Manage | Administer | Login);
+        assert_eq!(anonymous == 401, is_login_needed, "{method} {path}: {anonymous}");
+        let (client, answer) = world.ask(1, method, path, "b").await;
+        let expected = match needs {
+            Charge | Administer | Login | Watch => Some(403),
+            Read | Quote | TopUp | Manage => Some(404),
+            Nothing | Anybody => None,
+        };
+        assert!(expected.is_none_or(|expected| client == expected), "{method} {path} by a client: {client} {answer}");
+    }
+    // A token of somebody else's is none of our business; one of ours must be good.
+    let ask = |header: &'static str| {
+        answer(server.request(Method::GET, "/api/billing/wallet/a/").header("authorization", header))
+    };
+    assert_eq!(ask("Bearer eyJhbGciOiJIUzI1NiJ9.e30.x").await.0, StatusCode::OK);
+    assert_eq!(ask("Bearer sk_live_nonsense").await.0, StatusCode::UNAUTHORIZED);
+}
+
+/// Without credentials the answer is 401 for whatever is asked, before anything about it is looked at.
+#[tokio::test]
+async fn required_credentials_close_everything() {
+    let server = Server::start(Database::Sqlite, REQUIRED).await;
+    for (method, path) in [
+        (Method::GET, "/api/billing/wallet/undefined"),
+        (Method::DELETE, "/api/billing/topup/"),
+        (Method::GET, "/api/nowhere"),
+        (Method::GET, "/nowhere"),
+        (Method::GET, "/api"),
+        (Method::GET, "/metrics"),
+    ] {
+        let response = server.request(method, path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+        assert_eq!(response.json::<Value>().await.unwrap()["code"], "unauthorized");
+    }
+    for path in ["/healthz", "/readyz", "/openapi.json", "/docs/", "/docs/index.html"] {
+        assert_eq!(server.request(Method::GET, path).send().await.unwrap().status(), StatusCode::OK, "{path}");
+    }
+    let preflight = server.request(Method::OPTIONS, "/api/billing/wallet/a/").header("origin", "http://localhost:3000");
+    let preflight = preflight.header("access-control-request-method", "GET").send().await.unwrap();
+    assert_eq!(preflight.status(), StatusCode::OK, "a preflight carries no credentials");
+}
+
+/// Who buys from a reseller does not see what the platform charges.
+#[tokio::test]
+async fn prices_upstream_are_not_shown_downstream() {
+    let server = Server::start(Database::Sqlite, REQUIRED).await;
+    business(&server, "r", "RESELLER", "ACTIVE", None).await;
+    business(&server, "c", "CLIENT", "ACTIVE", Some("r")).await;
+    for (role, owner, is_shown) in
+        [(Role::Reseller, "r", true), (Role::Client, "c", false), (Role::Client, "biz_test_001", true)]
+    {
+        if owner == "biz_test_001" {
+            business(&server, owner, "CLIENT", "ACTIVE", None).await;
+        }
+        let key = server.key(role, Some(owner)).await;
+        for path in ["/api/billing/pricing-plans/", "/api/billing/rate-cards/"] {
+            let (status, list) = answer(server.request(Method::GET, path).bearer_auth(&key)).await;
+            assert_eq!((status, list != json!([])), (StatusCode::OK, is_shown), "{path} for {owner}: {list}");
+        }
+    }
+}
