@@ -32,9 +32,11 @@
 //!   beforehand. The processors that a client leaves to the server decide the ratios to the bare handler.
 //! - `BENCH_ONLY`: `sqlite` or `postgres`.
 //! - `BENCH_SCENARIO`: part of a row's name, such as `wallet`: only the groups that have such a row are measured. `flood`:
-//!   only what the others notice of a tenant who asks for ten times what it may (`flood.rs`).
+//!   only what the others notice of a tenant who asks for ten times what it may (`flood.rs`); `attacks`: only what they
+//!   notice of clients that mean harm, and the memory that takes (`attacks.rs`).
 //! - `BENCH_SERVER_ARGS`: more arguments for the server, such as `--sqlite-readers 8`, to try settings.
 
+mod attacks;
 mod caller;
 mod calls;
 mod client;
@@ -86,7 +88,8 @@ async fn measure() -> Result<()> {
     let only = std::env::var("BENCH_ONLY").unwrap_or_default();
     println!("{}", report::machine());
     let wanted = std::env::var("BENCH_SCENARIO").unwrap_or_default();
-    let (floods, groups) = (wanted.is_empty() || wanted == "flood", wanted != "flood");
+    let floods = wanted.is_empty() || wanted == "flood";
+    let groups = !["flood", "attacks"].contains(&wanted.as_str());
     let mut summary = Vec::new();
     if only != "postgres" {
         let ledgers = ledgers.iter().filter(|_| groups);
@@ -97,6 +100,11 @@ async fn measure() -> Result<()> {
         if floods {
             let directory = tempfile::tempdir()?;
             summary.extend(flood::measure(&sqlite(&directory), "SQLite", seconds).await?);
+        }
+        if wanted.is_empty() || wanted == "attacks" {
+            // What is attacked lies before the database.
+            let directory = tempfile::tempdir()?;
+            summary.extend(attacks::measure(&sqlite(&directory), "SQLite", seconds).await?);
         }
     }
     if only != "sqlite" {
