@@ -114,7 +114,10 @@ pub enum ProbeErrors<'a> {
                        alerts.\n\nMoney is a plain JSON number with at most six decimals, exact in and out. Times are \
                        RFC 3339 in UTC, dates `YYYY-MM-DD` in the billing time zone. Every address may end in a slash \
                        or not. Every error has one shape (RFC 9457), with `detail` as a sentence to show and `code` \
-                       for programs.",
+                       for programs.\n\nPrograms say who they are by an API key (`Authorization: Bearer sk_live_…`), \
+                       people by the cookie of a login. A server with `AUTH=open` asks only for what moves other people's \
+                       things: keys, logins, refunds by hand and all of `/api/admin/`. Whoever is not let in is answered \
+                       401, whoever may not 403, and somebody else's things are answered 404 like things that do not exist.",
         license(name = "MIT", identifier = "MIT"),
     ),
     components(schemas(ProblemBody)),
