@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::names::named_enum;
+use super::text::Reason;
 use super::time::Timestamp;
 
 /// Who asks, and through which request.
@@ -29,12 +30,23 @@ impl Actor {
     }
 }
 
+/// Who changes something by hand, and why, where they say so.
+#[derive(Clone, Debug)]
+pub struct Author {
+    pub actor: Actor,
+    pub reason: Option<Reason>,
+}
+
 named_enum! {
     pub enum AuditAction {
         BusinessCreated = "business.created",
         WalletCreated = "wallet.created",
         PlanCreated = "plan.created",
+        PlanChanged = "plan.changed",
+        PlanDeleted = "plan.deleted",
         RateCardCreated = "rate_card.created",
+        RateCardChanged = "rate_card.changed",
+        RateCardDeleted = "rate_card.deleted",
         InvoiceDrafted = "invoice.drafted",
         KeyCreated = "key.created",
         KeyRotated = "key.rotated",
@@ -76,5 +88,19 @@ pub struct AuditEntry {
 impl AuditEntry {
     pub fn created(action: AuditAction, subject: impl Into<String>, after: Value) -> AuditEntry {
         AuditEntry { action, subject: subject.into(), before: None, after: Some(after), reason: None }
+    }
+
+    pub fn changed(action: AuditAction, subject: impl Into<String>, before: Value, after: Value) -> AuditEntry {
+        AuditEntry { action, subject: subject.into(), before: Some(before), after: Some(after), reason: None }
+    }
+
+    pub fn deleted(action: AuditAction, subject: impl Into<String>, before: Value) -> AuditEntry {
+        AuditEntry { action, subject: subject.into(), before: Some(before), after: None, reason: None }
+    }
+
+    /// The same with the author's reason.
+    #[must_use]
+    pub fn by(self, author: &Author) -> AuditEntry {
+        AuditEntry { reason: author.reason.as_ref().map(|reason| reason.as_str().to_owned()), ..self }
     }
 }

@@ -45,7 +45,13 @@ short_texts! {
     AuditText: 1..=128,
     /// What somebody calls a thing of theirs.
     Title: 1..=64,
-    /// Why somebody does something that moves money by hand.
+    /// The same, or nothing on a card for the whole country.
+    OptionalOperator: 0..=64,
+    /// What a plan offers beside its prices.
+    Feature: 1..=255,
+    /// What is said of a plan or a rate card.
+    LongText: 0..=1000,
+    /// Why somebody does something by hand.
     Reason: 1..=255,
     /// What a list is searched for.
     SearchText: 1..=100,

@@ -1,5 +1,10 @@
 //! HTTP: the route table, and how requests become calls to services.
 
+pub mod admin;
+pub mod admin_plan_sheets;
+pub mod admin_plans;
+pub mod admin_rate_card_sheets;
+pub mod admin_rate_cards;
 pub mod alerts;
 pub mod audit;
 pub mod auth;
@@ -8,6 +13,7 @@ pub mod buckets;
 pub mod charges;
 pub mod client_address;
 pub mod credentials;
+pub mod csv;
 pub mod deliveries;
 pub mod docs;
 pub mod edge;
@@ -44,7 +50,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -105,6 +111,20 @@ routes! {
     post "/api/auth/logout-everywhere/"              => logins::logout_everywhere;
     post "/api/auth/password/"                       => logins::change_password;
     get  "/api/auth/me/"                             => logins::show_me;
+    get  "/api/admin/plans/"                         => admin_plans::list_plans;
+    post "/api/admin/plans/"                         => admin_plans::create_plan;
+    get  "/api/admin/plans/export/"                  => admin_plan_sheets::export_plans;
+    post "/api/admin/plans/import/"                  => admin_plan_sheets::import_plans;
+    get  "/api/admin/plans/{plan_sid}/"              => admin_plans::show_plan;
+    patch "/api/admin/plans/{plan_sid}/"             => admin_plans::change_plan;
+    delete "/api/admin/plans/{plan_sid}/"            => admin_plans::delete_plan;
+    get  "/api/admin/rate-cards/"                    => admin_rate_cards::list_all_rate_cards;
+    post "/api/admin/rate-cards/"                    => admin_rate_cards::create_rate_card;
+    get  "/api/admin/rate-cards/export/"             => admin_rate_card_sheets::export_rate_cards;
+    post "/api/admin/rate-cards/import/"             => admin_rate_card_sheets::import_rate_cards;
+    get  "/api/admin/rate-cards/{rate_card_sid}/"    => admin_rate_cards::show_rate_card;
+    patch "/api/admin/rate-cards/{rate_card_sid}/"   => admin_rate_cards::change_rate_card;
+    delete "/api/admin/rate-cards/{rate_card_sid}/"  => admin_rate_cards::delete_rate_card;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;
     get  "/metrics"                                  => health::metrics;

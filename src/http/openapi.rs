@@ -88,6 +88,63 @@ pub enum Missing<'a> {
     NotFound(ProblemBody<'a>),
 }
 
+/// How what is for admins is refused to others.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Forbidden<'a> {
+    /// This is for admins alone; or the request came from a web page whose origin is not in `CORS_ORIGINS`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody<'a>),
+}
+
+/// How a body can fail to arrive.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum BodyErrors<'a> {
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Timeout(ProblemBody<'a>),
+    /// The body is larger than the server takes.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody<'a>),
+    /// The body is not sent as the type that this takes.
+    #[response(status = 415, content_type = "application/problem+json")]
+    MediaType(ProblemBody<'a>),
+}
+
+/// How what is asked can be at odds with what there is.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Conflicts<'a> {
+    /// There is one of that name, or for that destination, currency and day, already.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Exists(ProblemBody<'a>),
+    /// The request is understood but impossible: a wallet has the plan, new wallets get it, or the price is in force.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+}
+
+/// How a change of what the author has not seen is refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Preconditions<'a> {
+    /// It is no longer as the `If-Match` header says.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Changed(ProblemBody<'a>),
+    /// The header `If-Match` is missing.
+    #[response(status = 428, content_type = "application/problem+json")]
+    Required(ProblemBody<'a>),
+}
+
+/// How a sheet can be refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum LineErrors<'a> {
+    /// Lines cannot be taken; `errors` names each, and nothing is stored.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Refused(ProblemBody<'a>),
+}
+
 /// How a login fails besides.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
@@ -134,6 +191,7 @@ pub enum ProbeErrors<'a> {
         (name = "Alerts", description = "Warnings to clients"),
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
+        (name = "Admin", description = "For those who run the business: plans and prices"),
         (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "For those who run the server"),
     ),

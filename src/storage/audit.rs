@@ -81,17 +81,24 @@ pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage
 }
 
 pub async fn append(conn: &mut BulkConn<'_>, entry: &AuditEntry, actor: &Actor, now: Timestamp) -> Result<()> {
-    let (before, after) = (entry.before.as_ref().map(Value::to_string), entry.after.as_ref().map(Value::to_string));
+    append_many(conn, std::slice::from_ref(entry), actor, now).await
+}
+
+/// Notes what one actor did to many things, a row each.
+pub async fn append_many(conn: &mut BulkConn<'_>, entries: &[AuditEntry], actor: &Actor, now: Timestamp) -> Result<()> {
+    let as_text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    let before: Vec<Option<String>> = entries.iter().map(|entry| as_text(&entry.before)).collect();
+    let after: Vec<Option<String>> = entries.iter().map(|entry| as_text(&entry.after)).collect();
     let columns = vec![
-        Column::texts([&*actor.name]),
-        Column::texts([entry.action.as_str()]),
-        Column::texts([entry.subject.as_str()]),
-        Column::Text(vec![before.as_deref()]),
-        Column::Text(vec![after.as_deref()]),
-        Column::Text(vec![entry.reason.as_deref()]),
-        Column::Text(vec![actor.request_id.as_deref()]),
-        Column::Text(vec![actor.address.as_deref()]),
-        Column::integers([now.micros()]),
+        Column::texts(entries.iter().map(|_| &*actor.name)),
+        Column::texts(entries.iter().map(|entry| entry.action.as_str())),
+        Column::texts(entries.iter().map(|entry| entry.subject.as_str())),
+        Column::Text(before.iter().map(Option::as_deref).collect()),
+        Column::Text(after.iter().map(Option::as_deref).collect()),
+        Column::Text(entries.iter().map(|entry| entry.reason.as_deref()).collect()),
+        Column::Text(entries.iter().map(|_| actor.request_id.as_deref()).collect()),
+        Column::Text(entries.iter().map(|_| actor.address.as_deref()).collect()),
+        Column::integers(entries.iter().map(|_| now.micros())),
     ];
     INSERT.execute(conn, columns).await?;
     Ok(())

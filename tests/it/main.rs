@@ -5,6 +5,9 @@
 mod support;
 
 mod access;
+mod admin_csv;
+mod admin_plans;
+mod admin_rate_cards;
 mod alerts;
 mod architecture;
 mod audit;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wecall_billing::domain::access::Role;
 use wecall_billing::http::ROUTES;
 
-use crate::support::{Database, Server, on_each_database};
+use crate::support::{Database, Server, answer, on_each_database};
 use crate::usage::roll_up;
 
 fn document() -> Value {
@@ -100,26 +100,44 @@ fn check(document: &Value, schema: &Value, answer: &Value, what: &str) {
     assert!(errors.is_empty(), "{what}: {errors:?} in {answer:#}");
 }
 
-/// The request an operation's examples make: the address with its parameters filled in, and the body.
-fn example_request(document: &Value, path: &str, operation: &Value) -> (String, Option<Value>) {
-    let (mut address, mut query) = (path.to_owned(), Vec::new());
+/// The request that an operation's examples make.
+struct ExampleRequest {
+    /// With the parameters filled in that have an example.
+    address: String,
+    headers: Vec<(String, String)>,
+    /// Its type and its text.
+    body: Option<(&'static str, String)>,
+}
+
+fn example_request(document: &Value, path: &str, operation: &Value) -> ExampleRequest {
+    let (mut address, mut query, mut headers) = (path.to_owned(), Vec::new(), Vec::new());
     for parameter in operation["parameters"].as_array().unwrap_or(&Vec::new()) {
         let Some(example) = parameter.get("example").and_then(Value::as_str) else { continue };
         let name = parameter["name"].as_str().unwrap();
         match parameter["in"].as_str().unwrap() {
             "path" => address = address.replace(&format!("{{{name}}}"), example),
             "query" => query.push(format!("{name}={example}")),
+            "header" => headers.push((name.to_owned(), example.to_owned())),
             _ => {}
         }
     }
     if !query.is_empty() {
         address = format!("{address}?{}", query.join("&"));
     }
-    let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
-    let body = schema
-        .as_str()
-        .map(|reference| document.pointer(reference.trim_start_matches('#')).unwrap()["example"].clone());
-    (address, body)
+    let content = &operation["requestBody"]["content"];
+    let schema = content["application/json"]["schema"]["$ref"].as_str();
+    let json =
+        schema.map(|reference| document.pointer(reference.trim_start_matches('#')).unwrap()["example"].to_string());
+    let csv = content["text/csv"]["example"].as_str().map(str::to_owned);
+    let body = json.map(|text| ("application/json", text)).or(csv.map(|text| ("text/csv", text)));
+    ExampleRequest { address, headers, body }
+}
+
+/// The SID of the newest of a list: of what the examples before made, where they made any.
+async fn newest(server: &Server, list: &str) -> String {
+    let list = server.as_admin(Method::GET, &format!("{list}?sort=-created_at&limit=1")).await;
+    let (_, rows) = answer(list).await;
+    rows[0]["sid"].as_str().unwrap().to_owned()
 }
 
 /// The SID of a key of the examples' own.
@@ -143,16 +161,19 @@ on_each_database! {
         server.user("asha@example.com", Role::Admin, None).await;
         let document = document();
         for (method, path, operation) in operations(&document) {
-            let (address, body) = example_request(&document, &path, &operation);
+            let ExampleRequest { address, headers, body } = example_request(&document, &path, &operation);
             let address = address.replace("{key_sid}", &new_key(server).await);
+            let address = address.replace("{plan_sid}", &newest(server, "/api/admin/plans/").await);
+            let address = address.replace("{rate_card_sid}", &newest(server, "/api/admin/rate-cards/").await);
             assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
             let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
             let request = match path.starts_with("/api/auth/") {
                 true => request.header("cookie", server.login("asha@example.com").await).header("origin", "http://localhost:3000"),
                 false => request.bearer_auth(server.admin_key().await),
             };
-            let request = match &body {
-                Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+            let request = match body {
+                Some((content_type, text)) => request.header("content-type", content_type).body(text),
                 None => request,
             };
             let response = request.send().await.unwrap();
