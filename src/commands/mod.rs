@@ -191,7 +191,12 @@ async fn greet(
     let version = storage::deployment::version(&mut billing.db.read().await?.conn()).await?;
     let base = format!("http://{}", reachable(address));
     say!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
-    say!("  a wallet   {base}/api/billing/wallet/biz_test_001/");
+    match settings.auth {
+        AuthMode::Open => say!("  a wallet   {base}/api/billing/wallet/biz_test_001/"),
+        AuthMode::Required => {
+            say!("  access     by key or login; `create-admin` and `keys create` let people and programs in")
+        }
+    }
     say!("  the API    {base}/docs/ (OpenAPI: {base}/openapi.json)");
     let metrics = metrics_address.map_or_else(|| base.clone(), |address| format!("http://{}", reachable(address)));
     say!("  health     {base}/healthz, {base}/readyz, {metrics}/metrics");
