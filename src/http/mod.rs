@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod batches;
+pub mod bodies;
 pub mod buckets;
 pub mod charges;
 pub mod client_address;
@@ -60,6 +61,7 @@ use tracing::Instrument;
 use crate::clock::Clock;
 use crate::services::Billing;
 use auth::AuthMode;
+use bodies::BodyBudget;
 use client_address::TrustedProxies;
 use error::Problem;
 use failed_credentials::FailedCredentials;
@@ -148,6 +150,7 @@ pub struct HttpState {
     pub trusted_proxies: TrustedProxies,
     pub rate_limits: RateLimits,
     pub failed_credentials: FailedCredentials,
+    pub body_budget: BodyBudget,
     /// Whether /metrics is served here, and not at an address of its own.
     pub serves_metrics: bool,
 }
