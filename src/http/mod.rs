@@ -1,5 +1,8 @@
 //! HTTP: the route table, and how requests become calls to services.
 
+pub mod admin;
+pub mod admin_businesses;
+pub mod admin_users;
 pub mod alerts;
 pub mod auth;
 pub mod batches;
@@ -43,7 +46,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -103,6 +106,17 @@ routes! {
     post "/api/auth/logout-everywhere/"              => logins::logout_everywhere;
     post "/api/auth/password/"                       => logins::change_password;
     get  "/api/auth/me/"                             => logins::show_me;
+    get  "/api/admin/businesses/"                    => admin_businesses::list_businesses;
+    post "/api/admin/businesses/"                    => admin_businesses::create_business;
+    get  "/api/admin/businesses/{business_sid}/"     => admin_businesses::show_business;
+    patch "/api/admin/businesses/{business_sid}/"    => admin_businesses::change_business;
+    delete "/api/admin/businesses/{business_sid}/"   => admin_businesses::delete_business;
+    get  "/api/admin/users/"                         => admin_users::list_users;
+    post "/api/admin/users/"                         => admin_users::create_user;
+    get  "/api/admin/users/{user_sid}/"              => admin_users::show_user;
+    patch "/api/admin/users/{user_sid}/"             => admin_users::change_user;
+    delete "/api/admin/users/{user_sid}/"            => admin_users::delete_user;
+    post "/api/admin/users/{user_sid}/password/"     => admin_users::set_password;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;
     get  "/metrics"                                  => health::metrics;

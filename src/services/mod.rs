@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod businesses;
 pub mod charges;
 pub mod credentials;
 pub mod health;
