@@ -100,26 +100,50 @@ fn check(document: &Value, schema: &Value, answer: &Value, what: &str) {
     assert!(errors.is_empty(), "{what}: {errors:?} in {answer:#}");
 }
 
-/// The request an operation's examples make: the address with its parameters filled in, and the body.
-fn example_request(document: &Value, path: &str, operation: &Value) -> (String, Option<Value>) {
-    let (mut address, mut query) = (path.to_owned(), Vec::new());
+/// The request that an operation's examples make.
+struct ExampleRequest {
+    /// With the parameters filled in that have an example.
+    address: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
+
+fn example_request(document: &Value, path: &str, operation: &Value) -> ExampleRequest {
+    let (mut address, mut query, mut headers) = (path.to_owned(), Vec::new(), Vec::new());
     for parameter in operation["parameters"].as_array().unwrap_or(&Vec::new()) {
         let Some(example) = parameter.get("example").and_then(Value::as_str) else { continue };
         let name = parameter["name"].as_str().unwrap();
         match parameter["in"].as_str().unwrap() {
             "path" => address = address.replace(&format!("{{{name}}}"), example),
             "query" => query.push(format!("{name}={example}")),
+            "header" => headers.push((name.to_owned(), example.to_owned())),
             _ => {}
         }
     }
     if !query.is_empty() {
         address = format!("{address}?{}", query.join("&"));
     }
-    let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
-    let body = schema
-        .as_str()
-        .map(|reference| document.pointer(reference.trim_start_matches('#')).unwrap()["example"].clone());
-    (address, body)
+    let schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
+    let body =
+        schema.map(|reference| document.pointer(reference.trim_start_matches('#')).unwrap()["example"].to_string());
+    ExampleRequest { address, headers, body }
+}
+
+/// The SID of a user of the examples' own.
+async fn new_user(server: &Server, number: usize) -> String {
+    let body = json!({
+        "email": format!("{number}@example.com"), "name": "Mine", "role": "client", "business_sid": "biz_test_001",
+        "password": "a sentence for the examples",
+    });
+    let (_, user) = server.post_as_admin("/api/admin/users/", &body.to_string()).await;
+    user["sid"].as_str().unwrap().to_owned()
+}
+
+/// The SID of a business of the examples' own, where a path names one but gives no example.
+async fn new_business(server: &Server, number: usize) -> String {
+    let body = json!({"sid": format!("mine_{number}"), "kind": "CLIENT", "name": "Mine"});
+    let (_, business) = server.post_as_admin("/api/admin/businesses/", &body.to_string()).await;
+    business["sid"].as_str().unwrap().to_owned()
 }
 
 /// The SID of a key of the examples' own.
@@ -142,17 +166,24 @@ on_each_database! {
         crate::alerts::warn(server, 2).await;
         server.user("asha@example.com", Role::Admin, None).await;
         let document = document();
-        for (method, path, operation) in operations(&document) {
-            let (address, body) = example_request(&document, &path, &operation);
-            let address = address.replace("{key_sid}", &new_key(server).await);
+        for (number, (method, path, operation)) in operations(&document).into_iter().enumerate() {
+            let ExampleRequest { mut address, headers, body } = example_request(&document, &path, &operation);
+            address = address.replace("{key_sid}", &new_key(server).await);
+            if address.contains("{user_sid}") {
+                address = address.replace("{user_sid}", &new_user(server, number).await);
+            }
+            if address.contains("{business_sid}") {
+                address = address.replace("{business_sid}", &new_business(server, number).await);
+            }
             assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
             let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
             let request = match path.starts_with("/api/auth/") {
                 true => request.header("cookie", server.login("asha@example.com").await).header("origin", "http://localhost:3000"),
                 false => request.bearer_auth(server.admin_key().await),
             };
-            let request = match &body {
-                Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+            let request = match body {
+                Some(body) => request.header("content-type", "application/json").body(body),
                 None => request,
             };
             let response = request.send().await.unwrap();

@@ -1,5 +1,6 @@
 //! A server per test, in this process, on a database of its own.
 
+pub mod admin;
 pub mod gateway;
 pub mod postgres;
 pub mod process;
