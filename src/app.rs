@@ -25,7 +25,7 @@ use crate::http::client_address::TrustedProxies;
 use crate::http::failed_credentials::FailedCredentials;
 use crate::http::metrics::Metrics;
 use crate::http::rate_limits::RateLimits;
-use crate::http::{self, HttpState, Service, head_limits};
+use crate::http::{self, AppState, HttpState, Service, head_limits};
 use crate::services::Billing;
 use crate::services::charges::batch::Workshop;
 use crate::services::charges::committer::Committer;
@@ -96,8 +96,13 @@ pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
 
 /// The HTTP service over an open database.
 pub fn http_service(settings: &Settings, billing: Billing) -> Service {
+    http::service(http_state(settings, billing))
+}
+
+/// What the HTTP services of a server share.
+pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
     let header = |origin: &str| HeaderValue::from_str(origin).ok();
-    http::service(Arc::new(HttpState {
+    Arc::new(HttpState {
         metrics: Metrics::new(billing.committer.counts()),
         billing,
         auth: settings.auth,
@@ -107,7 +112,8 @@ pub fn http_service(settings: &Settings, billing: Billing) -> Service {
         trusted_proxies: settings.trusted_proxies(),
         rate_limits: RateLimits::new(settings.rate_limits()),
         failed_credentials: FailedCredentials::new(settings.rate_limit_failures),
-    }))
+        serves_metrics: settings.metrics_bind.is_none(),
+    })
 }
 
 /// # Errors

@@ -156,6 +156,11 @@ pub struct Settings {
     #[arg(long, env, global = true, value_parser = |text: &str| parse_between(text, 0..=u16::MAX))]
     pub port: Option<u16>,
 
+    /// An address and port of their own for /metrics, such as 127.0.0.1:9100; it asks nobody for credentials there, and is
+    /// not served at the other address
+    #[arg(long, env, global = true, value_name = "ADDRESS", value_parser = parse_metrics_address)]
+    pub metrics_bind: Option<SocketAddr>,
+
     /// `open` asks nobody for credentials and listens on this machine only; `required` asks everybody
     #[arg(long, env, global = true, value_enum, default_value_t = AuthMode::Open, value_name = "MODE")]
     pub auth: AuthMode,
@@ -386,6 +391,12 @@ impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(…)")
     }
+}
+
+fn parse_metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || "must be an IP address with a port, such as 127.0.0.1:9100".to_owned();
+    let address: BindAddress = text.parse().map_err(|_| wrong())?;
+    Ok(SocketAddr::new(address.ip, address.port.ok_or_else(wrong)?))
 }
 
 fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {

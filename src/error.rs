@@ -1,9 +1,13 @@
 //! What can go wrong, in the domain's words. What HTTP makes of it stands in `http::error`.
 
 use crate::domain::charges::Refusal;
+use crate::domain::fields::FieldError;
 use crate::domain::hierarchy::HierarchyRefusal;
 use crate::domain::messages::InvalidMessage;
 use crate::domain::money::MoneyError;
+use crate::domain::plan_terms::PlanRefusal;
+use crate::domain::rate_card_terms::RateCardRefusal;
+use crate::domain::sheets::RefusedLine;
 use crate::domain::user_rules::UserRefusal;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -13,6 +17,18 @@ pub enum Error {
     /// The caller gave something that cannot be: which field, and a sentence on what it must be.
     #[error("{field} {problem}")]
     Invalid { field: &'static str, problem: String },
+
+    /// Several things that the caller gave cannot be.
+    #[error("{}", told(.0))]
+    InvalidFields(Vec<FieldError>),
+
+    /// A sheet that cannot be read at all; a sentence says why.
+    #[error("{0}")]
+    MalformedSheet(String),
+
+    /// Lines of a sheet that cannot be taken; nothing of it was.
+    #[error("{} cannot be taken, so nothing was stored. {}", counted(.0.len()), .0.first().map(told_line).unwrap_or_default())]
+    LinesRefused(Vec<RefusedLine>),
 
     /// What is asked for does not exist, or is none of the caller's: nobody can tell which.
     #[error("{sentence}")]
@@ -100,6 +116,31 @@ impl Error {
     /// No connection to the database was free in time.
     pub fn no_connection() -> Error {
         Error::Unavailable(sqlx::Error::PoolTimedOut)
+    }
+}
+
+/// The first of what is wrong, as a sentence.
+fn told(errors: &[FieldError]) -> String {
+    errors.first().map(|error| format!("{} {}", error.field, error.problem)).unwrap_or_default()
+}
+
+fn told_line(refused: &RefusedLine) -> String {
+    format!("Line {}: {}.", refused.line, refused.sentences().next().unwrap_or_default())
+}
+
+fn counted(lines: usize) -> String {
+    if lines == 1 { "One line".to_owned() } else { format!("{lines} lines") }
+}
+
+impl From<PlanRefusal> for Error {
+    fn from(refusal: PlanRefusal) -> Error {
+        Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
+    }
+}
+
+impl From<RateCardRefusal> for Error {
+    fn from(refusal: RateCardRefusal) -> Error {
+        Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::calls::AMOUNT;
 pub(crate) struct Client {
     wire: Wire,
     host: String,
+    /// The header that says who asks, where it has to be said.
+    authorization: String,
     /// Holds the request, then its answer.
     buffer: Vec<u8>,
 }
@@ -33,6 +35,11 @@ struct Head {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Result<Client> {
+        Client::connect_with(address, None).await
+    }
+
+    /// With an API key.
+    pub(crate) async fn connect_with(address: SocketAddr, key: Option<&str>) -> Result<Client> {
         let wire = match std::env::var("BENCH_CLIENT").as_deref() {
             Err(_) => {
                 let stream = TcpStream::connect(address).await?;
@@ -42,7 +49,15 @@ impl Client {
             Ok("reqwest") => Wire::Ordinary(reqwest::Client::builder().no_proxy().build()?),
             Ok(_) => return Err("BENCH_CLIENT can only be reqwest".into()),
         };
-        Ok(Client { wire, host: address.to_string(), buffer: Vec::with_capacity(16 * 1_024) })
+        let authorization = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+        Ok(Client { wire, host: address.to_string(), authorization, buffer: Vec::with_capacity(16 * 1_024) })
+    }
+
+    /// The status a GET is answered with, whatever it is.
+    pub(crate) async fn status_of(&mut self, path: &str) -> Result<u16> {
+        self.begin("GET", path);
+        self.buffer.extend_from_slice(b"\r\n");
+        Ok(self.send_and_receive("GET", path).await?.status)
     }
 
     /// The body of the answer to a GET.
@@ -85,7 +100,7 @@ impl Client {
 
     fn begin(&mut self, method: &str, path: &str) {
         self.buffer.clear();
-        for text in [method, " ", path, " HTTP/1.1\r\nhost: ", &self.host, "\r\n"] {
+        for text in [method, " ", path, " HTTP/1.1\r\nhost: ", &self.host, "\r\n", &self.authorization] {
             self.buffer.extend_from_slice(text.as_bytes());
         }
     }
@@ -112,6 +127,15 @@ impl Client {
     }
 
     async fn exchange(&mut self, method: &str, path: &str) -> Result<&[u8]> {
+        let head = self.send_and_receive(method, path).await?;
+        let body = &self.buffer[head.body_starts..head.body_ends];
+        if (200..300).contains(&head.status) {
+            return Ok(body);
+        }
+        Err(format!("{method} {path} was answered {}: {}", head.status, String::from_utf8_lossy(body)).into())
+    }
+
+    async fn send_and_receive(&mut self, method: &str, path: &str) -> Result<Head> {
         let Wire::Stream(stream) = &mut self.wire else { return Err("no stream to exchange bytes on".into()) };
         stream.write_all(&self.buffer).await?;
         self.buffer.clear();
@@ -125,11 +149,7 @@ impl Client {
         while self.buffer.len() < head.body_ends {
             self.read_more(method, path).await?;
         }
-        let body = &self.buffer[head.body_starts..head.body_ends];
-        if (200..300).contains(&head.status) {
-            return Ok(body);
-        }
-        Err(format!("{method} {path} was answered {}: {}", head.status, String::from_utf8_lossy(body)).into())
+        Ok(head)
     }
 
     async fn read_more(&mut self, method: &str, path: &str) -> Result<()> {

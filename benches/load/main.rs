@@ -31,14 +31,18 @@
 //! - `BENCH_CLIENT`: `reqwest` to ask through an ordinary HTTP client that parses each answer, and not by bytes made
 //!   beforehand. The processors that a client leaves to the server decide the ratios to the bare handler.
 //! - `BENCH_ONLY`: `sqlite` or `postgres`.
-//! - `BENCH_SCENARIO`: part of a row's name, such as `wallet`: only the groups that have such a row are measured.
+//! - `BENCH_SCENARIO`: part of a row's name, such as `wallet`: only the groups that have such a row are measured. `flood`:
+//!   only what the others notice of a tenant who asks for ten times what it may (`flood.rs`); `attacks`: only what they
+//!   notice of clients that mean harm, and the memory that takes (`attacks.rs`).
 //! - `BENCH_SERVER_ARGS`: more arguments for the server, such as `--sqlite-readers 8`, to try settings.
 
+mod attacks;
 mod caller;
 mod calls;
 mod client;
 mod database;
 mod direct;
+mod flood;
 mod ledger;
 mod messages;
 mod postgres;
@@ -83,23 +87,54 @@ async fn measure() -> Result<()> {
     let ledgers = ledgers.map_err(|_| "BENCH_LEDGER must be numbers of transactions, such as 0,5000000")?;
     let only = std::env::var("BENCH_ONLY").unwrap_or_default();
     println!("{}", report::machine());
+    let wanted = std::env::var("BENCH_SCENARIO").unwrap_or_default();
+    let floods = wanted.is_empty() || wanted == "flood";
+    let groups = !["flood", "attacks"].contains(&wanted.as_str());
     let mut summary = Vec::new();
-    for transactions in ledgers.iter().filter(|_| only != "postgres") {
-        let directory = tempfile::tempdir()?;
-        let url = format!("sqlite://{}", directory.path().join("billing.db").display());
-        summary.extend(Run::start(&url, seconds).await?.run("SQLite", *transactions).await?);
+    if only != "postgres" {
+        let ledgers = ledgers.iter().filter(|_| groups);
+        for transactions in ledgers {
+            let directory = tempfile::tempdir()?;
+            summary.extend(Run::start(&sqlite(&directory), seconds).await?.run("SQLite", *transactions).await?);
+        }
+        if floods {
+            let directory = tempfile::tempdir()?;
+            summary.extend(flood::measure(&sqlite(&directory), "SQLite", seconds).await?);
+        }
+        if wanted.is_empty() || wanted == "attacks" {
+            // What is attacked lies before the database.
+            let directory = tempfile::tempdir()?;
+            summary.extend(attacks::measure(&sqlite(&directory), "SQLite", seconds).await?);
+        }
     }
-    for transactions in ledgers.iter().filter(|_| only != "sqlite") {
-        let Some(cluster) = postgres::find().await? else {
-            println!("\nPostgres was not found, so it was not measured (see BENCH_DATABASE_URL).");
-            break;
-        };
-        summary.extend(Run::start(cluster.url(), seconds).await?.run("Postgres", *transactions).await?);
-        cluster.stop().await?;
+    if only != "sqlite" {
+        summary.extend(measure_postgres(&ledgers, seconds, floods, groups).await?);
     }
     println!();
     for line in summary {
         println!("{line}");
     }
     Ok(())
+}
+
+fn sqlite(directory: &tempfile::TempDir) -> String {
+    format!("sqlite://{}", directory.path().join("billing.db").display())
+}
+
+/// Each time on a database of its own.
+async fn measure_postgres(ledgers: &[u64], seconds: f64, floods: bool, groups: bool) -> Result<Vec<String>> {
+    let mut summary = Vec::new();
+    let runs = ledgers.iter().filter(|_| groups).map(|transactions| Some(*transactions));
+    for run in runs.chain(floods.then_some(None)) {
+        let Some(cluster) = postgres::find().await? else {
+            println!("\nPostgres was not found, so it was not measured (see BENCH_DATABASE_URL).");
+            break;
+        };
+        summary.extend(match run {
+            Some(transactions) => Run::start(cluster.url(), seconds).await?.run("Postgres", transactions).await?,
+            None => flood::measure(cluster.url(), "Postgres", seconds).await?,
+        });
+        cluster.stop().await?;
+    }
+    Ok(summary)
 }

@@ -28,10 +28,16 @@ pub(crate) fn arguments(database_url: &str) -> Vec<String> {
 
 impl Server {
     pub(crate) async fn start(database_url: &str) -> Result<Server> {
+        Server::start_with(database_url, &[]).await
+    }
+
+    /// With settings other than the defaults.
+    pub(crate) async fn start_with(database_url: &str, settings: &[&str]) -> Result<Server> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut child = Command::new(env!("CARGO_BIN_EXE_wecall-billing"))
             .args(["serve", "--seed", "--bind", &address.to_string()])
             .args(arguments(database_url))
+            .args(settings)
             // Neither the environment's settings nor those of a file .env: the figures are of the defaults.
             .env_clear()
             .current_dir(std::env::temp_dir())

@@ -73,9 +73,9 @@ CREATE TABLE login_failures (
 
 CREATE INDEX login_failures_by_expiry ON login_failures (expires_at);
 
--- The log is asked by what was done to a thing, by whom, and by what kind of deed; each newest first.
-CREATE INDEX audit_log_by_subject ON audit_log (subject, id);
-CREATE INDEX audit_log_by_actor ON audit_log (actor, id);
-CREATE INDEX audit_log_by_action ON audit_log (action, id);
-CREATE INDEX audit_log_by_request ON audit_log (request_id, id);
+-- The log is asked what was done to a thing, by whom, what kind of deed and in which request; each newest first.
+CREATE INDEX audit_log_by_subject ON audit_log (subject, created_at, id);
+CREATE INDEX audit_log_by_actor ON audit_log (actor, created_at, id);
+CREATE INDEX audit_log_by_action ON audit_log (action, created_at, id);
+CREATE INDEX audit_log_by_request ON audit_log (request_id, created_at, id);
 CREATE INDEX audit_log_by_time ON audit_log (created_at, id);

@@ -17,6 +17,7 @@ use crate::app::{self, ConnectionLimits};
 use crate::clock::Clock;
 use crate::config::{Cli, Command, LogFormat, SeedArgs, ServeArgs, Settings};
 use crate::connections;
+use crate::http;
 use crate::http::auth::AuthMode;
 use crate::seed;
 use crate::services::{self, Billing};
@@ -142,9 +143,20 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
         tracing::warn!("{}", no_default_plan(&billing));
     }
     let listener = app::listen(settings.address()).await?;
-    greet(settings, &billing, listener.local_addr()?).await?;
+    let metrics_listener = match settings.metrics_bind {
+        Some(address) => Some(app::listen(address).await?),
+        None => None,
+    };
+    let metrics_address = metrics_listener.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
+    greet(settings, &billing, listener.local_addr()?, metrics_address).await?;
     let limits = ConnectionLimits { caps, ..app::connection_limits(settings) };
-    let service = app::http_service(settings, billing.clone());
+    let state = app::http_state(settings, billing.clone());
+    let service = http::service(state.clone());
+    if let Some(listener) = metrics_listener {
+        let limits = app::connection_limits(settings);
+        // It goes on until the process ends: the last minutes are worth watching too.
+        tokio::spawn(app::serve(listener, http::metrics_service(state), limits, std::future::pending()));
+    }
     let mut committer_died = false;
     let stop = async {
         tokio::select! {
@@ -170,13 +182,24 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
 }
 
 /// The addresses a person wants next.
-async fn greet(settings: &Settings, billing: &Billing, address: SocketAddr) -> Outcome {
+async fn greet(
+    settings: &Settings,
+    billing: &Billing,
+    address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
+) -> Outcome {
     let version = storage::deployment::version(&mut billing.db.read().await?.conn()).await?;
     let base = format!("http://{}", reachable(address));
     say!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
-    say!("  a wallet   {base}/api/billing/wallet/biz_test_001/");
+    match settings.auth {
+        AuthMode::Open => say!("  a wallet   {base}/api/billing/wallet/biz_test_001/"),
+        AuthMode::Required => {
+            say!("  access     by key or login; `create-admin` and `keys create` let people and programs in")
+        }
+    }
     say!("  the API    {base}/docs/ (OpenAPI: {base}/openapi.json)");
-    say!("  health     {base}/healthz, {base}/readyz, {base}/metrics");
+    let metrics = metrics_address.map_or_else(|| base.clone(), |address| format!("http://{}", reachable(address)));
+    say!("  health     {base}/healthz, {base}/readyz, {metrics}/metrics");
     say!("  database   {} ({version}), days in {}", settings.database_url, settings.billing_timezone);
     Ok(())
 }
@@ -223,7 +246,7 @@ async fn migrate(settings: &Settings) -> Outcome {
 }
 
 fn openapi() -> Outcome {
-    say!("{}", crate::http::openapi::document().to_pretty_json()?);
+    say!("{}", http::openapi::document().to_pretty_json()?);
     Ok(())
 }
 

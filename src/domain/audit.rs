@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::names::named_enum;
 use super::text::Reason;
+use super::time::Timestamp;
 
 /// Who asks, and through which request.
 #[derive(Clone, Debug)]
@@ -43,7 +44,11 @@ named_enum! {
         BusinessDeleted = "business.deleted",
         WalletCreated = "wallet.created",
         PlanCreated = "plan.created",
+        PlanChanged = "plan.changed",
+        PlanDeleted = "plan.deleted",
         RateCardCreated = "rate_card.created",
+        RateCardChanged = "rate_card.changed",
+        RateCardDeleted = "rate_card.deleted",
         InvoiceDrafted = "invoice.drafted",
         KeyCreated = "key.created",
         KeyRotated = "key.rotated",
@@ -56,6 +61,22 @@ named_enum! {
         LoggedIn = "user.logged_in",
         LoggedOut = "user.logged_out",
     }
+}
+
+/// A deed as the log keeps it.
+#[derive(Clone, Debug)]
+pub struct AuditRecord {
+    /// Rises with each deed.
+    pub id: i64,
+    pub actor: String,
+    pub action: AuditAction,
+    pub subject: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+    pub reason: Option<String>,
+    pub request_id: Option<String>,
+    pub address: Option<String>,
+    pub created_at: Timestamp,
 }
 
 /// What was done to one thing.

@@ -61,6 +61,11 @@ pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Re
     }
 }
 
+/// The latest time that a message may name now as that of its submission.
+pub fn latest_submission(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.micros().saturating_add(SUBMITTED_AHEAD_MICROS))
+}
+
 /// A message that was charged.
 #[derive(Clone, Debug)]
 pub struct Charge {

@@ -314,9 +314,32 @@ impl BasisPoints {
         BasisPoints(percent * 100)
     }
 
+    /// Reads a number of percent as [`Money::parse`] reads an amount: `10`, `12.25`.
+    ///
+    /// # Errors
+    /// A sentence, also where it has more than two decimals.
+    pub fn parse_percent(text: &str) -> Result<BasisPoints, String> {
+        BasisPoints::from_percent_amount(Money::parse(text).map_err(|error| error.to_string())?)
+    }
+
+    fn from_percent_amount(percent: Money) -> Result<BasisPoints, String> {
+        if percent.0 % 10_000 == 0 {
+            Ok(BasisPoints(percent.0 / 10_000))
+        } else {
+            Err("has more than two decimals of a percent".to_owned())
+        }
+    }
+
     /// Whether it lies between nothing and the whole, as a discount or a refund share must.
     pub fn is_share(self) -> bool {
         (0..=BasisPoints::WHOLE.0).contains(&self.0)
+    }
+}
+
+/// The shortest exact number of percent: `10`, `12.25`.
+impl fmt::Display for BasisPoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Decimal::new(self.0, 2).normalize(), f)
     }
 }
 
@@ -330,12 +353,7 @@ impl Serialize for BasisPoints {
 /// From a number of percent with at most two decimals. Works with `serde_json` only.
 impl<'de> Deserialize<'de> for BasisPoints {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<BasisPoints, D::Error> {
-        let millionths_of_percent = Money::deserialize(deserializer)?.0;
-        if millionths_of_percent % 10_000 == 0 {
-            Ok(BasisPoints(millionths_of_percent / 10_000))
-        } else {
-            Err(de::Error::custom("has more than two decimals of a percent"))
-        }
+        BasisPoints::from_percent_amount(Money::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

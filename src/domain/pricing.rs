@@ -5,6 +5,9 @@ use super::names::named_enum;
 use super::sid::PlanSid;
 use super::time::Timestamp;
 
+/// The most that a segment may cost: what is above is a slip of the finger in any currency.
+pub const PRICE_MAX: Money = Money::from_units(1_000_000);
+
 named_enum! {
     /// How a plan is paid: before sending, or on the invoice. A plan gives no credit; only a wallet's limit does.
     pub enum PlanType { Prepaid = "PREPAID", Postpaid = "POSTPAID" }

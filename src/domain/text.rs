@@ -41,8 +41,16 @@ short_texts! {
     Reference: 0..=255,
     /// The name of a mobile operator, as on a rate card.
     OperatorName: 1..=64,
+    /// What the audit log is searched for: a name as it stands there.
+    AuditText: 1..=128,
     /// What somebody calls a thing of theirs.
     Title: 1..=64,
+    /// The same, or nothing on a card for the whole country.
+    OptionalOperator: 0..=64,
+    /// What a plan offers beside its prices.
+    Feature: 1..=255,
+    /// What is said of a plan or a rate card.
+    LongText: 0..=1000,
     /// Why somebody does something by hand.
     Reason: 1..=255,
     /// What a list is searched for.

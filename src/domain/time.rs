@@ -207,6 +207,22 @@ impl BillingCalendar {
         instant.to_utc().with_timezone(&self.zone).date_naive()
     }
 
+    /// Where what begins with this moment begins: at the start of the day, or at the instant.
+    pub fn first_instant(self, moment: Moment) -> Timestamp {
+        match moment {
+            Moment::Day(day) => self.start_of(day),
+            Moment::Instant(instant) => instant,
+        }
+    }
+
+    /// Where what goes up to this moment ends, itself excluded: at the end of the day, or at the instant.
+    pub fn first_instant_after(self, moment: Moment) -> Timestamp {
+        match moment {
+            Moment::Day(day) => self.start_of(day + chrono::Days::new(1)),
+            Moment::Instant(instant) => instant,
+        }
+    }
+
     /// The instant a day begins. Where a clock change skips midnight, the first instant that exists.
     pub fn start_of(self, day: NaiveDate) -> Timestamp {
         let midnight = day.and_time(NaiveTime::MIN);

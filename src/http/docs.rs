@@ -25,6 +25,7 @@ static PAGE_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     get,
     path = "/openapi.json",
     tag = "Operation",
+    security(()),
     responses((status = 200, description = "The document", body = Object)),
 )]
 pub async fn openapi_document() -> Response {

@@ -190,6 +190,17 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
             Error::Invalid { field, problem } => Problem::invalid(field, problem),
+            Error::InvalidFields(ref errors) => {
+                let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
+                errors.iter().fold(problem, |problem, wrong| problem.with_error(&*wrong.field, &*wrong.problem))
+            }
+            Error::MalformedSheet(sentence) => Problem::new(StatusCode::BAD_REQUEST, "malformed_csv", sentence),
+            Error::LinesRefused(ref lines) => {
+                let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "lines_refused", error.to_string());
+                let sentences = lines.iter().map(|line| (format!("line {}", line.line), line.sentences().collect()));
+                problem.errors.extend(sentences);
+                problem
+            }
             Error::NotFound { code, sentence } => Problem::new(StatusCode::NOT_FOUND, code, sentence),
             Error::Exists { field, problem } => {
                 let detail = format!("{field} {problem}");

@@ -138,22 +138,30 @@ pub fn json(body: Vec<u8>) -> Response {
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, state: &AppState) -> Result<Json<T>, Problem> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Json<T>, Problem> {
         if !has_json_content_type(request.headers()) {
             let detail = "Send the body as JSON, with the header Content-Type: application/json.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        refuse_too_large(&mut request, &state.limits)?;
-        let reading = read_body(request.into_body(), state.limits.body_bytes);
-        let bytes = tokio::time::timeout(state.limits.body_timeout, reading).await.map_err(|_| {
-            let detail = "The body did not arrive in time; send it again, at once.";
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
-        })??;
+        let bytes = body_bytes(request, state).await?;
         if json_depth::is_too_deep(&bytes) {
             return Err(too_deep());
         }
         from_json(&bytes).map(Json)
     }
+}
+
+/// The body, within the size limit and in time.
+///
+/// # Errors
+/// 400 `incomplete_body`, 408 `request_timeout`, 413 `payload_too_large`.
+pub async fn body_bytes(mut request: Request, state: &AppState) -> Result<bytes::Bytes, Problem> {
+    refuse_too_large(&mut request, &state.limits)?;
+    let reading = read_body(request.into_body(), state.limits.body_bytes);
+    tokio::time::timeout(state.limits.body_timeout, reading).await.map_err(|_| {
+        let detail = "The body did not arrive in time; send it again, at once.";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+    })?
 }
 
 /// Reads a JSON object, and says of a wrong one which field is wrong and how.
@@ -182,9 +190,14 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-fn has_json_content_type(headers: &HeaderMap) -> bool {
+/// The type of the body, in lower case and without its parameters; empty where none is given.
+pub fn media_type(headers: &HeaderMap) -> String {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn has_json_content_type(headers: &HeaderMap) -> bool {
+    let essence = media_type(headers);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
@@ -258,6 +271,24 @@ pub fn segments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16
     number.map(|number| whole(number).ok_or_else(wrong)).transpose()
 }
 
+/// A whole number of any size.
+///
+/// # Errors
+/// Where it is none.
+pub fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    optional_whole_number(deserializer)?.ok_or_else(|| D::Error::custom("must be a whole number"))
+}
+
+/// A whole number of any size, or null.
+///
+/// # Errors
+/// Where it is neither.
+pub fn optional_whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let wrong = || D::Error::custom("must be a whole number");
+    let number = Option::<serde_json::Number>::deserialize(deserializer).map_err(|_| wrong())?;
+    number.map(|number| number.as_i64().ok_or_else(wrong)).transpose()
+}
+
 /// A refusal by serde, in our words: a bare path (".") means the value as a whole, a missing field names itself.
 fn refusal(path: &str, message: String, code: &'static str) -> Problem {
     // Where serde_json stopped reading helps with syntax, and only confuses where the syntax was fine.
@@ -265,11 +296,13 @@ fn refusal(path: &str, message: String, code: &'static str) -> Problem {
         return malformed(&message);
     }
     let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    // The path leads to the object whose field it is.
+    let whole = |field: &str| if matches!(path, "." | "" | "?") { field.to_owned() } else { format!("{path}.{field}") };
     if let Some(field) = quoted(&message, "missing field `") {
-        return Problem::invalid(field, "is missing");
+        return Problem::invalid(whole(field), "is missing");
     }
     if let Some(field) = quoted(&message, "duplicate field `") {
-        return Problem::invalid(field, "is given twice");
+        return Problem::invalid(whole(field), "is given twice");
     }
     if path == "." || path.is_empty() || path == "?" {
         return Problem::new(StatusCode::BAD_REQUEST, "invalid_request", message);

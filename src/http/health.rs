@@ -9,7 +9,7 @@ use super::AppState;
 use super::auth::{May, Watch};
 use super::error::Problem;
 use super::extract::Json;
-use super::openapi::ProbeErrors;
+use super::openapi::{CommonErrors, Missing, ProbeErrors};
 use crate::services;
 
 /// How the server is.
@@ -23,7 +23,7 @@ pub struct Health {
 /// Is the server alive?
 ///
 /// Answers as soon as the server listens, whether or not its database does.
-#[utoipa::path(get, path = "/healthz", tag = "Operation", responses((status = 200, description = "It is", body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "Operation", security(()), responses((status = 200, description = "It is", body = Health)))]
 pub async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -35,6 +35,7 @@ pub async fn healthz() -> Json<Health> {
     get,
     path = "/readyz",
     tag = "Operation",
+    security(()),
     responses((status = 200, description = "It can", body = Health), ProbeErrors),
 )]
 pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Problem> {
@@ -46,17 +47,30 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Probl
 
 /// Metrics for Prometheus
 ///
-/// Requests and latencies by route template, and the state of the database pools, in the OpenMetrics text format.
+/// Requests and latencies by route template, what became of charges, and the state of the database pools, in the
+/// OpenMetrics text format. Where METRICS_BIND is set it is served there instead, to everybody who reaches it.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "Operation",
-    responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text")),
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text"),
+        CommonErrors,
+        Missing,
+    ),
 )]
-pub async fn metrics(
-    State(state): State<AppState>,
-    _: May<Watch>,
-) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
+pub async fn metrics(State(state): State<AppState>, _: May<Watch>) -> Result<MetricsText, Problem> {
+    if state.serves_metrics { render(&state) } else { Err(Problem::not_found()) }
+}
+
+/// The same, where whoever reaches the address may ask.
+pub async fn metrics_of_their_own(State(state): State<AppState>) -> Result<MetricsText, Problem> {
+    render(&state)
+}
+
+type MetricsText = ([(HeaderName, &'static str); 1], String);
+
+fn render(state: &AppState) -> Result<MetricsText, Problem> {
     let text = state.metrics.render(&services::health::pools(&state.billing), state.billing.committer.waiting());
     let text = text.map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))

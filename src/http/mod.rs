@@ -2,14 +2,20 @@
 
 pub mod admin;
 pub mod admin_businesses;
+pub mod admin_plan_sheets;
+pub mod admin_plans;
+pub mod admin_rate_card_sheets;
+pub mod admin_rate_cards;
 pub mod admin_users;
 pub mod alerts;
+pub mod audit;
 pub mod auth;
 pub mod batches;
 pub mod buckets;
 pub mod charges;
 pub mod client_address;
 pub mod credentials;
+pub mod csv;
 pub mod deliveries;
 pub mod docs;
 pub mod edge;
@@ -101,11 +107,26 @@ routes! {
     get  "/api/billing/keys/{key_sid}/"              => keys::show_key;
     delete "/api/billing/keys/{key_sid}/"            => keys::revoke_key;
     post "/api/billing/keys/{key_sid}/rotate/"       => keys::rotate_key;
+    get  "/api/billing/audit/"                       => audit::list_audit;
     post "/api/auth/login/"                          => logins::login;
     post "/api/auth/logout/"                         => logins::logout;
     post "/api/auth/logout-everywhere/"              => logins::logout_everywhere;
     post "/api/auth/password/"                       => logins::change_password;
     get  "/api/auth/me/"                             => logins::show_me;
+    get  "/api/admin/plans/"                         => admin_plans::list_plans;
+    post "/api/admin/plans/"                         => admin_plans::create_plan;
+    get  "/api/admin/plans/export/"                  => admin_plan_sheets::export_plans;
+    post "/api/admin/plans/import/"                  => admin_plan_sheets::import_plans;
+    get  "/api/admin/plans/{plan_sid}/"              => admin_plans::show_plan;
+    patch "/api/admin/plans/{plan_sid}/"             => admin_plans::change_plan;
+    delete "/api/admin/plans/{plan_sid}/"            => admin_plans::delete_plan;
+    get  "/api/admin/rate-cards/"                    => admin_rate_cards::list_all_rate_cards;
+    post "/api/admin/rate-cards/"                    => admin_rate_cards::create_rate_card;
+    get  "/api/admin/rate-cards/export/"             => admin_rate_card_sheets::export_rate_cards;
+    post "/api/admin/rate-cards/import/"             => admin_rate_card_sheets::import_rate_cards;
+    get  "/api/admin/rate-cards/{rate_card_sid}/"    => admin_rate_cards::show_rate_card;
+    patch "/api/admin/rate-cards/{rate_card_sid}/"   => admin_rate_cards::change_rate_card;
+    delete "/api/admin/rate-cards/{rate_card_sid}/"  => admin_rate_cards::delete_rate_card;
     get  "/api/admin/businesses/"                    => admin_businesses::list_businesses;
     post "/api/admin/businesses/"                    => admin_businesses::create_business;
     get  "/api/admin/businesses/{business_sid}/"     => admin_businesses::show_business;
@@ -140,6 +161,8 @@ pub struct HttpState {
     pub trusted_proxies: TrustedProxies,
     pub rate_limits: RateLimits,
     pub failed_credentials: FailedCredentials,
+    /// Whether /metrics is served here, and not at an address of its own.
+    pub serves_metrics: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -202,6 +225,14 @@ pub fn service(state: AppState) -> Service {
         router.oneshot(edge::with_slash(request))
     });
     tower::util::BoxCloneSyncService::new(choose)
+}
+
+/// The service at the address that is for metrics alone.
+pub fn metrics_service(state: AppState) -> Service {
+    let edge = middleware::from_fn_with_state(state.clone(), edge::wrap);
+    let router = Router::new().route("/metrics", get(health::metrics_of_their_own));
+    let router = router.fallback(async || Problem::not_found()).with_state(state).layer(edge);
+    tower::util::BoxCloneSyncService::new(tower::service_fn(move |request: Request| router.clone().oneshot(request)))
 }
 
 /// Whether a request needs what browsers do: CORS where it names its page's origin, compression where it offers to take

@@ -1,8 +1,10 @@
 //! The OpenAPI document, generated from the handlers.
 
-use utoipa::{IntoResponses, OpenApi};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::Operations;
+use super::credentials::SESSION_COOKIE;
 use super::error::ProblemBody;
 
 /// How every request to the API can fail.
@@ -110,6 +112,18 @@ pub enum BodyErrors<'a> {
     MediaType(ProblemBody<'a>),
 }
 
+/// How what is asked can be at odds with what there is.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Conflicts<'a> {
+    /// There is one of that name, or for that destination, currency and day, already.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Exists(ProblemBody<'a>),
+    /// The request is understood but impossible: a wallet has the plan, new wallets get it, or the price is in force.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+}
+
 /// How a change of what the author has not seen is refused.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
@@ -120,6 +134,15 @@ pub enum Preconditions<'a> {
     /// The header `If-Match` is missing.
     #[response(status = 428, content_type = "application/problem+json")]
     Required(ProblemBody<'a>),
+}
+
+/// How a sheet can be refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum LineErrors<'a> {
+    /// Lines cannot be taken; `errors` names each, and nothing is stored.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Refused(ProblemBody<'a>),
 }
 
 /// How something new can be there already.
@@ -178,10 +201,15 @@ pub enum ProbeErrors<'a> {
                        alerts.\n\nMoney is a plain JSON number with at most six decimals, exact in and out. Times are \
                        RFC 3339 in UTC, dates `YYYY-MM-DD` in the billing time zone. Every address may end in a slash \
                        or not. Every error has one shape (RFC 9457), with `detail` as a sentence to show and `code` \
-                       for programs.",
+                       for programs.\n\nPrograms say who they are by an API key (`Authorization: Bearer sk_live_…`), \
+                       people by the cookie of a login. A server with `AUTH=open` asks only for what moves other people's \
+                       things: keys, logins, refunds by hand and all of `/api/admin/`. Whoever is not let in is answered \
+                       401, whoever may not 403, and somebody else's things are answered 404 like things that do not exist.",
         license(name = "MIT", identifier = "MIT"),
     ),
     components(schemas(ProblemBody)),
+    modifiers(&SecuritySchemes),
+    security(("api_key" = []), ("api_key_as_basic" = []), ("session" = [])),
     servers((url = "/", description = "This server")),
     tags(
         (name = "Wallets", description = "What a business has to spend"),
@@ -193,11 +221,34 @@ pub enum ProbeErrors<'a> {
         (name = "Alerts", description = "Warnings to clients"),
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
-        (name = "Admin", description = "For those who run the business"),
+        (name = "Admin", description = "For those who run the business: plans and prices, businesses and users"),
+        (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "For those who run the server"),
     ),
 )]
 struct Document;
+
+/// The ways to say who one is.
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("sk_live_…")
+            .description(Some("An API key. Servers with AUTH=open ask for it only where it says so."))
+            .build();
+        let basic = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Basic)
+            .description(Some("The API key as the user's name or as the password, for clients that know only that"))
+            .build();
+        let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "The cookie that a login sets");
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
+        components.add_security_scheme("api_key_as_basic", SecurityScheme::Http(basic));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
 
 /// The document that `/openapi.json` serves and `openapi` prints.
 pub fn document() -> utoipa::openapi::OpenApi {

@@ -40,7 +40,7 @@ pub struct RateCardBody {
 }
 
 /// A mobile network by the codes of ITU-T E.212.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Network)]
 pub struct NetworkBody {
     /// Mobile country code.
@@ -54,6 +54,12 @@ pub struct NetworkBody {
 impl From<Network> for NetworkBody {
     fn from(network: Network) -> NetworkBody {
         NetworkBody { mcc: network.mcc, mnc: network.mnc }
+    }
+}
+
+impl From<NetworkBody> for Network {
+    fn from(network: NetworkBody) -> Network {
+        Network { mcc: network.mcc, mnc: network.mnc }
     }
 }
 

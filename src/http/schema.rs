@@ -6,6 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access::{KeyMode, Role};
 use crate::domain::alerts::{AlertSeverity, AlertType};
+use crate::domain::audit::AuditAction;
 use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::charges::DeliveryStatus;
 use crate::domain::countries::CountryCode;
@@ -96,6 +97,7 @@ schemas! {
 }
 
 enum_schemas! {
+    AuditAction: "What was done, by the kind of thing and the deed";
     Role: "What a user or a key is: a client, a reseller, an admin, or the SMS gateway itself";
     BusinessKind: "A reseller sells to the businesses below it; a client has none";
     BusinessStatus: "A suspended business, and all below it, neither sends nor changes anything";

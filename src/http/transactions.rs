@@ -100,15 +100,12 @@ pub struct TransactionQuery {
 
 impl TransactionQuery {
     fn filter(&self, calendar: BillingCalendar) -> TransactionFilter {
-        let from = self.from.map(|moment| match moment {
-            Moment::Day(day) => calendar.start_of(day),
-            Moment::Instant(instant) => instant,
-        });
-        let until = self.to.map(|moment| match moment {
-            Moment::Day(day) => calendar.start_of(day + chrono::Days::new(1)),
-            Moment::Instant(instant) => instant,
-        });
-        TransactionFilter { transaction_type: self.transaction_type, status: self.status, from, until }
+        TransactionFilter {
+            transaction_type: self.transaction_type,
+            status: self.status,
+            from: self.from.map(|from| calendar.first_instant(from)),
+            until: self.to.map(|to| calendar.first_instant_after(to)),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod audit;
 pub mod businesses;
 pub mod charges;
 pub mod credentials;
@@ -12,9 +13,11 @@ pub mod invoices;
 pub mod keys;
 pub mod logins;
 pub mod passwords;
+pub mod plan_sheets;
 pub mod prices;
 pub mod pricing;
 pub mod quotes;
+pub mod rate_card_sheets;
 pub mod rate_cards;
 pub mod reconcile;
 pub mod transactions;

@@ -86,6 +86,14 @@ impl Prices {
         Ok(())
     }
 
+    /// Reads the prices again after a change that is committed. Where that fails the change stands all the same, and the
+    /// next look comes within a second.
+    pub async fn notice_change(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "cannot read the prices after a change");
+        }
+    }
+
     fn edition(&self) -> Edition {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,10 +1,14 @@
 //! The audit log.
 
 use serde_json::Value;
+use sqlx::FromRow;
+use sqlx::types::Json;
 
 use super::bulk::{Action, Bulk, Column};
-use super::db::BulkConn;
-use crate::domain::audit::{Actor, AuditEntry};
+use super::db::{BulkConn, Conn};
+use super::listing::{Filter, Listing, Sort};
+use crate::domain::audit::{Actor, AuditAction, AuditEntry, AuditRecord};
+use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 
@@ -23,18 +27,78 @@ pub static INSERT: Bulk = Bulk::new(
     Action::InsertInto("audit_log"),
 );
 
+pub static LISTING: Listing = Listing {
+    select: "l.id, l.actor, l.action, l.subject, l.before, l.after, l.reason, l.request_id, l.address, l.created_at",
+    from: "audit_log l",
+    id: "l.id",
+    search: &[],
+    filters: &[
+        Filter { name: "actor", kind: ValueKind::Text, condition: "l.actor = {}" },
+        Filter { name: "action", kind: ValueKind::Text, condition: "l.action = {}" },
+        Filter { name: "subject", kind: ValueKind::Text, condition: "l.subject = {}" },
+        Filter { name: "request_id", kind: ValueKind::Text, condition: "l.request_id = {}" },
+        Filter { name: "from", kind: ValueKind::Integer, condition: "l.created_at >= {}" },
+        Filter { name: "until", kind: ValueKind::Integer, condition: "l.created_at < {}" },
+    ],
+    sorts: &[Sort { name: "created_at", column: "l.created_at", kind: ValueKind::Integer, is_unique: false }],
+    default_sort: "-created_at",
+};
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    actor: String,
+    action: AuditAction,
+    subject: String,
+    before: Option<Json<Value>>,
+    after: Option<Json<Value>>,
+    reason: Option<String>,
+    request_id: Option<String>,
+    address: Option<String>,
+    created_at: Timestamp,
+}
+
+impl From<Row> for AuditRecord {
+    fn from(row: Row) -> AuditRecord {
+        AuditRecord {
+            id: row.id,
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            before: row.before.map(|before| before.0),
+            after: row.after.map(|after| after.0),
+            reason: row.reason,
+            request_id: row.request_id,
+            address: row.address,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// The deeds that are asked for.
+pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<AuditRecord>> {
+    Ok(LISTING.page::<Row>(conn, request).await?.map(AuditRecord::from))
+}
+
 pub async fn append(conn: &mut BulkConn<'_>, entry: &AuditEntry, actor: &Actor, now: Timestamp) -> Result<()> {
-    let (before, after) = (entry.before.as_ref().map(Value::to_string), entry.after.as_ref().map(Value::to_string));
+    append_many(conn, std::slice::from_ref(entry), actor, now).await
+}
+
+/// Notes what one actor did to many things, a row each.
+pub async fn append_many(conn: &mut BulkConn<'_>, entries: &[AuditEntry], actor: &Actor, now: Timestamp) -> Result<()> {
+    let as_text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+    let before: Vec<Option<String>> = entries.iter().map(|entry| as_text(&entry.before)).collect();
+    let after: Vec<Option<String>> = entries.iter().map(|entry| as_text(&entry.after)).collect();
     let columns = vec![
-        Column::texts([&*actor.name]),
-        Column::texts([entry.action.as_str()]),
-        Column::texts([entry.subject.as_str()]),
-        Column::Text(vec![before.as_deref()]),
-        Column::Text(vec![after.as_deref()]),
-        Column::Text(vec![entry.reason.as_deref()]),
-        Column::Text(vec![actor.request_id.as_deref()]),
-        Column::Text(vec![actor.address.as_deref()]),
-        Column::integers([now.micros()]),
+        Column::texts(entries.iter().map(|_| &*actor.name)),
+        Column::texts(entries.iter().map(|entry| entry.action.as_str())),
+        Column::texts(entries.iter().map(|entry| entry.subject.as_str())),
+        Column::Text(before.iter().map(Option::as_deref).collect()),
+        Column::Text(after.iter().map(Option::as_deref).collect()),
+        Column::Text(entries.iter().map(|entry| entry.reason.as_deref()).collect()),
+        Column::Text(entries.iter().map(|_| actor.request_id.as_deref()).collect()),
+        Column::Text(entries.iter().map(|_| actor.address.as_deref()).collect()),
+        Column::integers(entries.iter().map(|_| now.micros())),
     ];
     INSERT.execute(conn, columns).await?;
     Ok(())

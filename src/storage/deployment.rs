@@ -11,6 +11,21 @@ pub const TIMEZONE: &str = "SELECT billing_timezone FROM deployment WHERE id = 1
 
 pub const PRICES_VERSION: &str = "SELECT prices_version FROM deployment WHERE id = 1";
 
+/// Holds the number until the transaction ends. SQLite needs no such word: its one writer is alone already.
+pub const PRICES_VERSION_AND_LOCK_ON_POSTGRES: &str = "SELECT prices_version FROM deployment WHERE id = 1 FOR UPDATE";
+
+/// Takes the turn to change plans and rate cards: nobody else changes any until this transaction ends. (Every change of a
+/// price waits for the number's row anyway, once it is made; this way it is also decided on what the one before left.)
+pub async fn lock_prices(conn: &mut Conn<'_>) -> Result<()> {
+    match conn {
+        Conn::Sqlite(_) => {}
+        Conn::Postgres(c) => {
+            sqlx::query(PRICES_VERSION_AND_LOCK_ON_POSTGRES).fetch_optional(&mut **c).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A number that rises with every change of a plan or a rate card.
 pub async fn prices_version(conn: &mut Conn<'_>) -> Result<i64> {
     let version = on!(conn, c => sqlx::query_scalar::<_, i64>(PRICES_VERSION).fetch_optional(c).await)?;

@@ -14,8 +14,22 @@ use crate::domain::sid::PlanSid;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 
-pub const LIST: &str = "SELECT id, uid, name, description, type, base_price_per_sms, card_discount, failed_refund, \
-     features, created_at, updated_at FROM pricing_plans ORDER BY id";
+macro_rules! select_plan {
+    ($end:literal) => {
+        concat!(
+            "SELECT id, uid, name, description, type, base_price_per_sms, card_discount, failed_refund, features, ",
+            "created_at, updated_at FROM pricing_plans ",
+            $end
+        )
+    };
+}
+
+pub const LIST: &str = select_plan!("ORDER BY id");
+
+pub const FIND: &str = select_plan!("WHERE uid = $1");
+
+/// Holds the plan's row until the transaction ends: no wallet gets the plan meanwhile.
+pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_plan!("WHERE uid = $1 FOR UPDATE");
 
 pub static LISTING: Listing = Listing {
     select: "p.id, p.uid, p.name, p.description, p.type, p.base_price_per_sms, p.card_discount, p.failed_refund, \
@@ -45,6 +59,19 @@ pub const INSERT: &str = "INSERT INTO pricing_plans (uid, name, description, typ
 
 pub const INSERT_TIER: &str =
     "INSERT INTO volume_tiers (plan_id, position, up_to, price_per_sms, discount) VALUES ($1, $2, $3, $4, $5)";
+
+/// Not where another plan has the name.
+pub const UPDATE: &str = "UPDATE pricing_plans SET name = $2, description = $3, type = $4, base_price_per_sms = $5, \
+     card_discount = $6, failed_refund = $7, features = $8, updated_at = $9 WHERE uid = $1 \
+     AND NOT EXISTS (SELECT 1 FROM pricing_plans other WHERE other.name = $2 AND other.uid <> $1) RETURNING id";
+
+pub const DELETE_TIERS: &str = "DELETE FROM volume_tiers WHERE plan_id = $1";
+
+/// With its tiers.
+pub const DELETE: &str = "DELETE FROM pricing_plans WHERE uid = $1";
+
+pub const A_WALLET_OF: &str =
+    "SELECT w.id FROM wallets w WHERE w.pricing_plan_id = (SELECT id FROM pricing_plans WHERE uid = $1) LIMIT 1";
 
 #[derive(FromRow)]
 struct Row {
@@ -82,6 +109,12 @@ pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage
     Ok(ListPage { items: with_tiers(conn, items).await?, next })
 }
 
+/// All plans that are asked for, on whatever page.
+pub async fn all(conn: &mut Conn<'_>, request: &ListRequest) -> Result<Vec<PricingPlan>> {
+    let rows = LISTING.all(conn, request).await?;
+    with_tiers(conn, rows).await
+}
+
 /// There are few plans, so the tiers of all are read.
 async fn with_tiers(conn: &mut Conn<'_>, rows: Vec<Row>) -> Result<Vec<PricingPlan>> {
     let tier_rows = on!(conn, c => sqlx::query_as::<_, TierRow>(LIST_TIERS).fetch_all(c).await)?;
@@ -114,6 +147,28 @@ pub async fn find_type_by_name(conn: &mut Conn<'_>, name: &str) -> Result<Option
     Ok(on!(conn, c => sqlx::query_scalar::<_, PlanType>(FIND_TYPE_BY_NAME).bind(name).fetch_optional(c).await)?)
 }
 
+pub async fn find(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<PricingPlan>> {
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND).bind(sid).fetch_optional(c).await)?;
+    Ok(with_tiers(conn, row.into_iter().collect()).await?.pop())
+}
+
+/// The plan, which nobody else changes, and no wallet gets, until this transaction ends.
+pub async fn lock(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<PricingPlan>> {
+    let row = match conn {
+        Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(sid).fetch_optional(&mut **c).await?,
+        Conn::Postgres(c) => {
+            sqlx::query_as::<_, Row>(FIND_AND_LOCK_ON_POSTGRES).bind(sid).fetch_optional(&mut **c).await?
+        }
+    };
+    Ok(with_tiers(conn, row.into_iter().collect()).await?.pop())
+}
+
+/// Whether a wallet has the plan.
+pub async fn is_in_use(conn: &mut Conn<'_>, sid: PlanSid) -> Result<bool> {
+    let wallet = on!(conn, c => sqlx::query_scalar::<_, i64>(A_WALLET_OF).bind(sid).fetch_optional(c).await)?;
+    Ok(wallet.is_some())
+}
+
 /// Whether the plan was new: one of the same name stays as it is.
 pub async fn insert(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
     let id = on!(conn, c => sqlx::query_scalar::<_, i64>(INSERT)
@@ -130,7 +185,37 @@ pub async fn insert(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
         .fetch_optional(c)
         .await)?;
     let Some(id) = id else { return Ok(false) };
-    for (position, tier) in (1_i64..).zip(plan.tiers.as_slice()) {
+    insert_tiers(conn, id, &plan.tiers).await?;
+    Ok(true)
+}
+
+/// Stores what became of a plan; not where its name is another plan's.
+pub async fn update(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
+    let id = on!(conn, c => sqlx::query_scalar::<_, i64>(UPDATE)
+        .bind(plan.sid)
+        .bind(plan.name.as_str())
+        .bind(plan.description.as_str())
+        .bind(plan.plan_type)
+        .bind(plan.base_price_per_sms)
+        .bind(plan.card_discount)
+        .bind(plan.failed_refund)
+        .bind(Json(&plan.features))
+        .bind(plan.updated_at)
+        .fetch_optional(c)
+        .await)?;
+    let Some(id) = id else { return Ok(false) };
+    on!(conn, c => sqlx::query(DELETE_TIERS).bind(id).execute(c).await.map(|_| ()))?;
+    insert_tiers(conn, id, &plan.tiers).await?;
+    Ok(true)
+}
+
+pub async fn delete(conn: &mut Conn<'_>, sid: PlanSid) -> Result<()> {
+    on!(conn, c => sqlx::query(DELETE).bind(sid).execute(c).await.map(|_| ()))?;
+    Ok(())
+}
+
+async fn insert_tiers(conn: &mut Conn<'_>, id: i64, tiers: &VolumeTiers) -> Result<()> {
+    for (position, tier) in (1_i64..).zip(tiers.as_slice()) {
         on!(conn, c => sqlx::query(INSERT_TIER)
             .bind(id)
             .bind(position)
@@ -141,5 +226,5 @@ pub async fn insert(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
             .await
             .map(|_| ()))?;
     }
-    Ok(true)
+    Ok(())
 }

@@ -5,8 +5,12 @@
 mod support;
 
 mod access;
+mod admin_csv;
+mod admin_plans;
+mod admin_rate_cards;
 mod alerts;
 mod architecture;
+mod audit;
 mod bad_inputs;
 mod browser;
 mod charges;
@@ -28,6 +32,7 @@ mod rate_cards;
 mod readme;
 mod reconcile;
 mod schema;
+mod secrets;
 mod seed;
 mod settings;
 mod topup;

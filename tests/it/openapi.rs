@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wecall_billing::domain::access::Role;
 use wecall_billing::http::ROUTES;
 
-use crate::support::{Database, Server, on_each_database};
+use crate::support::{Database, Server, answer, on_each_database};
 use crate::usage::roll_up;
 
 fn document() -> Value {
@@ -105,7 +105,8 @@ struct ExampleRequest {
     /// With the parameters filled in that have an example.
     address: String,
     headers: Vec<(String, String)>,
-    body: Option<String>,
+    /// Its type and its text.
+    body: Option<(&'static str, String)>,
 }
 
 fn example_request(document: &Value, path: &str, operation: &Value) -> ExampleRequest {
@@ -123,10 +124,20 @@ fn example_request(document: &Value, path: &str, operation: &Value) -> ExampleRe
     if !query.is_empty() {
         address = format!("{address}?{}", query.join("&"));
     }
-    let schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
-    let body =
+    let content = &operation["requestBody"]["content"];
+    let schema = content["application/json"]["schema"]["$ref"].as_str();
+    let json =
         schema.map(|reference| document.pointer(reference.trim_start_matches('#')).unwrap()["example"].to_string());
+    let csv = content["text/csv"]["example"].as_str().map(str::to_owned);
+    let body = json.map(|text| ("application/json", text)).or(csv.map(|text| ("text/csv", text)));
     ExampleRequest { address, headers, body }
+}
+
+/// The SID of the newest of a list: of what the examples before made, where they made any.
+async fn newest(server: &Server, list: &str) -> String {
+    let list = server.as_admin(Method::GET, &format!("{list}?sort=-created_at&limit=1")).await;
+    let (_, rows) = answer(list).await;
+    rows[0]["sid"].as_str().unwrap().to_owned()
 }
 
 /// The SID of a user of the examples' own.
@@ -169,6 +180,8 @@ on_each_database! {
         for (number, (method, path, operation)) in operations(&document).into_iter().enumerate() {
             let ExampleRequest { mut address, headers, body } = example_request(&document, &path, &operation);
             address = address.replace("{key_sid}", &new_key(server).await);
+            address = address.replace("{plan_sid}", &newest(server, "/api/admin/plans/").await);
+            address = address.replace("{rate_card_sid}", &newest(server, "/api/admin/rate-cards/").await);
             if address.contains("{user_sid}") {
                 address = address.replace("{user_sid}", &new_user(server, number).await);
             }
@@ -183,7 +196,7 @@ on_each_database! {
             };
             let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
             let request = match body {
-                Some(body) => request.header("content-type", "application/json").body(body),
+                Some((content_type, text)) => request.header("content-type", content_type).body(text),
                 None => request,
             };
             let response = request.send().await.unwrap();

@@ -227,6 +227,22 @@ fn processes_may_migrate_at_once() {
     }
 }
 
+/// Metrics at an address of their own ask nobody, and are not at the other any more.
+#[tokio::test]
+async fn metrics_at_an_address_of_their_own() {
+    let home = home();
+    let server = ServerProcess::start(home.path(), &["--metrics-bind", "127.0.0.1:0"]);
+    let line = server.greeting.iter().find(|line| line.contains("health")).unwrap();
+    let metrics = line.split(", ").last().unwrap().trim();
+    assert!(!metrics.starts_with(&server.base_url), "{line}");
+    let own = reqwest::get(metrics).await.unwrap();
+    assert_eq!(own.status(), 200);
+    assert!(own.text().await.unwrap().contains("charge_queue_commands"));
+    assert_eq!(reqwest::get(format!("{}/metrics", server.base_url)).await.unwrap().status(), 404);
+    let elsewhere = metrics.replace("/metrics", "/api/billing/pricing-plans/");
+    assert_eq!(reqwest::get(elsewhere).await.unwrap().status(), 404, "nothing else is there");
+}
+
 /// With credentials required the test wallets are left out unless asked for.
 #[test]
 fn test_wallets_are_for_open_servers() {

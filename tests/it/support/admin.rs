@@ -75,6 +75,19 @@ impl Admin<'_> {
         self.send(self.request(Method::DELETE, path).header("if-match", etag)).await
     }
 
+    /// The text a GET answers.
+    pub async fn text(&self, path: &str) -> String {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.text().await.unwrap()
+    }
+
+    /// Sends a sheet.
+    pub async fn import(&self, path: &str, sheet: &str) -> Answer {
+        let request = self.request(Method::POST, path).header("content-type", "text/csv; charset=utf-8");
+        self.send(request.body(sheet.to_owned())).await
+    }
+
     /// All rows of a list, page by page.
     pub async fn walk(&self, path: &str) -> Vec<Value> {
         let (mut rows, mut next) = (Vec::new(), Some(path.to_owned()));

@@ -1,0 +1,15 @@
+//! Who did what.
+
+use super::Billing;
+use crate::domain::audit::AuditRecord;
+use crate::domain::listing::{ListPage, ListRequest};
+use crate::error::Result;
+use crate::storage;
+
+/// A page of the audit log, newest first unless asked otherwise.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] where sort or cursor are none of this list; those of the database.
+pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<AuditRecord>> {
+    storage::audit::page(&mut billing.db.read().await?.conn(), request).await
+}
