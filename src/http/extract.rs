@@ -18,7 +18,7 @@ use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
-use crate::domain::sid::{PlanSid, RateCardSid};
+use crate::domain::sid::{PlanSid, RateCardSid, UserSid};
 
 /// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ macro_rules! in_path {
     )+};
 }
 
-in_path! { PlanSid = "plan_sid", RateCardSid = "rate_card_sid" }
+in_path! { PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid" }
 
 /// The SID in a path whose only variable part it is.
 #[derive(Debug)]
@@ -203,6 +203,14 @@ pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) 
     T::deserialize(deserializer).map(Some)
 }
 
+/// A field that may be left out, which leaves it as it is, or be `null`, which is none.
+///
+/// # Errors
+/// Those of the field's type.
+pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
 /// A number of segments. Whether there may be so many is for the domain to judge.
 ///
 /// # Errors
@@ -255,7 +263,7 @@ fn refusal(path: &str, message: String, code: &'static str) -> Problem {
         Some((_, expected)) => format!("must be {expected}"),
         None => message,
     };
-    if path == "business_sid" {
+    if path == "business_sid" || problem == InvalidBusinessSid.to_string() {
         invalid_business_sid().with_error(path, problem)
     } else {
         Problem::invalid(path, problem)

@@ -1,10 +1,12 @@
 //! HTTP: the route table, and how requests become calls to services.
 
 pub mod admin;
+pub mod admin_businesses;
 pub mod admin_plan_sheets;
 pub mod admin_plans;
 pub mod admin_rate_card_sheets;
 pub mod admin_rate_cards;
+pub mod admin_users;
 pub mod alerts;
 pub mod audit;
 pub mod auth;
@@ -127,6 +129,17 @@ routes! {
     get  "/api/admin/rate-cards/{rate_card_sid}/"    => admin_rate_cards::show_rate_card;
     patch "/api/admin/rate-cards/{rate_card_sid}/"   => admin_rate_cards::change_rate_card;
     delete "/api/admin/rate-cards/{rate_card_sid}/"  => admin_rate_cards::delete_rate_card;
+    get  "/api/admin/businesses/"                    => admin_businesses::list_businesses;
+    post "/api/admin/businesses/"                    => admin_businesses::create_business;
+    get  "/api/admin/businesses/{business_sid}/"     => admin_businesses::show_business;
+    patch "/api/admin/businesses/{business_sid}/"    => admin_businesses::change_business;
+    delete "/api/admin/businesses/{business_sid}/"   => admin_businesses::delete_business;
+    get  "/api/admin/users/"                         => admin_users::list_users;
+    post "/api/admin/users/"                         => admin_users::create_user;
+    get  "/api/admin/users/{user_sid}/"              => admin_users::show_user;
+    patch "/api/admin/users/{user_sid}/"             => admin_users::change_user;
+    delete "/api/admin/users/{user_sid}/"            => admin_users::delete_user;
+    post "/api/admin/users/{user_sid}/password/"     => admin_users::set_password;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;
     get  "/metrics"                                  => health::metrics;

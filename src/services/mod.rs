@@ -5,6 +5,7 @@
 pub mod access;
 pub mod alerts;
 pub mod audit;
+pub mod businesses;
 pub mod charges;
 pub mod credentials;
 pub mod health;

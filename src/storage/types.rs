@@ -15,7 +15,7 @@ use crate::domain::invoices::{InvoiceStatus, LineCategory};
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::PlanType;
 use crate::domain::sid::{AlertSid, InvoiceSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
-use crate::domain::text::Reference;
+use crate::domain::text::{Address, BusinessName, Reference, TaxId};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::TransactionType;
 use crate::domain::users::{Email, UserStatus};
@@ -69,6 +69,9 @@ column_types! {
     UserSid as uuid::Uuid: |sid| sid.uuid(), |id| UserSid::new(id);
     KeySid as uuid::Uuid: |sid| sid.uuid(), |id| KeySid::new(id);
     BusinessSid as String: |sid| sid.as_str().to_owned(), |text| text.parse()?;
+    BusinessName as String: |name| name.as_str().to_owned(), |text| text.parse()?;
+    Address as String: |address| address.as_str().to_owned(), |text| text.parse()?;
+    TaxId as String: |tax_id| tax_id.as_str().to_owned(), |text| text.parse()?;
     Reference as String: |reference| reference.as_str().to_owned(), |text| text.parse()?;
     Currency as String: |currency| currency.code().to_owned(), |text| text.parse()?;
     CountryCode as String: |country| country.as_str().to_owned(), |text| text.parse()?;

@@ -69,6 +69,17 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/admin/rate-cards/{rate_card_sid}/", Administer),
     ("patch", "/api/admin/rate-cards/{rate_card_sid}/", Administer),
     ("delete", "/api/admin/rate-cards/{rate_card_sid}/", Administer),
+    ("get", "/api/admin/businesses/", Administer),
+    ("post", "/api/admin/businesses/", Administer),
+    ("get", "/api/admin/businesses/{business_sid}/", Administer),
+    ("patch", "/api/admin/businesses/{business_sid}/", Administer),
+    ("delete", "/api/admin/businesses/{business_sid}/", Administer),
+    ("get", "/api/admin/users/", Administer),
+    ("post", "/api/admin/users/", Administer),
+    ("get", "/api/admin/users/{user_sid}/", Administer),
+    ("patch", "/api/admin/users/{user_sid}/", Administer),
+    ("delete", "/api/admin/users/{user_sid}/", Administer),
+    ("post", "/api/admin/users/{user_sid}/password/", Administer),
     ("post", "/api/auth/login/", Nothing),
     ("post", "/api/auth/logout/", Login),
     ("post", "/api/auth/logout-everywhere/", Login),
@@ -131,6 +142,8 @@ enum Proof {
 
 struct World<'a> {
     server: &'a Server,
+    /// A user for admins to look at.
+    user_sid: String,
     proofs: Vec<Proof>,
 }
 
@@ -159,6 +172,9 @@ impl World<'_> {
             .await
             .unwrap();
         server.user("asha@example.com", Role::Client, Some("a")).await;
+        server.user("juma@example.com", Role::Client, Some("a")).await;
+        let juma = answer(server.as_admin(Method::GET, "/api/admin/users/?search=juma").await).await.1;
+        let user_sid = juma[0]["sid"].as_str().unwrap().to_owned();
         let proofs = vec![
             Proof::Nothing,
             Proof::Key(key(Role::Client, Some("a")).await),
@@ -183,7 +199,7 @@ impl World<'_> {
             let (status, charge) = server.post_as_admin("/api/billing/charges/", &body.to_string()).await;
             assert_eq!(status, StatusCode::CREATED, "{charge}");
         }
-        World { server, proofs }
+        World { server, user_sid, proofs }
     }
 
     async fn prove(&self, actor: usize, request: RequestBuilder) -> RequestBuilder {
@@ -199,6 +215,7 @@ impl World<'_> {
     /// What a route says to somebody who asks about a business; of an item of a batch, what it says of that.
     async fn ask(&self, actor: usize, method: &str, path: &str, target: &str) -> (u16, Value) {
         let mut address = path.replace("{business_sid}", target).replace("{message_sid}", "m");
+        address = address.replace("{user_sid}", &self.user_sid);
         if path.contains("{key_sid}") {
             let sid =
                 if target == "nobody" { format!("key_{}", "0".repeat(32)) } else { self.new_key_of(target).await };

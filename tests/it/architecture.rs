@@ -35,6 +35,7 @@ const SERVICES: &[&str] = &[
     "access",
     "alerts",
     "audit",
+    "businesses",
     "charges",
     "health",
     "invoices",
@@ -142,6 +143,8 @@ fn few_know_which_database_is_open() {
         "pricing.rs",
         "rate_cards.rs",
         "accounts.rs",
+        "businesses.rs",
+        "turns.rs",
         "reconcile.rs",
     ];
     for file in sources(&src()) {

@@ -6,7 +6,7 @@ use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
     accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, idempotency, invoices,
-    login_failures, pricing, rate_cards, seeds, sessions, transactions, usage, users, wallet,
+    login_failures, pricing, rate_cards, seeds, sessions, transactions, turns, usage, users, wallet,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -46,6 +46,13 @@ const QUERIES: &[(&str, &str)] = &[
     ("api_keys::REVOKE", api_keys::REVOKE),
     ("businesses::FIND_KIND", businesses::FIND_KIND),
     ("businesses::IS_BELOW", businesses::IS_BELOW),
+    ("businesses::FIND", businesses::FIND),
+    ("businesses::CHAIN", businesses::CHAIN),
+    ("businesses::LEVELS_BELOW", businesses::LEVELS_BELOW),
+    ("businesses::TIES", businesses::TIES),
+    ("businesses::ADD", businesses::ADD),
+    ("businesses::UPDATE", businesses::UPDATE),
+    ("businesses::DELETE", businesses::DELETE),
     ("login_failures::FIND", login_failures::FIND),
     ("login_failures::COUNT", login_failures::COUNT),
     ("login_failures::TAKE_BACK", login_failures::TAKE_BACK),
@@ -58,7 +65,10 @@ const QUERIES: &[(&str, &str)] = &[
     ("sessions::FORGET", sessions::FORGET),
     ("users::FIND", users::FIND),
     ("users::FIND_BY_EMAIL", users::FIND_BY_EMAIL),
+    ("users::ANOTHER_ADMIN", users::ANOTHER_ADMIN),
     ("users::INSERT", users::INSERT),
+    ("users::UPDATE", users::UPDATE),
+    ("users::DELETE", users::DELETE),
     ("users::SET_PASSWORD", users::SET_PASSWORD),
     ("users::SET_LAST_LOGIN", users::SET_LAST_LOGIN),
     ("wallet::FIND", wallet::FIND),
@@ -132,6 +142,7 @@ const DIALECTS: &[(Database, &str, &str)] = &[
     (Database::Sqlite, "transactions::PAGE_OF_TYPE_ON_SQLITE", transactions::PAGE_OF_TYPE_ON_SQLITE),
     (Database::Postgres, "transactions::PAGE_OF_TYPE_ON_POSTGRES", transactions::PAGE_OF_TYPE_ON_POSTGRES),
     (Database::Postgres, "idempotency::TAKE_TURN_ON_POSTGRES", idempotency::TAKE_TURN_ON_POSTGRES),
+    (Database::Postgres, "turns::TAKE_ON_POSTGRES", turns::TAKE_ON_POSTGRES),
     (Database::Sqlite, "idempotency::FORGET_SOME_ON_SQLITE", idempotency::FORGET_SOME_ON_SQLITE),
     (Database::Postgres, "idempotency::FORGET_SOME_ON_POSTGRES", idempotency::FORGET_SOME_ON_POSTGRES),
 ];
@@ -141,6 +152,8 @@ static LISTINGS: &[(&str, &Listing, bool)] = &[
     ("audit::LISTING", &audit::LISTING, true),
     ("pricing::LISTING", &pricing::LISTING, false),
     ("rate_cards::LISTING", &rate_cards::LISTING, false),
+    ("businesses::LISTING", &businesses::LISTING, true),
+    ("users::LISTING", &users::LISTING, true),
 ];
 
 async fn plan(server: &Server, sql: &str) -> Vec<String> {
@@ -193,7 +206,7 @@ fn alias_of(table: &str) -> Vec<&str> {
         "api_keys" => vec!["api_keys", "k"],
         "api_key_businesses" => vec!["api_key_businesses", "l"],
         "sessions" => vec!["sessions", "s"],
-        "users" => vec!["users"],
+        "users" => vec!["users", "u"],
         "audit_log" => vec!["audit_log", "l"],
         "businesses" => vec!["businesses", "b", "p1", "p2", "p3", "p4"],
         "wallets" => vec!["wallets", "w"],
