@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::names::named_enum;
+use super::text::Reason;
 
 /// Who asks, and through which request.
 #[derive(Clone, Debug)]
@@ -28,10 +29,19 @@ impl Actor {
     }
 }
 
+/// Who changes something by hand, and why, where they say so.
+#[derive(Clone, Debug)]
+pub struct Author {
+    pub actor: Actor,
+    pub reason: Option<Reason>,
+}
+
 named_enum! {
     pub enum AuditAction {
         BusinessCreated = "business.created",
         WalletCreated = "wallet.created",
+        WalletChanged = "wallet.changed",
+        AlertChanged = "alert.changed",
         PlanCreated = "plan.created",
         RateCardCreated = "rate_card.created",
         InvoiceDrafted = "invoice.drafted",
@@ -59,5 +69,19 @@ pub struct AuditEntry {
 impl AuditEntry {
     pub fn created(action: AuditAction, subject: impl Into<String>, after: Value) -> AuditEntry {
         AuditEntry { action, subject: subject.into(), before: None, after: Some(after), reason: None }
+    }
+
+    pub fn changed(action: AuditAction, subject: impl Into<String>, before: Value, after: Value) -> AuditEntry {
+        AuditEntry { action, subject: subject.into(), before: Some(before), after: Some(after), reason: None }
+    }
+
+    pub fn deleted(action: AuditAction, subject: impl Into<String>, before: Value) -> AuditEntry {
+        AuditEntry { action, subject: subject.into(), before: Some(before), after: None, reason: None }
+    }
+
+    /// The same with the author's reason.
+    #[must_use]
+    pub fn by(self, author: &Author) -> AuditEntry {
+        AuditEntry { reason: author.reason.as_ref().map(|reason| reason.as_str().to_owned()), ..self }
     }
 }

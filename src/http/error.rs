@@ -112,6 +112,12 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "business_not_found", detail)
     }
 
+    /// 400: a change that changes nothing is one whose fields are misspelt.
+    pub fn no_change() -> Problem {
+        let detail = "The body names nothing that can be changed; the documentation (/docs) lists what can.";
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+    }
+
     pub fn not_found() -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this address; /docs lists what there is.")
     }

@@ -86,6 +86,52 @@ pub enum Missing<'a> {
     NotFound(ProblemBody<'a>),
 }
 
+/// How what is for admins is refused to others.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Forbidden<'a> {
+    /// This is for admins alone; or the request came from a web page whose origin is not in `CORS_ORIGINS`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody<'a>),
+}
+
+/// How a body can fail to arrive.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum BodyErrors<'a> {
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    Timeout(ProblemBody<'a>),
+    /// The body is larger than the server takes.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody<'a>),
+    /// The body is not sent as the type that this takes.
+    #[response(status = 415, content_type = "application/problem+json")]
+    MediaType(ProblemBody<'a>),
+}
+
+/// How a change of what the author has not seen is refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Preconditions<'a> {
+    /// It is no longer as the `If-Match` header says.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Changed(ProblemBody<'a>),
+    /// The header `If-Match` is missing.
+    #[response(status = 428, content_type = "application/problem+json")]
+    Required(ProblemBody<'a>),
+}
+
+/// How a change of a business's own things is refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum TenantForbidden<'a> {
+    /// The caller's role or key may not, its business is suspended, or the request came from a web page whose origin is not
+    /// in `CORS_ORIGINS`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody<'a>),
+}
+
 /// How a login fails besides.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
@@ -127,6 +173,7 @@ pub enum ProbeErrors<'a> {
         (name = "Alerts", description = "Warnings to clients"),
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
+        (name = "Admin", description = "For those who run the business"),
         (name = "Operation", description = "For those who run the server"),
     ),
 )]

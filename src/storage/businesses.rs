@@ -23,6 +23,14 @@ macro_rules! is_suspended {
 }
 pub(super) use is_suspended;
 
+/// The number of a business's wallet, in a list's condition.
+macro_rules! wallet_of {
+    () => {
+        "(SELECT asked.id FROM wallets asked JOIN businesses owner ON owner.id = asked.business_id WHERE owner.sid = {})"
+    };
+}
+pub(super) use wallet_of;
+
 pub const FIND_KIND: &str = "SELECT kind FROM businesses WHERE sid = $1";
 
 /// What kind a business is, if it exists.
