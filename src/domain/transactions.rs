@@ -189,7 +189,8 @@ pub enum LedgerQuery {
 }
 
 /// No entry whose id was made at or after an instant has a lower id: a UUID version 7 begins with the milliseconds since
-/// 1970 (RFC 9562, section 5.7). An id is made when a request comes in, so it may be a moment older than its entry.
+/// 1970 (RFC 9562, section 5.7). An id is made when a request comes in, so it may be a moment older than its entry;
+/// and while a server's clock that fell back has not caught up, ids go on where they were.
 pub fn first_sid_since(instant: Timestamp) -> TransactionSid {
     let milliseconds = u128::try_from(instant.micros().div_euclid(1_000)).unwrap_or(0);
     TransactionSid::new(uuid::Uuid::from_u128(milliseconds << 80))

@@ -121,8 +121,11 @@ mod tests {
     #[test]
     fn limits_have_bounds() {
         let before = WalletSettings { credit_limit: Money::ZERO, pricing_plan_sid: None };
-        let limit = |micros| WalletChanges { credit_limit: Some(Money::from_micros(micros)), ..WalletChanges::default() };
-        for (micros, fits) in [(0, true), (CREDIT_LIMIT_MAX.micros(), true), (-1, false), (CREDIT_LIMIT_MAX.micros() + 1, false)] {
+        let limit =
+            |micros| WalletChanges { credit_limit: Some(Money::from_micros(micros)), ..WalletChanges::default() };
+        for (micros, fits) in
+            [(0, true), (CREDIT_LIMIT_MAX.micros(), true), (-1, false), (CREDIT_LIMIT_MAX.micros() + 1, false)]
+        {
             assert_eq!(limit(micros).apply_to(before).is_ok(), fits, "{micros}");
         }
         assert_eq!(limit(-1).apply_to(before), Err("must be 0 to 1000000000000".to_owned()));

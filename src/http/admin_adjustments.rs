@@ -87,8 +87,7 @@ pub async fn adjust_wallet(
     Json(request): Json<AdjustmentRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<AdjustmentBody>), Problem> {
     let (actor, business) = (may.actor, tenant.sid().clone());
-    let adjustment =
-        Adjustment::new(tenant, request.amount, request.reason, request.reference.unwrap_or_default())?;
+    let adjustment = Adjustment::new(tenant, request.amount, request.reason, request.reference.unwrap_or_default())?;
     let key = key.map(|key| KeyScope {
         caller: actor.name.to_string(),
         route: "POST /api/admin/wallets/{business_sid}/adjustments/",

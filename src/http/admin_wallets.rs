@@ -171,8 +171,7 @@ pub async fn change_wallet(
     Json(body): Json<WalletChangesBody>,
 ) -> Result<OneWallet, Problem> {
     let (author, changes, business) = (reason.author(may), body.try_into()?, tenant.into_sid());
-    let change = async move {
-        services::wallet_settings::change(&state.billing, &business, &seen, changes, &author).await
-    };
+    let change =
+        async move { services::wallet_settings::change(&state.billing, &business, &seen, changes, &author).await };
     one(to_the_end(change).await?)
 }

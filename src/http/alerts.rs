@@ -136,7 +136,6 @@ pub async fn mark_alert(
     Json(body): Json<AlertChangesBody>,
 ) -> Result<Json<AlertBody>, Problem> {
     let business = tenant.sid().clone();
-    let mark =
-        async move { services::alerts::mark(&state.billing, &tenant, alert, body.is_read, &may.actor).await };
+    let mark = async move { services::alerts::mark(&state.billing, &tenant, alert, body.is_read, &may.actor).await };
     Ok(Json(AlertBody::new(business, to_the_end(mark).await?)))
 }

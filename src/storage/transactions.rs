@@ -19,9 +19,7 @@ use crate::domain::paging::Limit;
 use crate::domain::sid::TransactionSid;
 use crate::domain::text::Reference;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::{
-    DebitDetails, JsonObject, OwnedTransaction, Posting, Transaction, TransactionType,
-};
+use crate::domain::transactions::{DebitDetails, JsonObject, OwnedTransaction, Posting, Transaction, TransactionType};
 use crate::error::{Error, Result};
 
 pub static INSERT: Bulk = Bulk::new(

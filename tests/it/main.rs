@@ -5,6 +5,8 @@
 mod support;
 
 mod access;
+mod admin_lists;
+mod admin_wallets;
 mod alerts;
 mod architecture;
 mod bad_inputs;

@@ -122,6 +122,14 @@ fn example_request(document: &Value, path: &str, operation: &Value) -> (String, 
     (address, body)
 }
 
+/// The headers that an operation's examples send.
+fn example_headers(operation: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters
+        .filter(|parameter| parameter["in"] == "header")
+        .filter_map(|parameter| Some((parameter["name"].as_str()?, parameter.get("example")?.as_str()?)))
+}
+
 /// The SID of a key of the examples' own.
 async fn new_key(server: &Server) -> String {
     let (_, key) = server.post_as_admin("/api/billing/keys/", r#"{"name": "mine", "role": "admin"}"#).await;
@@ -140,17 +148,21 @@ on_each_database! {
             .await;
         roll_up(server, "'2026-03-17', 'KE', 'Safaricom', 20000, 10, 8, 1, 12, 240000").await;
         crate::alerts::warn(server, 2).await;
+        let alert = server.get("/api/billing/alerts/biz_test_001/").await[0]["sid"].as_str().unwrap().to_owned();
+        let invoice = server.get("/api/billing/invoices/biz_test_001/").await["sid"].as_str().unwrap().to_owned();
         server.user("asha@example.com", Role::Admin, None).await;
         let document = document();
         for (method, path, operation) in operations(&document) {
             let (address, body) = example_request(&document, &path, &operation);
             let address = address.replace("{key_sid}", &new_key(server).await);
+            let address = address.replace("{alert_sid}", &alert).replace("{invoice_sid}", &invoice);
             assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
             let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
             let request = match path.starts_with("/api/auth/") {
                 true => request.header("cookie", server.login("asha@example.com").await).header("origin", "http://localhost:3000"),
                 false => request.bearer_auth(server.admin_key().await),
             };
+            let request = example_headers(&operation).fold(request, |request, (name, value)| request.header(name, value));
             let request = match &body {
                 Some(body) => request.header("content-type", "application/json").body(body.to_string()),
                 None => request,
