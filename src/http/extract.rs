@@ -18,7 +18,7 @@ use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
-use crate::domain::sid::{PlanSid, RateCardSid, UserSid};
+use crate::domain::sid::{AlertSid, InvoiceSid, PlanSid, RateCardSid, UserSid};
 
 /// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
 #[derive(Debug)]
@@ -59,6 +59,28 @@ impl<R: Needs> FromRequestParts<AppState> for ChargePath<R> {
     }
 }
 
+/// The `{business_sid}` and `{alert_sid}` of a path, of a business that the caller has the right `R` over.
+#[derive(Debug)]
+pub struct AlertPath<R> {
+    pub tenant: Tenant,
+    pub alert: AlertSid,
+    pub may: May<R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for AlertPath<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<AlertPath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (business, alert) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let business = parse_business(&business)?;
+        let alert = alert.parse().map_err(|problem: String| Problem::invalid("alert_sid", problem))?;
+        let tenant = may.tenant(state, business).await?;
+        Ok(AlertPath { tenant, alert, may })
+    }
+}
+
 /// What a path names by its SID: which part of the path that is.
 pub trait InPath: FromStr<Err = String> {
     const PART: &'static str;
@@ -72,7 +94,9 @@ macro_rules! in_path {
     )+};
 }
 
-in_path! { PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid" }
+in_path! {
+    PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid", InvoiceSid = "invoice_sid",
+}
 
 /// The SID in a path whose only variable part it is.
 #[derive(Debug)]
@@ -207,7 +231,9 @@ pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) 
 ///
 /// # Errors
 /// Those of the field's type.
-pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }
 

@@ -1,12 +1,17 @@
 //! HTTP: the route table, and how requests become calls to services.
 
 pub mod admin;
+pub mod admin_adjustments;
+pub mod admin_alerts;
 pub mod admin_businesses;
+pub mod admin_invoices;
 pub mod admin_plan_sheets;
 pub mod admin_plans;
 pub mod admin_rate_card_sheets;
 pub mod admin_rate_cards;
+pub mod admin_transactions;
 pub mod admin_users;
+pub mod admin_wallets;
 pub mod alerts;
 pub mod audit;
 pub mod auth;
@@ -97,6 +102,7 @@ routes! {
     get  "/api/billing/usage/{business_sid}/"        => usage::show_usage;
     get  "/api/billing/invoices/{business_sid}/"     => invoices::show_invoice;
     get  "/api/billing/alerts/{business_sid}/"       => alerts::list_alerts;
+    patch "/api/billing/alerts/{business_sid}/{alert_sid}/" => alerts::mark_alert;
     post "/api/billing/charges/"                     => charges::charge;
     post "/api/billing/charges/batch/"               => charges::charge_batch;
     get  "/api/billing/charges/{business_sid}/{message_sid}/" => charges::show_charge;
@@ -140,6 +146,14 @@ routes! {
     patch "/api/admin/users/{user_sid}/"             => admin_users::change_user;
     delete "/api/admin/users/{user_sid}/"            => admin_users::delete_user;
     post "/api/admin/users/{user_sid}/password/"     => admin_users::set_password;
+    get  "/api/admin/wallets/"                       => admin_wallets::list_wallets;
+    get  "/api/admin/wallets/{business_sid}/"        => admin_wallets::show_wallet_settings;
+    patch "/api/admin/wallets/{business_sid}/"       => admin_wallets::change_wallet;
+    post "/api/admin/wallets/{business_sid}/adjustments/" => admin_adjustments::adjust_wallet;
+    get  "/api/admin/transactions/"                  => admin_transactions::list_all_transactions;
+    get  "/api/admin/invoices/"                      => admin_invoices::list_invoices;
+    get  "/api/admin/invoices/{invoice_sid}/"        => admin_invoices::show_any_invoice;
+    get  "/api/admin/alerts/"                        => admin_alerts::list_all_alerts;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;
     get  "/metrics"                                  => health::metrics;
