@@ -206,7 +206,7 @@ mod tests {
     fn ids_lie_between_the_bounds_of_their_millisecond() {
         let made = UuidTimestamp::from_unix(NoContext, 1_773_828_000, 123_456_000);
         let sid = TransactionSid::new(Uuid::new_v7(made));
-        let bound = |micros| first_sid_since(Timestamp::from_micros(1_773_828_000_000_000 + micros));
+        let bound = |micros: i64| first_sid_since(Timestamp::from_micros(1_773_828_000_000_000 + micros));
         assert!(bound(123_000) <= sid && bound(123_999) <= sid);
         assert!(sid < bound(124_000));
         assert_eq!(first_sid_since(Timestamp::from_micros(-1)), TransactionSid::new(Uuid::nil()));

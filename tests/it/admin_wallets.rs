@@ -217,6 +217,7 @@ on_each_database! {
     }
 
     async fn bad_changes(server) {
+        server.admin_key().await;
         let before = server.row_counts().await;
         for (content_type, if_match, body, status, code, field) in BAD_CHANGES {
             let request = server.as_admin(Method::PATCH, WALLET).await.header("content-type", *content_type);
@@ -303,6 +304,7 @@ on_each_database! {
     }
 
     async fn bad_adjustments(server) {
+        server.admin_key().await;
         let before = server.row_counts().await;
         for (body, status, code, field) in BAD_ADJUSTMENTS {
             let request = server.as_admin(Method::POST, ADJUSTMENTS).await.header("content-type", JSON);
