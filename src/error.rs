@@ -2,11 +2,13 @@
 
 use crate::domain::charges::Refusal;
 use crate::domain::fields::FieldError;
+use crate::domain::hierarchy::HierarchyRefusal;
 use crate::domain::messages::InvalidMessage;
 use crate::domain::money::MoneyError;
 use crate::domain::plan_terms::PlanRefusal;
 use crate::domain::rate_card_terms::RateCardRefusal;
 use crate::domain::sheets::RefusedLine;
+use crate::domain::user_rules::UserRefusal;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -148,6 +150,24 @@ impl From<InvalidMessage> for Error {
     }
 }
 
+impl From<HierarchyRefusal> for Error {
+    fn from(refusal: HierarchyRefusal) -> Error {
+        match refusal.field() {
+            Some(field) => Error::invalid(field, refusal.to_string()),
+            None => Error::Impossible { code: refusal.code(), sentence: refusal.to_string() },
+        }
+    }
+}
+
+impl From<UserRefusal> for Error {
+    fn from(refusal: UserRefusal) -> Error {
+        match refusal.field() {
+            Some(field) => Error::invalid(field, refusal.to_string()),
+            None => Error::Impossible { code: refusal.code(), sentence: refusal.to_string() },
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         if is_conflict(&error) {
@@ -178,10 +198,11 @@ fn is_rollback_code(code: &str) -> bool {
     }
 }
 
-/// Whether Postgres gave up this transaction for the sake of another: a serialisation failure, a deadlock.
+/// Whether Postgres gave up this transaction for the sake of another: a serialisation failure, a deadlock, or a row that it
+/// points to was deleted while it was written. (SQLite has one writer; there such a row never was.)
 fn is_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
-    error.code().is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+    error.code().is_some_and(|code| matches!(&*code, "40001" | "40P01" | "23503"))
 }
 
 /// Whether the same statement may succeed a moment later.

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::{CreateAdminArgs, CreateKeyArgs, KeysCommand, Settings};
 use crate::domain::access::{KeyMode, Reach, Role, Tenant};
 use crate::domain::api_keys::ApiKey;
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Author};
 use crate::domain::paging::{Cursor, Limit};
 use crate::domain::time::Timestamp;
 use crate::domain::users::Password;
@@ -25,7 +25,7 @@ pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> 
     let password = read_password(args.password_stdin)?;
     password.check_for(&args.email).map_err(|problem| format!("the password {problem}"))?;
     let new = NewUser { email: args.email, name: args.name, role: Role::Admin, business: None, password };
-    let created = users::create(&billing, new, &Actor::command_line()).await;
+    let created = users::create(&billing, new, &Author { actor: Actor::command_line(), reason: None }).await;
     billing.db.close().await;
     let user = created?;
     say!("{} is an admin now ({}).", user.email, user.sid);

@@ -40,7 +40,11 @@ pub struct Author {
 named_enum! {
     pub enum AuditAction {
         BusinessCreated = "business.created",
+        BusinessChanged = "business.changed",
+        BusinessDeleted = "business.deleted",
         WalletCreated = "wallet.created",
+        WalletChanged = "wallet.changed",
+        AlertChanged = "alert.changed",
         PlanCreated = "plan.created",
         PlanChanged = "plan.changed",
         PlanDeleted = "plan.deleted",
@@ -52,6 +56,9 @@ named_enum! {
         KeyRotated = "key.rotated",
         KeyRevoked = "key.revoked",
         UserCreated = "user.created",
+        UserChanged = "user.changed",
+        UserDeleted = "user.deleted",
+        PasswordSet = "user.password_set",
         PasswordChanged = "user.password_changed",
         LoggedIn = "user.logged_in",
         LoggedOut = "user.logged_out",

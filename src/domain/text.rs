@@ -55,6 +55,12 @@ short_texts! {
     Reason: 1..=255,
     /// What a list is searched for.
     SearchText: 1..=100,
+    /// What a business is called on its invoices.
+    BusinessName: 1..=128,
+    /// Where a business is, on one line; empty where nobody said.
+    Address: 0..=500,
+    /// What the tax authority knows a business by; empty where nobody said.
+    TaxId: 0..=64,
     /// What an operator's network said went wrong with a message.
     ErrorCode: 1..=64,
 }

@@ -8,6 +8,7 @@ use super::businesses::BusinessSid;
 use super::names::{deserialize_from_str, named_enum};
 use super::sid::UserSid;
 use super::time::Timestamp;
+use super::versions::Version;
 
 named_enum! {
     pub enum UserStatus { Active = "ACTIVE", Disabled = "DISABLED" }
@@ -26,6 +27,30 @@ pub struct User {
     pub last_login_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl User {
+    /// When they last logged in is no part of it: that is nobody's to overwrite, and would change it under who edits them.
+    pub fn version(&self) -> Version {
+        let User {
+            sid,
+            email,
+            name,
+            role,
+            business,
+            status,
+            password_changed_at,
+            last_login_at: _,
+            created_at,
+            updated_at,
+        } = self;
+        Version::of(&(sid, email, name, role, business, status, password_changed_at, created_at, updated_at))
+    }
+
+    /// Whether they may do what admins may.
+    pub fn is_active_admin(&self) -> bool {
+        self.role == Role::Admin && self.status == UserStatus::Active
+    }
 }
 
 /// An e-mail address, by which somebody logs in: in lower case, so that it is one however it is typed.

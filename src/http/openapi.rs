@@ -145,6 +145,46 @@ pub enum LineErrors<'a> {
     Refused(ProblemBody<'a>),
 }
 
+/// How something new can be there already.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum Taken<'a> {
+    /// There is one of that `sid` or e-mail address already.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Exists(ProblemBody<'a>),
+}
+
+/// What a business cannot become.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum BusinessRules<'a> {
+    /// The request is understood but impossible: the chain of resellers would close in a circle (`hierarchy_cycle`) or be
+    /// longer than five (`hierarchy_too_deep`), a reseller with clients, users or keys of one would become a client
+    /// (`reseller_in_use`), or something hangs on what is to be deleted (`business_in_use`).
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+}
+
+/// What cannot be done to a user.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum UserRules<'a> {
+    /// The request is understood but impossible: nobody would be left who can administer (`last_admin`), or it is your own
+    /// login (`own_user`).
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+}
+
+/// How a change of a business's own things is refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum TenantForbidden<'a> {
+    /// The caller's role or key may not, its business is suspended, or the request came from a web page whose origin is not
+    /// in `CORS_ORIGINS`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody<'a>),
+}
+
 /// How a login fails besides.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
@@ -191,7 +231,7 @@ pub enum ProbeErrors<'a> {
         (name = "Alerts", description = "Warnings to clients"),
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
-        (name = "Admin", description = "For those who run the business: plans and prices"),
+        (name = "Admin", description = "For those who run the business: plans and prices, businesses and users, wallets and all that is in them"),
         (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "For those who run the server"),
     ),

@@ -7,24 +7,24 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::access::{KeyMode, Role};
 use crate::domain::alerts::{AlertSeverity, AlertType};
 use crate::domain::audit::AuditAction;
-use crate::domain::businesses::BusinessSid;
+use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::charges::DeliveryStatus;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::destinations::MatchedBy;
-use crate::domain::invoices::{InvoiceStatus, LineCategory};
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::messages::MessageSid;
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::pricing::PlanType;
 use crate::domain::rating::RatingRule;
 use crate::domain::segments::Encoding;
-use crate::domain::sid::{AlertSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
-use crate::domain::text::{ErrorCode, OperatorName, Reason, Reference, Title};
+use crate::domain::sid::{AlertSid, InvoiceSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
+use crate::domain::text::{Address, BusinessName, ErrorCode, OperatorName, Reason, Reference, TaxId, Title};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{TransactionStatus, TransactionType};
 use crate::domain::usage::Period;
-use crate::domain::users::Email;
+use crate::domain::users::{Email, UserStatus};
 
 macro_rules! schemas {
     ($($type:ty => $schema:expr);+ $(;)?) => {$(
@@ -90,17 +90,24 @@ schemas! {
     ErrorCode => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).build();
     Title => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).examples(["Gateway in Nairobi"]).build();
     Email => string("An e-mail address").min_length(Some(3)).max_length(Some(254)).examples(["asha@example.com"]).build();
+    BusinessName => string("At most 128 characters").min_length(Some(1)).max_length(Some(128)).examples(["Acme Kenya Ltd"]).build();
+    Address => string("At most 500 characters, on one line").max_length(Some(500)).examples(["Moi Avenue 12, Nairobi"]).build();
+    TaxId => string("At most 64 characters").max_length(Some(64)).examples(["P051234567X"]).build();
     Reference => string("At most 255 characters").max_length(Some(255)).examples(["CLIENT_TOPUP"]).build();
 }
 
 enum_schemas! {
     AuditAction: "What was done, by the kind of thing and the deed";
     Role: "What a user or a key is: a client, a reseller, an admin, or the SMS gateway itself";
+    BusinessKind: "A reseller sells to the businesses below it; a client has none";
+    BusinessStatus: "A suspended business, and all below it, neither sends nor changes anything";
+    UserStatus: "A disabled user cannot log in";
     KeyMode: "A test key reads and quotes, and changes nothing";
     PlanType: "How a plan is paid: before sending, or on the invoice";
     TransactionType: "What moved the money";
     TransactionStatus: "Only COMPLETED ones are in the balance";
     InvoiceStatus: "A DRAFT is recomputed until its month is closed";
+    InvoiceKind: "A credit note takes off what an invoice asked too much";
     LineCategory: "What a line is for";
     AlertType: "What the alert is about";
     AlertSeverity: "How urgent the alert is";
@@ -116,6 +123,7 @@ sid_schemas! {
     TransactionSid: "txn";
     PlanSid: "plan";
     RateCardSid: "rate";
+    InvoiceSid: "inv";
     AlertSid: "alert";
     UserSid: "user";
     KeySid: "key";
@@ -131,6 +139,20 @@ schemas! {
         .item(ObjectBuilder::new()
             .schema_type(Type::String)
             .pattern(Some("^(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$"))
+            .build())
+        .build());
+}
+
+/// The same, which may also be below zero.
+#[derive(Debug)]
+pub struct SignedDecimalInput;
+
+schemas! {
+    SignedDecimalInput => Schema::OneOf(OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Number).build())
+        .item(ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$"))
             .build())
         .build());
 }

@@ -186,7 +186,7 @@ pub async fn create(
 /// Whether the businesses a key names exist, and are of the kind its role needs.
 async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
     if let Some(tenant) = &new.business {
-        match storage::businesses::find_kind(conn, tenant.sid()).await? {
+        match storage::businesses::hold_kind(conn, tenant.sid()).await? {
             None => return Err(Error::invalid("business_sid", "names no business that exists")),
             Some(BusinessKind::Client) if new.role == Role::Reseller => {
                 return Err(Error::invalid("role", "must be client: the business is no reseller"));
@@ -195,7 +195,7 @@ async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
         }
     }
     for business in new.businesses.iter().flatten() {
-        if storage::businesses::find_kind(conn, business).await?.is_none() {
+        if storage::businesses::hold_kind(conn, business).await?.is_none() {
             return Err(Error::invalid("businesses", format!("names {business}, which does not exist")));
         }
     }

@@ -51,8 +51,12 @@ pub async fn login(billing: &Billing, email: &Email, password: &Password, actor:
         storage::login_failures::take_back(&mut conn, subject).await?;
     }
     storage::login_failures::forgive(&mut conn, &FailureSubject::user(email)).await?;
+    // Since it was looked at, the password may have been changed, so that it opens nothing any more.
+    if !storage::users::set_last_login(&mut conn, &stored, now).await? {
+        tx.roll_back().await?;
+        return Err(Error::WrongLogin);
+    }
     storage::sessions::insert(&mut conn, &token.hash(), stored.id, actor.address.as_deref(), now, expires_at).await?;
-    storage::users::set_last_login(&mut conn, stored.id, now).await?;
     let after = json!({"expires_at": expires_at});
     let entry = AuditEntry::created(AuditAction::LoggedIn, stored.user.sid.to_string(), after);
     storage::audit::append(&mut conn.bulk(), &entry, &actor, now).await?;
@@ -165,7 +169,10 @@ pub async fn change_password(
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::login_failures::forgive(&mut conn, &subject).await?;
-    storage::users::set_password(&mut conn, user, &hash, now).await?;
+    if !storage::users::set_password(&mut conn, user, &hash, now).await? {
+        tx.roll_back().await?;
+        return Err(NO_USER);
+    }
     let ended = storage::sessions::delete_of(&mut conn, user, Some(session_id)).await?;
     let entry = deed(AuditAction::PasswordChanged, user, json!({"sessions_ended": ended}));
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;

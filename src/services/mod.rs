@@ -3,8 +3,10 @@
 //! how wallets, prices and keys are read fast. `passwords` hashes them.
 
 pub mod access;
+pub mod adjustments;
 pub mod alerts;
 pub mod audit;
+pub mod businesses;
 pub mod charges;
 pub mod credentials;
 pub mod health;
@@ -24,6 +26,7 @@ pub mod usage;
 pub mod users;
 pub mod wallet;
 pub mod wallet_reads;
+pub mod wallet_settings;
 
 use chrono::NaiveDate;
 

@@ -24,6 +24,7 @@ pub mod reconcile;
 pub mod seeds;
 pub mod sessions;
 pub mod transactions;
+pub mod turns;
 pub mod types;
 pub mod usage;
 pub mod users;

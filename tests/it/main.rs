@@ -6,8 +6,10 @@ mod support;
 
 mod access;
 mod admin_csv;
+mod admin_lists;
 mod admin_plans;
 mod admin_rate_cards;
+mod admin_wallets;
 mod alerts;
 mod architecture;
 mod audit;

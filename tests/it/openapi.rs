@@ -140,6 +140,23 @@ async fn newest(server: &Server, list: &str) -> String {
     rows[0]["sid"].as_str().unwrap().to_owned()
 }
 
+/// The SID of a user of the examples' own.
+async fn new_user(server: &Server, number: usize) -> String {
+    let body = json!({
+        "email": format!("{number}@example.com"), "name": "Mine", "role": "client", "business_sid": "biz_test_001",
+        "password": "a sentence for the examples",
+    });
+    let (_, user) = server.post_as_admin("/api/admin/users/", &body.to_string()).await;
+    user["sid"].as_str().unwrap().to_owned()
+}
+
+/// The SID of a business of the examples' own, where a path names one but gives no example.
+async fn new_business(server: &Server, number: usize) -> String {
+    let body = json!({"sid": format!("mine_{number}"), "kind": "CLIENT", "name": "Mine"});
+    let (_, business) = server.post_as_admin("/api/admin/businesses/", &body.to_string()).await;
+    business["sid"].as_str().unwrap().to_owned()
+}
+
 /// The SID of a key of the examples' own.
 async fn new_key(server: &Server) -> String {
     let (_, key) = server.post_as_admin("/api/billing/keys/", r#"{"name": "mine", "role": "admin"}"#).await;
@@ -158,13 +175,22 @@ on_each_database! {
             .await;
         roll_up(server, "'2026-03-17', 'KE', 'Safaricom', 20000, 10, 8, 1, 12, 240000").await;
         crate::alerts::warn(server, 2).await;
+        let alert = server.get("/api/billing/alerts/biz_test_001/").await[0]["sid"].as_str().unwrap().to_owned();
+        let invoice = server.get("/api/billing/invoices/biz_test_001/").await["sid"].as_str().unwrap().to_owned();
         server.user("asha@example.com", Role::Admin, None).await;
         let document = document();
-        for (method, path, operation) in operations(&document) {
-            let ExampleRequest { address, headers, body } = example_request(&document, &path, &operation);
-            let address = address.replace("{key_sid}", &new_key(server).await);
-            let address = address.replace("{plan_sid}", &newest(server, "/api/admin/plans/").await);
-            let address = address.replace("{rate_card_sid}", &newest(server, "/api/admin/rate-cards/").await);
+        for (number, (method, path, operation)) in operations(&document).into_iter().enumerate() {
+            let ExampleRequest { mut address, headers, body } = example_request(&document, &path, &operation);
+            address = address.replace("{key_sid}", &new_key(server).await);
+            address = address.replace("{plan_sid}", &newest(server, "/api/admin/plans/").await);
+            address = address.replace("{rate_card_sid}", &newest(server, "/api/admin/rate-cards/").await);
+            if address.contains("{user_sid}") {
+                address = address.replace("{user_sid}", &new_user(server, number).await);
+            }
+            if address.contains("{business_sid}") {
+                address = address.replace("{business_sid}", &new_business(server, number).await);
+            }
+            address = address.replace("{alert_sid}", &alert).replace("{invoice_sid}", &invoice);
             assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
             let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
             let request = match path.starts_with("/api/auth/") {

@@ -14,7 +14,7 @@ use tokio::sync::{OnceCell, oneshot};
 use wecall_billing::clock::Clock;
 use wecall_billing::config::{Cli, Settings};
 use wecall_billing::domain::access::{KeyMode, Reach, Role, Tenant};
-use wecall_billing::domain::audit::Actor;
+use wecall_billing::domain::audit::{Actor, Author};
 use wecall_billing::domain::time::Timestamp;
 use wecall_billing::http::auth::AuthMode;
 use wecall_billing::services::keys::{KeyKeeper, NewKey};
@@ -147,7 +147,8 @@ impl Server {
             business: business.map(|sid| sid.parse().unwrap()),
             password: PASSWORD.parse().unwrap(),
         };
-        services::users::create(&self.billing, new, &Actor::command_line()).await.unwrap();
+        let author = Author { actor: Actor::command_line(), reason: None };
+        services::users::create(&self.billing, new, &author).await.unwrap();
     }
 
     /// The cookie of a user who logs in.
