@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use crate::clock::Clock;
@@ -37,6 +38,9 @@ use crate::services::wallet_reads::WalletReads;
 use crate::storage;
 use crate::storage::db::Db;
 use crate::storage::open::IfMissing;
+
+/// How long a client may leave an answer unread before its connection is closed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to leave the listener alone when it cannot accept, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -113,6 +117,7 @@ pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
         trusted_proxies: settings.trusted_proxies(),
         rate_limits: RateLimits::new(settings.rate_limits()),
         failed_credentials: FailedCredentials::new(settings.rate_limit_failures),
+        logins: FailedCredentials::new(settings.rate_limit_failures),
         body_budget: BodyBudget::default(),
         serves_metrics: settings.metrics_bind.is_none(),
     })
@@ -208,13 +213,16 @@ fn accept(
 ) {
     // Answers are written whole, so waiting to fill a packet only delays them.
     let _ = stream.set_nodelay(true);
+    // A client that does not read its answer keeps it in memory, and its place.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let service = service.clone();
     let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(PeerAddress(peer));
         service.clone().oneshot(request)
     });
-    let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), answer));
+    let connection = graceful.watch(server.serve_connection(TokioIo::new(Box::pin(stream)), answer));
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::{Outcome, say};
+use super::{Outcome, not_migrated, say};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{CreateAdminArgs, CreateKeyArgs, KeysCommand, Settings};
@@ -15,12 +15,14 @@ use crate::domain::users::Password;
 use crate::services::Billing;
 use crate::services::keys::{self, IssuedKey, KeyKeeper, NewKey};
 use crate::services::users::{self, NewUser};
+use crate::storage;
+use crate::storage::open::IfMissing;
 
 /// The variable that a password may be given in.
 const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
 
 pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> Outcome {
-    // Asked for before anything else, so that nobody waits at a prompt that a wrong setting makes useless.
+    // Before the password is asked for: nobody types one that a wrong setting makes useless.
     let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
     let password = read_password(args.password_stdin)?;
     password.check_for(&args.email).map_err(|problem| format!("the password {problem}"))?;
@@ -54,7 +56,13 @@ fn read_password(from_stdin: bool) -> Result<Password, Box<dyn std::error::Error
 }
 
 pub(super) async fn keys(settings: &Settings, command: KeysCommand) -> Outcome {
-    let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
+    // Nothing is migrated: a key is revoked in a hurry, perhaps under older servers.
+    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    let pending = storage::migrations::pending(&db).await?;
+    if !pending.is_empty() {
+        return Err(not_migrated(&pending).into());
+    }
+    let billing = app::billing(settings, db, Clock::system())?;
     let outcome = run(&billing, command).await;
     billing.db.close().await;
     outcome

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::app::{self, ConnectionLimits};
 use crate::clock::Clock;
 use crate::config::{Cli, Command, LogFormat, SeedArgs, ServeArgs, Settings};
-use crate::connections;
+use crate::connections::{self, ConnectionCaps};
 use crate::http;
 use crate::http::auth::AuthMode;
 use crate::seed;
@@ -96,6 +96,9 @@ pub async fn run(cli: Cli) -> Result<(), String> {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
+/// Who watches has few connections.
+const METRICS_CONNECTIONS_MAX: u32 = 64;
+
 /// How long a server may take to say that it is alive.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -142,6 +145,14 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     if !app::has_default_plan(&billing).await? {
         tracing::warn!("{}", no_default_plan(&billing));
     }
+    if settings.auth == AuthMode::Required
+        && settings.address().ip().is_loopback()
+        && settings.trusted_proxies.is_empty()
+    {
+        let sentence = "AUTH=required on loopback, and no TRUSTED_PROXIES: behind a proxy all callers seem to share its \
+                        address, and with it the limits of one; no login is then marked as encrypted either";
+        tracing::warn!("{sentence}");
+    }
     let listener = app::listen(settings.address()).await?;
     let metrics_listener = match settings.metrics_bind {
         Some(address) => Some(app::listen(address).await?),
@@ -153,7 +164,8 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     let state = app::http_state(settings, billing.clone());
     let service = http::service(state.clone());
     if let Some(listener) = metrics_listener {
-        let limits = app::connection_limits(settings);
+        let caps = ConnectionCaps { total: METRICS_CONNECTIONS_MAX, per_address: METRICS_CONNECTIONS_MAX };
+        let limits = ConnectionLimits { caps, ..app::connection_limits(settings) };
         // It goes on until the process ends: the last minutes are worth watching too.
         tokio::spawn(app::serve(listener, http::metrics_service(state), limits, std::future::pending()));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::businesses::BusinessSid;
 use super::names::named_enum;
 use super::sid::{KeySid, UserSid};
+use super::time::Timestamp;
 
 named_enum! {
     /// What a user or a key is here.
@@ -107,6 +108,8 @@ pub struct Principal {
     pub role: Role,
     /// None for admins and gateways.
     pub business: Option<BusinessSid>,
+    /// When the key or the login ends, if it does.
+    pub expires_at: Option<Timestamp>,
     /// Where a gateway's key lists the businesses it is for.
     pub listed: Option<Arc<HashSet<BusinessSid>>>,
     /// Whether its business, or one above that, is suspended.
@@ -223,6 +226,7 @@ mod tests {
             credential: Credential::Key { sid: KeySid::new(Uuid::nil()), mode },
             role,
             business: role.has_business().then(|| sid("a")),
+            expires_at: None,
             listed: None,
             is_suspended: false,
             is_resold: false,

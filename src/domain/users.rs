@@ -125,6 +125,10 @@ impl Password {
         if letters.all(|letter| Some(letter) == first) {
             return Err("must not be one character again and again".to_owned());
         }
+        let is_run = lower.as_bytes().windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1) || pair == b"90");
+        if is_run || COMMON.iter().any(|common| lower.starts_with(common) && lower.len() < common.len() + 6) {
+            return Err("must not be one that everybody tries first".to_owned());
+        }
         let local = email.as_str().split('@').next().unwrap_or_default();
         if lower == email.as_str() || (lower.starts_with(local) && lower.len() < local.len() + 5) {
             return Err("must not be your e-mail address".to_owned());
@@ -132,6 +136,26 @@ impl Password {
         Ok(())
     }
 }
+
+/// What long passwords are commonly made of: one of these and a few signs are soon guessed.
+const COMMON: &[&str] = &[
+    "password",
+    "passw0rd",
+    "p@ssw0rd",
+    "qwertyuiop",
+    "qwerty123",
+    "1234567890",
+    "0987654321",
+    "1q2w3e4r",
+    "iloveyou",
+    "administrator",
+    "changeme",
+    "letmein",
+    "welcome",
+    "abcdefgh",
+    "qazwsxedc",
+    "zaq12wsx",
+];
 
 impl FromStr for Password {
     type Err = String;
@@ -167,17 +191,22 @@ impl FailureSubject {
         FailureSubject(format!("address {address}"))
     }
 
+    /// Whoever is logged in as this user, and changes their password.
+    pub fn password_change(email: &Email) -> FailureSubject {
+        FailureSubject(format!("password of {email}"))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// How many failures within [`LOCKED_SECONDS`] lock it. An address may stand for a whole office.
     pub fn failures_max(&self) -> i64 {
-        if self.0.starts_with("user ") { 10 } else { 50 }
+        if self.0.starts_with("address ") { 50 } else { 10 }
     }
 }
 
-/// How long failures count, and so how long a login stays locked after the last of them. Short enough that nobody is kept
+/// How long failures count, from the first of them on, and so how long a login stays locked at most. Short enough that nobody is kept
 /// out for long by somebody else's guesses; at ten guesses in a quarter of an hour no fit password is guessed.
 pub const LOCKED_SECONDS: i64 = 15 * 60;
 
@@ -209,6 +238,10 @@ mod tests {
     #[case("aaaaaaaaaaaaaaaa", false)]
     #[case("asha.mwangi@example.com", false)]
     #[case("asha.mwangi1", false)]
+    #[case("123456789012", false)]
+    #[case("abcdefghijkl", false)]
+    #[case("Password1234!", false)]
+    #[case("password in a long sentence", true)]
     fn passwords(#[case] text: &str, #[case] fit: bool) {
         let email = "asha.mwangi@example.com".parse().expect("an address");
         let password: Password = text.parse().expect("a password");

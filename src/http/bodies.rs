@@ -1,6 +1,7 @@
 //! Reading bodies: within the size limit, in time, and in bounded memory however many arrive at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
@@ -8,8 +9,9 @@ use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
+use super::AppState;
+use super::auth::{AuthMode, Caller};
 use super::error::Problem;
-use super::{AppState, Limits};
 
 /// How much of each body may always be held. More than any single message takes; with as many connections as there may be
 /// it is a quarter of a gigabyte.
@@ -64,12 +66,20 @@ impl Drop for Held<'_> {
 /// # Errors
 /// 400 `incomplete_body`, 408 `request_timeout`, 413 `payload_too_large`, 503 `busy`.
 pub async fn read(mut request: Request, state: &AppState) -> Result<Bytes, Problem> {
-    refuse_too_large(&mut request, &state.limits)?;
-    let reading = gather(request.into_body(), state.limits.body_bytes, &state.body_budget);
+    let limit = limit_of(state, &request);
+    refuse_too_large(&mut request, limit, state.limits.body_timeout)?;
+    let reading = gather(request.into_body(), limit, &state.body_budget);
     tokio::time::timeout(state.limits.body_timeout, reading).await.map_err(|_| {
         let detail = "The body did not arrive in time; send it again, at once.";
         Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
     })?
+}
+
+/// Who has not said who they are, where everybody has to, is logging in: that takes little, and no room from the others.
+fn limit_of(state: &AppState, request: &Request) -> usize {
+    let is_known = request.extensions().get::<Caller>().is_some_and(|caller| caller.principal.is_some());
+    let limit = state.limits.body_bytes;
+    if is_known || state.auth == AuthMode::Open { limit } else { limit.min(ALWAYS_HELD_BYTES) }
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -82,17 +92,17 @@ fn too_large(limit: usize) -> Problem {
 /// A client that is sending it may not look for an answer before it has finished, and would lose the answer if the
 /// connection was closed meanwhile. So what it sends is let arrive, within reason, and thrown away. One that waits to be
 /// asked for the body (`Expect`) is not asked.
-fn refuse_too_large(request: &mut Request, limits: &Limits) -> Result<(), Problem> {
-    let (length, limit) = (request.body().size_hint().lower(), limits.body_bytes as u64);
-    if length <= limit {
+fn refuse_too_large(request: &mut Request, limit: usize, patience: Duration) -> Result<(), Problem> {
+    let length = request.body().size_hint().lower();
+    if length <= limit as u64 {
         return Ok(());
     }
-    if length <= limit.saturating_mul(PATIENCE_FACTOR) && !request.headers().contains_key(header::EXPECT) {
+    if length <= (limit as u64).saturating_mul(PATIENCE_FACTOR) && !request.headers().contains_key(header::EXPECT) {
         let mut body = std::mem::take(request.body_mut());
         let arriving = async move { while let Some(Ok(_)) = body.frame().await {} };
-        tokio::spawn(tokio::time::timeout(limits.body_timeout, arriving));
+        tokio::spawn(tokio::time::timeout(patience, arriving));
     }
-    Err(too_large(limits.body_bytes))
+    Err(too_large(limit))
 }
 
 async fn gather(mut body: Body, limit: usize, budget: &BodyBudget) -> Result<Bytes, Problem> {

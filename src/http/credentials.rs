@@ -21,6 +21,13 @@ use crate::services::access::{NotLetIn, Presented};
 /// The cookie of a browser that logged in.
 pub const SESSION_COOKIE: &str = "wecall_session";
 
+/// The same over TLS, where no other server of the site can set it (RFC 6265bis, section 4.1.3.2).
+const SESSION_COOKIE_OVER_TLS: &str = "__Host-wecall_session";
+
+pub fn session_cookie_name(is_tls: bool) -> &'static str {
+    if is_tls { SESSION_COOKIE_OVER_TLS } else { SESSION_COOKIE }
+}
+
 const NO_CREDENTIALS: &str = "This server asks for credentials: send an API key (Authorization: Bearer sk_live_…), or log \
                               in at /api/auth/login/.";
 
@@ -49,7 +56,8 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
     if asks_nobody(parts.uri.path()) || parts.method == Method::OPTIONS {
         return Ok(anonymous);
     }
-    let carried = carried(&parts.headers);
+    let is_tls = parts.extensions.get::<ClientAddress>().is_some_and(|client| client.is_tls);
+    let carried = carried(&parts.headers, is_tls);
     let is_session = matches!(carried, Carried::Session(_));
     let presented = match carried {
         Carried::Key(key) => Presented::Key(key),
@@ -75,7 +83,9 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
         }
         // A page whose session has ended goes on as it would have without one.
         Err(_) if is_session && state.auth == AuthMode::Open => Ok(anonymous),
-        Err(reason) => Err(wrong(state, ip, reason)),
+        Err(NotLetIn::Unknown) => Err(wrong(state, ip, NotLetIn::Unknown)),
+        // Whoever shows an old key or session had it once: that is no guess.
+        Err(reason) => Err(refusal(reason)),
     }
 }
 
@@ -101,11 +111,11 @@ fn refusal(reason: NotLetIn) -> Problem {
 }
 
 /// The key of an `Authorization` header, else the session of the cookie.
-fn carried(headers: &HeaderMap) -> Carried {
+fn carried(headers: &HeaderMap, is_tls: bool) -> Carried {
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let from_header = authorization.map_or(Carried::Nothing, from_authorization);
     match from_header {
-        Carried::Nothing | Carried::Foreign => session(headers).map_or(from_header, Carried::Session),
+        Carried::Nothing | Carried::Foreign => session(headers, is_tls).map_or(from_header, Carried::Session),
         key => key,
     }
 }
@@ -139,10 +149,11 @@ fn key(text: &str) -> Carried {
     }
 }
 
-fn session(headers: &HeaderMap) -> Option<SessionToken> {
+fn session(headers: &HeaderMap, is_tls: bool) -> Option<SessionToken> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == SESSION_COOKIE).find_map(|(_, value)| value.parse().ok())
+    let own = session_cookie_name(is_tls);
+    pairs.filter(|(name, _)| *name == own).find_map(|(_, value)| value.parse().ok())
 }
 
 /// A browser sends a cookie whoever wrote the page; but it says whose page it is with every write, and that was looked at
@@ -188,7 +199,7 @@ mod tests {
         if let Some(value) = value {
             headers.insert(header::AUTHORIZATION, value.parse().expect("a header value"));
         }
-        let found = match carried(&headers) {
+        let found = match carried(&headers, false) {
             Carried::Nothing => "nothing",
             Carried::Foreign => "foreign",
             Carried::Key(_) => "key",
@@ -204,10 +215,11 @@ mod tests {
         let cookie = format!("theme=dark; wecall_session={}; other=1", token.reveal());
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("cookie"), cookie.parse().expect("a header value"));
-        assert!(matches!(carried(&headers), Carried::Session(found) if found == token));
+        assert!(matches!(carried(&headers, false), Carried::Session(found) if found == token));
+        assert!(matches!(carried(&headers, true), Carried::Nothing), "over TLS only the one that others cannot set");
         headers.insert(header::AUTHORIZATION, format!("Bearer {}", key_text()).parse().expect("a header value"));
-        assert!(matches!(carried(&headers), Carried::Key(_)), "a key comes before a cookie");
+        assert!(matches!(carried(&headers, false), Carried::Key(_)), "a key comes before a cookie");
         headers.insert(header::AUTHORIZATION, "Bearer foreign".parse().expect("a header value"));
-        assert!(matches!(carried(&headers), Carried::Session(_)), "what is not ours is passed over");
+        assert!(matches!(carried(&headers, false), Carried::Session(_)), "what is not ours is passed over");
     }
 }

@@ -1,5 +1,6 @@
 //! The API's own documentation: the OpenAPI document, and a page to browse and try it.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::Path;
@@ -54,7 +55,12 @@ pub async fn asset(Path(file): Path<String>) -> Response {
 fn serve(file: &str) -> Response {
     match utoipa_swagger_ui::serve(file, PAGE_CONFIG.clone()) {
         Ok(Some(found)) => {
-            let mut response = Bytes::from(found.bytes.into_owned()).into_response();
+            // The files are part of the program: nothing is copied for those who ask for them.
+            let bytes = match found.bytes {
+                Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                Cow::Owned(bytes) => Bytes::from(bytes),
+            };
+            let mut response = bytes.into_response();
             if let Ok(content_type) = found.content_type.parse() {
                 response.headers_mut().insert(header::CONTENT_TYPE, content_type);
             }

@@ -40,6 +40,16 @@ impl FailedCredentials {
     }
 }
 
+impl FailedCredentials {
+    /// The answer where it is logins that came too often.
+    pub fn too_many_logins() -> Problem {
+        let detail = "Too many logins came from your address; try again in a minute.";
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        problem.retry_after_seconds = Some(60);
+        problem
+    }
+}
+
 impl<C: Clock + Clone> FailedCredentials<C> {
     fn with_clock(per_minute: u32, clock: C) -> FailedCredentials<C> {
         let failures = NonZeroU32::new(per_minute).map(|per_minute| Buckets::new(per_minute, clock.clone()));

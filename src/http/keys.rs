@@ -85,7 +85,7 @@ impl From<ApiKey> for KeyBody {
 pub struct IssuedKeyBody {
     #[serde(flatten)]
     key: KeyBody,
-    /// The whole key: send it as `Authorization: Bearer …`. It is kept nowhere; store it now.
+    /// The whole key: send it as `Authorization: Bearer …`. Store it now: the server keeps no way to show it.
     #[schema(example = "sk_live_4f1c0a9d2b7e6358_2a6f…")]
     secret: String,
 }
@@ -107,7 +107,12 @@ impl May<Manage> {
     /// 401 for nobody, whom no right over keys is given to.
     fn keeper(&self) -> Result<KeyKeeper, Problem> {
         let principal = self.principal.as_ref().ok_or_else(|| Problem::unauthorized("Keys need a login or a key."))?;
-        Ok(KeyKeeper { role: principal.role, reach: self.reach.clone(), actor: self.actor.clone() })
+        Ok(KeyKeeper {
+            role: principal.role,
+            reach: self.reach.clone(),
+            actor: self.actor.clone(),
+            expires_at: principal.expires_at,
+        })
     }
 
     /// Whose things are meant where no business is named: one's own; all for who belongs to none.

@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::{Anyone, May, UseLogin};
-use super::credentials::SESSION_COOKIE;
+use super::client_address::counted_as;
+use super::credentials::session_cookie_name;
 use super::error::Problem;
 use super::extract::Json;
 use super::failed_credentials::FailedCredentials;
@@ -72,7 +73,7 @@ pub struct LoginBody {
 
 /// Log in with a password
 ///
-/// Opens a session: the answer sets its cookie (`wecall_session`), which a browser sends from then on and no script reads.
+/// Opens a session: the answer sets its cookie (`wecall_session`, or `__Host-wecall_session` over TLS), which a browser sends from then on and no script reads.
 /// A page on another origin calls with `credentials: "include"`. A write with the cookie has to carry the `Origin` of an
 /// allowed page, as browsers do by themselves. Too many failures lock the user, and the address, for a quarter of an hour.
 #[utoipa::path(
@@ -96,18 +97,18 @@ pub async fn login(
 ) -> Result<(HeaderMap, Json<LoginBody>), Problem> {
     let is_secure = may.is_tls();
     let address = may.client.map(|client| client.ip);
-    if address.is_some_and(|address| state.failed_credentials.is_blocked(address)) {
-        return Err(FailedCredentials::problem());
+    // A login takes much of a processor, whether it works or not; so all of them count.
+    if address.is_some_and(|address| state.logins.is_blocked(address)) {
+        return Err(FailedCredentials::too_many_logins());
     }
+    address.into_iter().for_each(|address| state.logins.count(address));
+    let network = address.map(|address| counted_as(address).to_string());
     let login = {
         let state = state.clone();
-        async move { services::logins::login(&state.billing, &request.email, &request.password, may.actor).await }
+        let LoginRequest { email, password } = request;
+        async move { services::logins::login(&state.billing, (&email, &password), network.as_deref(), may.actor).await }
     };
-    let opened = to_the_end(login).await.inspect_err(|problem| {
-        if problem.status == StatusCode::UNAUTHORIZED {
-            address.into_iter().for_each(|address| state.failed_credentials.count(address));
-        }
-    })?;
+    let opened = to_the_end(login).await?;
     let seconds = i64::from(state.billing.session_hours) * 3_600;
     let cookie = session_cookie(opened.token.reveal(), seconds, is_secure)?;
     Ok((cookie, Json(LoginBody { user: opened.user.into(), expires_at: opened.expires_at })))
@@ -115,8 +116,8 @@ pub async fn login(
 
 /// The header that sets the session's cookie, or with no seconds left takes it away.
 fn session_cookie(value: &str, seconds: i64, is_secure: bool) -> Result<HeaderMap, Problem> {
-    let secure = if is_secure { "; Secure" } else { "" };
-    let text = format!("{SESSION_COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
+    let (name, secure) = (session_cookie_name(is_secure), if is_secure { "; Secure" } else { "" });
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     let mut cookie = HeaderValue::from_str(&text).map_err(|error| Problem::internal(error.to_string()))?;
     cookie.set_sensitive(true);
     Ok(HeaderMap::from_iter([(header::SET_COOKIE, cookie)]))

@@ -177,6 +177,8 @@ pub struct HttpState {
     pub trusted_proxies: TrustedProxies,
     pub rate_limits: RateLimits,
     pub failed_credentials: FailedCredentials,
+    /// Where logins come from, those that work too.
+    pub logins: FailedCredentials,
     pub body_budget: BodyBudget,
     /// Whether /metrics is served here, and not at an address of its own.
     pub serves_metrics: bool,

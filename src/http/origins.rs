@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::error::Problem;
 
-/// Refuses a write that a web page of somebody else's sent: its `Origin` is present and neither allowed nor our own.
+/// Refuses a write that a web page of somebody else's sent: its `Origin` is present and neither allowed nor our own. And
+/// whatever such a page asks for as a part of itself, for some reads write too (a wallet is opened at its first use).
 ///
 /// # Errors
 /// 403 `origin_not_allowed`.
@@ -16,8 +17,16 @@ pub fn check_origin(
     allowed_hosts: &[String],
 ) -> Result<(), Problem> {
     let is_write = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
-    let Some(origin) = headers.get(header::ORIGIN).filter(|_| is_write) else { return Ok(()) };
-    if allowed_origins.contains(origin) || is_own_origin(origin, headers, allowed_hosts) {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        // A picture or a script on somebody's page: it names no origin, but browsers say that it is another site's.
+        let says = |name: &str, value: &str| headers.get(name).is_some_and(|given| given == value);
+        if says("sec-fetch-site", "cross-site") && !says("sec-fetch-mode", "navigate") {
+            let detail = "Pages of other sites may not use this as a part of theirs.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", detail));
+        }
+        return Ok(());
+    };
+    if !is_write || allowed_origins.contains(origin) || is_own_origin(origin, headers, allowed_hosts) {
         return Ok(());
     }
     let origin = origin.to_str().unwrap_or("(unreadable)");
@@ -87,6 +96,19 @@ mod tests {
         let hosts = ["billing.example".to_owned()];
         assert_eq!(check_origin(&Method::POST, &headers, &origins, &hosts).is_ok(), allowed);
         assert!(check_origin(&Method::GET, &headers, &origins, &hosts).is_ok(), "reads are for CORS to judge");
+    }
+
+    #[rstest]
+    #[case("cross-site", "no-cors", false)] // a picture on somebody's page
+    #[case("cross-site", "navigate", true)] // a link that a person follows
+    #[case("same-site", "no-cors", true)]
+    #[case("same-origin", "cors", true)]
+    #[case("none", "navigate", true)]
+    fn parts_of_pages(#[case] site: &str, #[case] mode: &str, #[case] allowed: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-fetch-site", site.parse().expect("a header value"));
+        headers.insert("sec-fetch-mode", mode.parse().expect("a header value"));
+        assert_eq!(check_origin(&Method::GET, &headers, &[], &[]).is_ok(), allowed);
     }
 
     #[rstest]

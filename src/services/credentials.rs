@@ -161,12 +161,13 @@ impl Credentials {
         }
     }
 
-    /// Forgets a key or a session at once, on this process.
+    /// Forgets a key or a session, on this process. (A reading of it that is under way may bring it back, for less than a
+    /// second as always.)
     pub fn forget(&self, handle: &Handle) {
         self.kept().remove(handle);
     }
 
-    /// Forgets all sessions of a user at once, on this process.
+    /// Forgets all sessions of a user, on this process.
     pub fn forget_user(&self, user: UserSid) {
         self.kept().retain(|_, entry| {
             !matches!(entry.known.principal.credential, Credential::Login { user: known, .. } if known == user)
@@ -184,6 +185,7 @@ fn of_key(key: &StoredKey) -> Principal {
         credential: Credential::Key { sid: key.sid, mode: key.mode },
         role: key.role,
         business: key.business.clone(),
+        expires_at: key.expires_at,
         listed: key.listed.clone(),
         is_suspended: key.is_suspended,
         is_resold: key.is_resold,
@@ -196,6 +198,8 @@ fn of_session(session: &StoredSession) -> Principal {
         credential: Credential::Login { user: session.user, session_id: session.id },
         role: session.role,
         business: session.business.clone(),
+        // What a person makes may outlast their login.
+        expires_at: None,
         listed: None,
         is_suspended: session.is_suspended,
         is_resold: session.is_resold,

@@ -28,12 +28,17 @@ pub struct KeyKeeper {
     pub role: Role,
     pub reach: Reach,
     pub actor: Actor,
+    /// When the key ends by which they came in, if it does.
+    pub expires_at: Option<Timestamp>,
 }
+
+/// How many live keys a business may have: enough for every program it runs, and none to spread requests over.
+const LIVE_KEYS_MAX: i64 = 100;
 
 impl KeyKeeper {
     /// Who runs a command on the server's own machine is its admin.
     pub fn command_line() -> KeyKeeper {
-        KeyKeeper { role: Role::Admin, reach: Reach::All, actor: Actor::command_line() }
+        KeyKeeper { role: Role::Admin, reach: Reach::All, actor: Actor::command_line(), expires_at: None }
     }
 
     /// Whether a key is theirs to see and to change. One above their own role is not: by rotating it they would have it.
@@ -67,6 +72,16 @@ pub struct NewKey {
 const LISTED_MAX: usize = 1_000;
 
 impl NewKey {
+    /// Businesses each once and in order; and a key that a key makes ends no later than that.
+    fn tidied(mut self, keeper: &KeyKeeper) -> NewKey {
+        if let Some(businesses) = &mut self.businesses {
+            businesses.sort_unstable();
+            businesses.dedup();
+        }
+        self.expires_at = self.expires_at.or(keeper.expires_at);
+        self
+    }
+
     fn check(&self, keeper: &KeyKeeper, now: Timestamp) -> Result<()> {
         if !keeper.role.may_grant(self.role) {
             let sentence = format!("The role {} cannot make a key of the role {}.", keeper.role, self.role);
@@ -96,6 +111,11 @@ impl NewKey {
         }
         if self.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::invalid("expires_at", "must lie in the future; leave it out for a key without an end"));
+        }
+        if let (Some(end), Some(keepers)) = (self.expires_at, keeper.expires_at)
+            && end > keepers
+        {
+            return Err(Error::invalid("expires_at", "must not be later than the end of the key that makes it"));
         }
         Ok(())
     }
@@ -147,6 +167,7 @@ pub async fn create(
     idempotency: Option<KeyScope>,
 ) -> Result<Answer<IssuedKey>> {
     let now = billing.clock.now();
+    let new = new.tidied(keeper);
     new.check(keeper, now)?;
     let input = new.hash();
     let mut tx = billing.db.begin().await?;
@@ -158,6 +179,12 @@ pub async fn create(
         return Ok(Answer { value: earlier, replayed: true });
     }
     check_businesses(&mut conn, &new).await?;
+    if let Some(tenant) = &new.business
+        && storage::api_keys::count_live(&mut conn, tenant.sid()).await? >= LIVE_KEYS_MAX
+    {
+        let sentence = format!("The business has {LIVE_KEYS_MAX} keys already; revoke one that it does not use.");
+        return Err(Error::Impossible { code: "too_many_keys", sentence });
+    }
     let secret = PresentedKey::from_random(new.mode, random::bytes()?, random::bytes()?);
     let key = ApiKey {
         sid: KeySid::new(billing.clock.new_id()),
@@ -325,10 +352,12 @@ pub async fn rotate(
     remember(billing, &mut conn, idempotency.as_ref(), &input, (&after, &secret), now).await?;
     tx.commit().await?;
     forget(billing, &after.public_id);
+    // So that it stays one that is known.
+    billing.credentials.find(&Handle::Key(after.public_id.clone())).await?;
     Ok(Answer { value: IssuedKey { key: after, secret: secret.reveal() }, replayed: false })
 }
 
-/// Ends a key: at once on this process, within a second on every other. Again changes nothing.
+/// Ends a key, everywhere within a second. Again changes nothing.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.

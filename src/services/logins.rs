@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Billing;
+use super::credentials::Handle;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::sessions::SessionToken;
 use crate::domain::sid::UserSid;
@@ -22,19 +23,27 @@ pub struct OpenedSession {
     pub expires_at: Timestamp,
 }
 
-/// Opens a session. Failures are counted for the user and for the address, before the password is looked at, so that
+/// Opens a session. `network` is what the address belongs to that failures are counted by. Failures are counted for the user and for the address, before the password is looked at, so that
 /// guesses made at once count as those made one after the other.
 ///
 /// # Errors
 /// [`Error::WrongLogin`], whether the user does not exist, may not, or the password is another; [`Error::LoginLocked`];
 /// those of the database.
-pub async fn login(billing: &Billing, email: &Email, password: &Password, actor: Actor) -> Result<OpenedSession> {
+pub async fn login(
+    billing: &Billing,
+    (email, password): (&Email, &Password),
+    network: Option<&str>,
+    actor: Actor,
+) -> Result<OpenedSession> {
     let now = billing.clock.now();
-    let subjects = subjects(email, actor.address.as_deref());
+    // First of all: who has to come back later has not failed.
+    let place = billing.passwords.line_up()?;
+    let subjects = [Some(FailureSubject::user(email)), network.map(FailureSubject::address)];
+    let subjects: Vec<FailureSubject> = subjects.into_iter().flatten().collect();
     count_attempt(billing, &subjects, now).await?;
     let stored = storage::users::find_by_email(&mut billing.db.read().await?.conn(), email).await?;
     let hash = stored.as_ref().map(|stored| stored.password_hash.as_str());
-    let is_right = billing.passwords.verify(password, hash).await?;
+    let is_right = billing.passwords.verify(&place, password, hash).await?;
     let is_let_in = |stored: &StoredUser| is_right && stored.user.status == UserStatus::Active;
     let Some(stored) = stored.filter(is_let_in) else {
         tracing::warn!(address = actor.address, "a login failed");
@@ -45,8 +54,7 @@ pub async fn login(billing: &Billing, email: &Email, password: &Password, actor:
     let expires_at = now.plus_seconds(i64::from(billing.session_hours) * 3_600);
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
-    storage::sessions::forget(&mut conn, now).await?;
-    storage::login_failures::forget(&mut conn, now).await?;
+    storage::sessions::forget_some(&mut conn, now).await?;
     for subject in &subjects {
         storage::login_failures::take_back(&mut conn, subject).await?;
     }
@@ -61,11 +69,9 @@ pub async fn login(billing: &Billing, email: &Email, password: &Password, actor:
     let entry = AuditEntry::created(AuditAction::LoggedIn, stored.user.sid.to_string(), after);
     storage::audit::append(&mut conn.bulk(), &entry, &actor, now).await?;
     tx.commit().await?;
+    // So that it is known from its first request on.
+    billing.credentials.find(&Handle::session(&token.hash())).await?;
     Ok(OpenedSession { token, user: User { last_login_at: Some(now), ..stored.user }, expires_at })
-}
-
-fn subjects(email: &Email, address: Option<&str>) -> Vec<FailureSubject> {
-    std::iter::once(FailureSubject::user(email)).chain(address.map(FailureSubject::address)).collect()
 }
 
 /// Counts an attempt as a failure, until it turns out to be none. While too many count, none is tried and none is
@@ -84,6 +90,7 @@ async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Time
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let until = now.plus_seconds(LOCKED_SECONDS);
+    storage::login_failures::forget_some(&mut conn, now).await?;
     for subject in subjects {
         // Others may have counted since, and each waits for the one before.
         if storage::login_failures::count(&mut conn, subject, now, until).await? > subject.failures_max() {
@@ -113,7 +120,7 @@ pub async fn logout(billing: &Billing, user: UserSid, session_id: i64, actor: &A
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
-    storage::sessions::delete(&mut conn, session_id).await?;
+    storage::sessions::delete(&mut conn, user, session_id).await?;
     let entry = deed(AuditAction::LoggedOut, user, json!({"sessions": 1}));
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     tx.commit().await?;
@@ -160,18 +167,21 @@ pub async fn change_password(
     if current == new {
         return Err(Error::invalid("new_password", "must be another one than the current"));
     }
-    let subject = FailureSubject::user(email);
+    let place = billing.passwords.line_up()?;
+    // Not with the failures to log in: whoever causes those must not keep the user from this.
+    let subject = FailureSubject::password_change(email);
     count_attempt(billing, std::slice::from_ref(&subject), now).await?;
-    if !billing.passwords.verify(current, Some(&stored.password_hash)).await? {
+    if !billing.passwords.verify(&place, current, Some(&stored.password_hash)).await? {
         return Err(Error::invalid("current_password", "is wrong"));
     }
-    let hash = billing.passwords.hash(new).await?;
+    let hash = billing.passwords.hash(&place, new).await?;
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::login_failures::forgive(&mut conn, &subject).await?;
-    if !storage::users::set_password(&mut conn, user, &hash, now).await? {
+    // Since it was looked at, an admin may have set another, to lock somebody out who knew this one.
+    if !storage::users::replace_password(&mut conn, &stored, &hash, now).await? {
         tx.roll_back().await?;
-        return Err(NO_USER);
+        return Err(Error::invalid("current_password", "is wrong"));
     }
     let ended = storage::sessions::delete_of(&mut conn, user, Some(session_id)).await?;
     let entry = deed(AuditAction::PasswordChanged, user, json!({"sessions_ended": ended}));

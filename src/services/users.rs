@@ -60,7 +60,7 @@ pub async fn show(billing: &Billing, sid: UserSid) -> Result<User> {
 pub async fn create(billing: &Billing, new: NewUser, author: &Author) -> Result<User> {
     check_belonging(new.role, new.business.as_ref())?;
     new.password.check_for(&new.email).map_err(|problem| Error::invalid("password", problem))?;
-    let hash = billing.passwords.hash(&new.password).await?;
+    let hash = billing.passwords.hash(&billing.passwords.line_up()?, &new.password).await?;
     let now = billing.clock.now();
     let user = User {
         sid: UserSid::new(billing.clock.new_id()),
@@ -133,7 +133,7 @@ pub async fn change(
 pub async fn set_password(billing: &Billing, sid: UserSid, password: &Password, author: &Author) -> Result<()> {
     let email = show(billing, sid).await?.email;
     password.check_for(&email).map_err(|problem| Error::invalid("password", problem))?;
-    let hash = billing.passwords.hash(password).await?;
+    let hash = billing.passwords.hash(&billing.passwords.line_up()?, password).await?;
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();

@@ -66,6 +66,9 @@ pub const PAGE_OF_BUSINESS: &str = select_key!(
     "WHERE k.business_id = (SELECT id FROM businesses WHERE sid = $1) AND k.id < $2 ORDER BY k.id DESC LIMIT $3"
 );
 
+pub const COUNT_LIVE: &str = "SELECT count(*) FROM api_keys \
+     WHERE business_id = (SELECT id FROM businesses WHERE sid = $1) AND revoked_at IS NULL";
+
 pub const INSERT: &str = "INSERT INTO api_keys (uid, public_id, mode, name, role, business_id, is_limited, secret_hash, \
      created_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, (SELECT id FROM businesses WHERE sid = $6), $7, $8, \
      $9, $10, $11) RETURNING id";
@@ -211,6 +214,11 @@ pub async fn page(
             .await)?,
     };
     with_listed(conn, rows).await
+}
+
+/// How many keys of a business are not revoked.
+pub async fn count_live(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<i64> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_LIVE).bind(business.as_str()).fetch_one(c).await)?)
 }
 
 /// Stores a new key. Its businesses exist.

@@ -44,7 +44,7 @@ const POSTGRES_SESSION: &str = "SELECT set_config('synchronous_commit', 'on', fa
      SET lock_timeout = '3s'; SET statement_timeout = '20s'; SET idle_in_transaction_session_timeout = '20s'";
 
 /// Where the database is, from `DATABASE_URL`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum DatabaseUrl {
     Sqlite(PathBuf),
     Postgres { options: Box<PgConnectOptions>, url: url::Url },
@@ -71,6 +71,13 @@ impl FromStr for DatabaseUrl {
         let options =
             PgConnectOptions::from_str(text).map_err(|_| format!("{FORMS}; something after its `?` is not known"))?;
         Ok(DatabaseUrl::Postgres { options: Box::new(options.application_name("wecall-billing")), url })
+    }
+}
+
+/// Without the password, as everywhere.
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DatabaseUrl({self})")
     }
 }
 

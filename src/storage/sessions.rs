@@ -35,12 +35,15 @@ pub const FIND: &str = concat!(
 pub const INSERT: &str =
     "INSERT INTO sessions (token_hash, user_id, address, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
 
-pub const DELETE: &str = "DELETE FROM sessions WHERE id = $1";
+/// Its number alone would not do: it is given to another session once this one is gone.
+pub const DELETE: &str = "DELETE FROM sessions WHERE id = $1 AND user_id = (SELECT id FROM users WHERE uid = $2)";
 
 pub const DELETE_OF_USER: &str =
     "DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE uid = $1) AND id <> $2";
 
-pub const FORGET: &str = "DELETE FROM sessions WHERE expires_at < $1";
+/// A handful a time: more than are added, and nobody waits for a long deletion.
+pub const FORGET_SOME: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 \
+     ORDER BY expires_at, id LIMIT 4)";
 
 #[derive(FromRow)]
 struct Row {
@@ -92,8 +95,8 @@ pub async fn insert(
     Ok(())
 }
 
-pub async fn delete(conn: &mut Conn<'_>, id: i64) -> Result<()> {
-    on!(conn, c => sqlx::query(DELETE).bind(id).execute(c).await.map(|_| ()))?;
+pub async fn delete(conn: &mut Conn<'_>, user: UserSid, id: i64) -> Result<()> {
+    on!(conn, c => sqlx::query(DELETE).bind(id).bind(user).execute(c).await.map(|_| ()))?;
     Ok(())
 }
 
@@ -109,7 +112,7 @@ pub async fn delete_of(conn: &mut Conn<'_>, user: UserSid, keep: Option<i64>) ->
 }
 
 /// Takes sessions away that have ended by themselves.
-pub async fn forget(conn: &mut Conn<'_>, now: Timestamp) -> Result<()> {
-    on!(conn, c => sqlx::query(FORGET).bind(now).execute(c).await.map(|_| ()))?;
+pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<()> {
+    on!(conn, c => sqlx::query(FORGET_SOME).bind(now).execute(c).await.map(|_| ()))?;
     Ok(())
 }

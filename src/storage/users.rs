@@ -67,6 +67,10 @@ pub const INSERT: &str = "INSERT INTO users (uid, email, name, role, business_id
 pub const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3 WHERE uid = $1";
 
+/// Only where the password is still the one that was looked at, and the user may still log in.
+pub const REPLACE_PASSWORD: &str = "UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3 \
+     WHERE id = $1 AND password_hash = $4 AND status = 'ACTIVE'";
+
 /// Only where the password is the one that was looked at, and the user may still log in.
 pub const SET_LAST_LOGIN: &str =
     "UPDATE users SET last_login_at = $2 WHERE id = $1 AND password_hash = $3 AND status = 'ACTIVE'";
@@ -176,6 +180,24 @@ pub async fn set_password(conn: &mut Conn<'_>, sid: UserSid, password_hash: &str
         .bind(sid)
         .bind(password_hash)
         .bind(now)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(changed == 1)
+}
+
+/// Changes a password that was looked at; whether it still was that one.
+pub async fn replace_password(
+    conn: &mut Conn<'_>,
+    stored: &StoredUser,
+    password_hash: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = on!(conn, c => sqlx::query(REPLACE_PASSWORD)
+        .bind(stored.id)
+        .bind(password_hash)
+        .bind(now)
+        .bind(stored.password_hash.as_str())
         .execute(c)
         .await
         .map(|done| done.rows_affected()))?;

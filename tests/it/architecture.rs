@@ -140,6 +140,7 @@ fn few_know_which_database_is_open() {
         "wallet.rs",
         "transactions.rs",
         "idempotency.rs",
+        "login_failures.rs",
         "bulk.rs",
         "listing.rs",
         "pricing.rs",

@@ -41,7 +41,7 @@ on_each_database! {
         for (by, body, expected, field) in [
             (&admin, json!({"role": "admin"}), 201, ""),
             (&admin, json!({"role": "gateway"}), 201, ""),
-            (&admin, json!({"role": "gateway", "businesses": ["c", "x"]}), 201, ""),
+            (&admin, json!({"role": "gateway", "businesses": ["c", "x", "c"]}), 201, ""),
             (&admin, json!({"role": "reseller", "business_sid": "r"}), 201, ""),
             (&admin, json!({"role": "client", "business_sid": "c", "mode": "test"}), 201, ""),
             (&admin, json!({"role": "client"}), 400, "business_sid"),
@@ -215,6 +215,30 @@ on_each_database! {
         }
         panic!("it never was");
     }
+}
+
+/// What a key makes does not outlast it, and a business has only so many.
+#[tokio::test]
+async fn keys_that_keys_make() {
+    let server = Server::start(Database::Sqlite, REQUIRED).await;
+    business(&server, "c", "CLIENT", "ACTIVE", None).await;
+    let admin = server.admin_key().await.to_owned();
+    let end = "2026-03-20T00:00:00.000000Z";
+    let (_, made) =
+        create(&server, &admin, json!({"name": "k", "role": "client", "business_sid": "c", "expires_at": end})).await;
+    let ends = made["secret"].as_str().unwrap().to_owned();
+    let (status, child) = create(&server, &ends, json!({"name": "child", "role": "client"})).await;
+    assert_eq!((status, &child["expires_at"]), (StatusCode::CREATED, &json!(end)));
+    let later = json!({"name": "child", "role": "client", "expires_at": "2026-03-21T00:00:00Z"});
+    let (status, problem) = create(&server, &ends, later).await;
+    assert_eq!((status, problem["errors"]["expires_at"].is_array()), (StatusCode::BAD_REQUEST, true), "{problem}");
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 98) \
+               INSERT INTO api_keys (uid, public_id, mode, name, role, business_id, is_limited, secret_hash, created_by, created_at) \
+               SELECT randomblob(16), lower(hex(randomblob(8))), 'live', 'k', 'client', \
+               (SELECT id FROM businesses WHERE sid = 'c'), 0, randomblob(32), 'test', 0 FROM n";
+    server.execute(sql).await.unwrap();
+    let (status, problem) = create(&server, &ends, json!({"name": "one too many", "role": "client"})).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("too_many_keys")));
 }
 
 /// A key that one server revokes, and a business that it suspends, count for others that share the database within a

@@ -101,10 +101,38 @@ on_each_database! {
         for _ in 0..12 {
             assert_eq!(log_in(server, ASHA, PASSWORD).await.0, StatusCode::OK);
         }
-        server.execute("UPDATE login_failures SET failures = 49 WHERE subject LIKE 'address %'").await.unwrap();
         assert_eq!(log_in(server, "one@example.com", "guess").await.0, StatusCode::UNAUTHORIZED);
+        server.execute("UPDATE login_failures SET failures = 50 WHERE subject LIKE 'address %'").await.unwrap();
         assert_eq!(log_in(server, "two@example.com", "guess").await.0, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(log_in(server, ASHA, PASSWORD).await.0, StatusCode::TOO_MANY_REQUESTS);
+    }
+
+    /// Failures count from the first of them on, and those that turn out to be none are taken back.
+    async fn failures_are_forgotten(server) {
+        server.user(ASHA, Role::Admin, None).await;
+        assert_eq!(log_in(server, ASHA, PASSWORD).await.0, StatusCode::OK);
+        assert_eq!(server.number("SELECT count(*) FROM login_failures").await, 0);
+        for minute in ["00", "05", "10"] {
+            server.set_clock(&format!("2026-03-18T10:{minute}:00Z"));
+            assert_eq!(log_in(server, ASHA, "another password").await.0, StatusCode::UNAUTHORIZED);
+        }
+        assert_eq!(server.number("SELECT failures FROM login_failures WHERE subject LIKE 'user %'").await, 3);
+        server.set_clock("2026-03-18T10:15:01Z");
+        assert_eq!(log_in(server, ASHA, "another password").await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(server.number("SELECT failures FROM login_failures WHERE subject LIKE 'user %'").await, 1);
+    }
+
+    /// Whoever locks a user's login does not keep them from changing their password while they are in.
+    async fn a_locked_user_changes_the_password(server) {
+        server.user(ASHA, Role::Admin, None).await;
+        let cookie = server.login(ASHA).await;
+        for _ in 0..10 {
+            log_in(server, ASHA, "another password").await;
+        }
+        assert_eq!(log_in(server, ASHA, PASSWORD).await.0, StatusCode::TOO_MANY_REQUESTS);
+        let request = with_cookie(server, Method::POST, "/api/auth/password/", &cookie);
+        let body = json!({"current_password": PASSWORD, "new_password": "a new and long sentence"});
+        assert_eq!(answer(request.json(&body)).await.0, StatusCode::NO_CONTENT);
     }
 
     async fn changing_a_password(server) {
@@ -150,6 +178,35 @@ on_each_database! {
         assert_eq!(server.row_counts().await, before);
         assert_eq!(who(server, &cookie).await, ASHA);
     }
+}
+
+/// Over TLS, as a trusted proxy says, the cookie is one that no other server of the site can set.
+#[tokio::test]
+async fn over_tls() {
+    let server = Server::start(Database::Sqlite, &[REQUIRED, &["--trusted-proxies", "127.0.0.1"]].concat()).await;
+    server.user(ASHA, Role::Admin, None).await;
+    let login = server.request(Method::POST, LOGIN).header("x-forwarded-proto", "https");
+    let response = login.json(&json!({"email": ASHA, "password": PASSWORD})).send().await.unwrap();
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.starts_with("__Host-wecall_session=") && cookie.ends_with("; Secure"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    for (cookie, status) in [(pair.to_owned(), 200), (pair.replace("__Host-", ""), 401)] {
+        let me = server.request(Method::GET, ME).header("x-forwarded-proto", "https").header("cookie", cookie);
+        assert_eq!(me.send().await.unwrap().status(), status);
+    }
+}
+
+/// All addresses of a network of IPv6 are one guesser.
+#[tokio::test]
+async fn a_network_is_one_guesser() {
+    let server = Server::start(Database::Sqlite, &[REQUIRED, &["--trusted-proxies", "127.0.0.1"]].concat()).await;
+    for last in ["1", "2"] {
+        let login = server.request(Method::POST, LOGIN).header("x-forwarded-for", format!("2001:db8::{last}"));
+        let (status, _) = answer(login.json(&json!({"email": ASHA, "password": "a guess"}))).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    let sql = "SELECT failures FROM login_failures WHERE subject LIKE 'address 2001:db8:%'";
+    assert_eq!(server.number(sql).await, 2);
 }
 
 #[tokio::test]
