@@ -5,9 +5,11 @@
 mod support;
 
 mod access;
+mod admin_businesses;
 mod admin_csv;
 mod admin_plans;
 mod admin_rate_cards;
+mod admin_users;
 mod alerts;
 mod architecture;
 mod audit;
