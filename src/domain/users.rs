@@ -32,8 +32,18 @@ pub struct User {
 impl User {
     /// When they last logged in is no part of it: that is nobody's to overwrite, and would change it under who edits them.
     pub fn version(&self) -> Version {
-        let User { sid, email, name, role, business, status, password_changed_at, last_login_at: _, created_at, updated_at } =
-            self;
+        let User {
+            sid,
+            email,
+            name,
+            role,
+            business,
+            status,
+            password_changed_at,
+            last_login_at: _,
+            created_at,
+            updated_at,
+        } = self;
         Version::of(&(sid, email, name, role, business, status, password_changed_at, created_at, updated_at))
     }
 

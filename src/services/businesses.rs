@@ -123,8 +123,7 @@ pub async fn change(
         check_place(&after, &surroundings)?;
     }
     storage::businesses::update(&mut conn, &after).await?;
-    let entry =
-        AuditEntry::changed(AuditAction::BusinessChanged, sid.as_str(), described(&before), described(&after));
+    let entry = AuditEntry::changed(AuditAction::BusinessChanged, sid.as_str(), described(&before), described(&after));
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
     Ok(after)

@@ -117,8 +117,7 @@ pub async fn change(
     if is_out {
         storage::sessions::delete_of(&mut conn, sid, None).await?;
     }
-    let entry =
-        AuditEntry::changed(AuditAction::UserChanged, sid.to_string(), described(&before), described(&after));
+    let entry = AuditEntry::changed(AuditAction::UserChanged, sid.to_string(), described(&before), described(&after));
     note(&mut conn, entry, &keeper.author, now).await?;
     tx.commit().await?;
     if is_out {

@@ -229,8 +229,7 @@ pub async fn chain(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Vec<Ancesto
 
 /// How many businesses the longest chain below one has.
 pub async fn levels_below(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<usize> {
-    let levels =
-        on!(conn, c => sqlx::query_scalar::<_, i64>(LEVELS_BELOW).bind(sid.as_str()).fetch_one(c).await)?;
+    let levels = on!(conn, c => sqlx::query_scalar::<_, i64>(LEVELS_BELOW).bind(sid.as_str()).fetch_one(c).await)?;
     Ok(usize::try_from(levels).unwrap_or(0))
 }
 

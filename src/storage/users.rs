@@ -148,7 +148,8 @@ pub async fn find(conn: &mut Conn<'_>, sid: UserSid) -> Result<Option<StoredUser
 }
 
 pub async fn find_by_email(conn: &mut Conn<'_>, email: &Email) -> Result<Option<StoredUser>> {
-    let row = on!(conn, c => sqlx::query_as::<_, StoredRow>(FIND_BY_EMAIL).bind(email.as_str()).fetch_optional(c).await)?;
+    let row =
+        on!(conn, c => sqlx::query_as::<_, StoredRow>(FIND_BY_EMAIL).bind(email.as_str()).fetch_optional(c).await)?;
     Ok(row.map(StoredUser::from))
 }
 

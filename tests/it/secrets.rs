@@ -110,7 +110,14 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
     for token in [FOREIGN_TOKEN, &format!("{gateway}0"), &gateway.replace("sk_live", "sk_test")] {
         answers.push(answer(request(Method::GET, "/api/auth/me/").bearer_auth(token)).await.1.to_string());
     }
-    for path in ["/api/admin/users/", &user, "/metrics", "/api/billing/audit/?limit=1000", "/api/billing/keys/", "/openapi.json"] {
+    for path in [
+        "/api/admin/users/",
+        &user,
+        "/metrics",
+        "/api/billing/audit/?limit=1000",
+        "/api/billing/keys/",
+        "/openapi.json",
+    ] {
         answers.push(request(Method::GET, path).bearer_auth(&admin).send().await.unwrap().text().await.unwrap());
     }
     let found: Value = answer(request(Method::GET, "/api/billing/charges/acme/m/").bearer_auth(&admin)).await.1;
@@ -131,7 +138,8 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
     }
     // Planted themselves, in whole and as the part that alone is secret.
     let digits: Vec<String> = secrets.iter().map(|key| key.rsplit('_').next().unwrap().to_owned()).collect();
-    let canaries = [SECRET_KEY, PASSWORD, NEW_PASSWORD, GIVEN_PASSWORD, SET_PASSWORD, WRONG_PASSWORD, FOREIGN_TOKEN, BODY, NUMBER];
+    let canaries =
+        [SECRET_KEY, PASSWORD, NEW_PASSWORD, GIVEN_PASSWORD, SET_PASSWORD, WRONG_PASSWORD, FOREIGN_TOKEN, BODY, NUMBER];
     let canaries = canaries.iter().map(ToString::to_string).chain(digits);
     let mut leaks = Vec::new();
     for canary in canaries {
