@@ -21,6 +21,7 @@ use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
 use crate::error::{Error, Result};
 use crate::http::auth::PeerAddress;
+use crate::http::bodies::BodyBudget;
 use crate::http::client_address::TrustedProxies;
 use crate::http::failed_credentials::FailedCredentials;
 use crate::http::metrics::Metrics;
@@ -112,6 +113,7 @@ pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
         trusted_proxies: settings.trusted_proxies(),
         rate_limits: RateLimits::new(settings.rate_limits()),
         failed_credentials: FailedCredentials::new(settings.rate_limit_failures),
+        body_budget: BodyBudget::default(),
         serves_metrics: settings.metrics_bind.is_none(),
     })
 }

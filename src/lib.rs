@@ -54,6 +54,12 @@
 //!   only then, or where a message was refused for another reason, are messages looked up. So a new message costs no
 //!   lookup, and the database, not a cache, promises that none is charged twice.
 //! - Prices are a book in memory ([`services::prices`]), read anew when triggers in the database have counted a change.
+//! - Those who change prices take turns, on the row that counts the changes ([`storage::deployment::lock_prices`]): each
+//!   decides on what the one before left. They are few; charges are rated by the book in memory.
+//! - A list that is searched and sorted is declared once ([`storage::listing`]): its SQL is made of the declaration's texts,
+//!   and the tests have both databases plan every order of it.
+//! - Which state of a thing a writer saw is a hash of its content ([`domain::versions`]), compared inside the transaction
+//!   that writes: no column to keep, and what is equal is equal.
 //! - What a batch reads and writes is declared once, and goes as arrays in one statement to Postgres, as one simple statement
 //!   a row to SQLite ([`storage::bulk`]).
 //! - The committer itself waits for `fdatasync`. Flushing on a thread beside it, while the next batch is settled, was tried:

@@ -191,12 +191,13 @@ async fn greet(
     let version = storage::deployment::version(&mut billing.db.read().await?.conn()).await?;
     let base = format!("http://{}", reachable(address));
     say!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
-    match settings.auth {
-        AuthMode::Open => say!("  a wallet   {base}/api/billing/wallet/biz_test_001/"),
+    let first = match settings.auth {
+        AuthMode::Open => format!("a wallet   {base}/api/billing/wallet/biz_test_001/"),
         AuthMode::Required => {
-            say!("  access     by key or login; `create-admin` and `keys create` let people and programs in")
+            "access     asked for; `create-admin` and `keys create` let people and programs in".to_owned()
         }
-    }
+    };
+    say!("  {first}");
     say!("  the API    {base}/docs/ (OpenAPI: {base}/openapi.json)");
     let metrics = metrics_address.map_or_else(|| base.clone(), |address| format!("http://{}", reachable(address)));
     say!("  health     {base}/healthz, {base}/readyz, {metrics}/metrics");

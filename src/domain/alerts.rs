@@ -1,5 +1,6 @@
 //! Alerts: sentences that warn a client in time.
 
+use super::businesses::BusinessSid;
 use super::money::Money;
 use super::names::named_enum;
 use super::sid::AlertSid;
@@ -31,4 +32,11 @@ pub struct BillingAlert {
     pub current_value: Money,
     pub is_read: bool,
     pub created_at: Timestamp,
+}
+
+/// An alert, and whose it is.
+#[derive(Clone, Debug)]
+pub struct OwnedAlert {
+    pub business_sid: BusinessSid,
+    pub alert: BillingAlert,
 }

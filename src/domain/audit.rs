@@ -43,6 +43,8 @@ named_enum! {
         BusinessChanged = "business.changed",
         BusinessDeleted = "business.deleted",
         WalletCreated = "wallet.created",
+        WalletChanged = "wallet.changed",
+        AlertChanged = "alert.changed",
         PlanCreated = "plan.created",
         PlanChanged = "plan.changed",
         PlanDeleted = "plan.deleted",

@@ -22,6 +22,11 @@ named_enum! {
 }
 
 named_enum! {
+    /// A credit note takes off what an invoice asked too much.
+    pub enum InvoiceKind { Invoice = "INVOICE", CreditNote = "CREDIT_NOTE" }
+}
+
+named_enum! {
     pub enum LineCategory { Sms = "SMS", Api = "API", Storage = "STORAGE", Support = "SUPPORT", Other = "OTHER" }
 }
 
@@ -54,6 +59,16 @@ impl InvoiceHeader {
             updated_at: now,
         }
     }
+}
+
+/// An invoice without its lines, as lists show it.
+#[derive(Clone, Debug)]
+pub struct InvoiceSummary {
+    pub business_sid: BusinessSid,
+    pub currency: Currency,
+    pub kind: InvoiceKind,
+    pub period: DayRange,
+    pub header: InvoiceHeader,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -86,7 +86,7 @@ impl PlanTerms {
         errors.extend(check_share("card_discount_percent", self.card_discount_percent));
         errors.extend(check_share("failed_refund_percent", self.failed_refund_percent));
         if self.features.len() > PARTS_MAX {
-            errors.push(FieldError::new("features", format!("must be at most {PARTS_MAX}")));
+            errors.push(FieldError::new("features", format!("must have at most {PARTS_MAX} entries")));
         }
         let wrong = |(place, feature): (usize, &String)| check_text::<Feature>(&format!("features[{place}]"), feature);
         errors.extend(self.features.iter().enumerate().filter_map(wrong));
@@ -108,7 +108,7 @@ fn check_share(field: &str, share: BasisPoints) -> Option<FieldError> {
 /// end.
 fn tiers_of(given: &[TierTerms]) -> Result<VolumeTiers, Vec<FieldError>> {
     if given.len() > PARTS_MAX {
-        return Err(vec![FieldError::new("volume_tiers", format!("must be at most {PARTS_MAX}"))]);
+        return Err(vec![FieldError::new("volume_tiers", format!("must have at most {PARTS_MAX} entries"))]);
     }
     let mut errors = Vec::new();
     // Where the next tier has to begin; unknown after one without an end.

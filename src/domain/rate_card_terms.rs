@@ -64,7 +64,7 @@ impl RateCardTerms {
             errors.push(FieldError::new("networks", "must be left out on a card for the whole country"));
         }
         if self.networks.len() > NETWORKS_MAX {
-            errors.push(FieldError::new("networks", format!("must be at most {NETWORKS_MAX}")));
+            errors.push(FieldError::new("networks", format!("must have at most {NETWORKS_MAX} entries")));
         }
         let mut seen = HashSet::new();
         for (place, network) in self.networks.iter().enumerate() {

@@ -9,7 +9,8 @@ use super::ledger::Entry;
 use super::messages::MessageSid;
 use super::money::Money;
 use super::names::named_enum;
-use super::text::Reference;
+use super::sid::TransactionSid;
+use super::text::{Reason, Reference};
 use super::time::Timestamp;
 
 named_enum! {
@@ -131,11 +132,31 @@ pub fn refund_posting(message: &MessageSid, reason: &str) -> Posting {
     }
 }
 
+/// An adjustment by hand, which says why.
+pub fn adjustment_posting(reason: &Reason, reference: Reference) -> Posting {
+    let details = serde_json::value::to_raw_value(&serde_json::json!({"reason": reason}));
+    Posting {
+        transaction_type: TransactionType::CreditAdjustment,
+        reference,
+        // Texts always serialise.
+        details: JsonObject(details.ok()),
+        metadata: JsonObject::default(),
+    }
+}
+
 /// One row of a wallet's history. Rows of the ledger are never changed or deleted.
 #[derive(Clone, Debug)]
 pub struct Transaction {
     pub entry: Entry,
     pub posting: Posting,
+}
+
+/// An entry of whatever wallet, and whose that is.
+#[derive(Clone, Debug)]
+pub struct OwnedTransaction {
+    pub business_sid: BusinessSid,
+    pub currency: Currency,
+    pub transaction: Transaction,
 }
 
 /// A wallet's history, or a page of it, with what its rows have in common.
@@ -153,4 +174,41 @@ pub struct TransactionFilter {
     pub status: Option<TransactionStatus>,
     pub from: Option<Timestamp>,
     pub until: Option<Timestamp>,
+}
+
+/// Which entries of all wallets are asked for. Each of these an index has in order, so that a page costs the same however
+/// long the ledger is.
+#[derive(Clone, Debug)]
+pub enum LedgerQuery {
+    /// Everybody's, in the order of their ids. `from` is included, `until` is not.
+    Everybody { from: Option<Timestamp>, until: Option<Timestamp> },
+    /// The history of one wallet.
+    Business { business: BusinessSid, filter: TransactionFilter },
+    /// The debits of a message's name, which every business may use once; or that of one business.
+    Message { message: MessageSid, business: Option<BusinessSid> },
+}
+
+/// No entry whose id was made at or after an instant has a lower id: a UUID version 7 begins with the milliseconds since
+/// 1970 (RFC 9562, section 5.7). An id is made when a request comes in, so it may be a moment older than its entry;
+/// and while a server's clock that fell back has not caught up, ids go on where they were.
+pub fn first_sid_since(instant: Timestamp) -> TransactionSid {
+    let milliseconds = u128::try_from(instant.micros().div_euclid(1_000)).unwrap_or(0);
+    TransactionSid::new(uuid::Uuid::from_u128(milliseconds << 80))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::{NoContext, Timestamp as UuidTimestamp, Uuid};
+
+    use super::*;
+
+    #[test]
+    fn ids_lie_between_the_bounds_of_their_millisecond() {
+        let made = UuidTimestamp::from_unix(NoContext, 1_773_828_000, 123_456_000);
+        let sid = TransactionSid::new(Uuid::new_v7(made));
+        let bound = |micros: i64| first_sid_since(Timestamp::from_micros(1_773_828_000_000_000 + micros));
+        assert!(bound(123_000) <= sid && bound(123_999) <= sid);
+        assert!(sid < bound(124_000));
+        assert_eq!(first_sid_since(Timestamp::from_micros(-1)), TransactionSid::new(Uuid::nil()));
+    }
 }

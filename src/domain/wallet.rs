@@ -9,6 +9,7 @@ use super::money::{Money, MoneyError};
 use super::pricing::PlanType;
 use super::sid::{PlanSid, WalletSid};
 use super::time::Timestamp;
+use super::versions::Version;
 
 /// The wallet of a business as it stood at one moment.
 ///
@@ -42,7 +43,55 @@ pub struct AutoRecharge {
     pub threshold: Money,
 }
 
+/// The most that a wallet's credit limit can be, as the table of wallets has it: a balance at its own limit can still
+/// have it added.
+pub const CREDIT_LIMIT_MAX: Money = Money::from_micros(1_000_000_000_000 * 1_000_000);
+
+/// What admins decide about a wallet. Serialised, it is what the audit log keeps of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WalletSettings {
+    /// Zero or above. A limit that is lowered may leave the wallet below it: then no debit passes until it is topped up.
+    pub credit_limit: Money,
+    /// None: rate cards alone give the price.
+    pub pricing_plan_sid: Option<PlanSid>,
+}
+
+/// What is to become of a wallet's settings; what is left out stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WalletChanges {
+    pub credit_limit: Option<Money>,
+    /// `Some(None)` takes the plan away.
+    pub pricing_plan_sid: Option<Option<PlanSid>>,
+}
+
+impl WalletChanges {
+    /// The settings with these changes.
+    ///
+    /// # Errors
+    /// What a credit limit must be, where it is none.
+    pub fn apply_to(self, before: WalletSettings) -> Result<WalletSettings, String> {
+        let after = WalletSettings {
+            credit_limit: self.credit_limit.unwrap_or(before.credit_limit),
+            pricing_plan_sid: self.pricing_plan_sid.unwrap_or(before.pricing_plan_sid),
+        };
+        if after.credit_limit.is_negative() || after.credit_limit > CREDIT_LIMIT_MAX {
+            return Err(format!("must be 0 to {CREDIT_LIMIT_MAX}"));
+        }
+        Ok(after)
+    }
+}
+
 impl Wallet {
+    pub fn settings(&self) -> WalletSettings {
+        WalletSettings { credit_limit: self.credit_limit, pricing_plan_sid: self.pricing_plan }
+    }
+
+    /// Which state of its settings this is, whatever its balance: that changes with every message, and nobody who has to
+    /// send the version they read would ever be in time.
+    pub fn settings_version(&self) -> Version {
+        Version::of(&(self.sid, self.settings()))
+    }
+
     /// What a debit may take: the balance and the credit limit.
     ///
     /// # Errors
@@ -68,6 +117,20 @@ pub struct OpeningTerms {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_have_bounds() {
+        let before = WalletSettings { credit_limit: Money::ZERO, pricing_plan_sid: None };
+        let limit =
+            |micros| WalletChanges { credit_limit: Some(Money::from_micros(micros)), ..WalletChanges::default() };
+        for (micros, fits) in
+            [(0, true), (CREDIT_LIMIT_MAX.micros(), true), (-1, false), (CREDIT_LIMIT_MAX.micros() + 1, false)]
+        {
+            assert_eq!(limit(micros).apply_to(before).is_ok(), fits, "{micros}");
+        }
+        assert_eq!(limit(-1).apply_to(before), Err("must be 0 to 1000000000000".to_owned()));
+        assert_eq!(WalletChanges::default().apply_to(before), Ok(before));
+    }
 
     /// An answer stored by the first version, which later ones must go on reading.
     #[test]

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
-use super::auth::Read;
+use super::auth::{Manage, Read};
 use super::error::Problem;
-use super::extract::{BusinessPath, Flag, Json, Query};
-use super::openapi::CommonErrors;
+use super::extract::{AlertPath, BusinessPath, Flag, Json, Query};
+use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use super::page::next_link;
-use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert};
+use super::to_the_end;
+use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::money::Money;
 use crate::domain::paging::{Cursor, Limit};
@@ -51,6 +52,12 @@ impl AlertBody {
             is_read: alert.is_read,
             created_at: alert.created_at,
         }
+    }
+}
+
+impl From<OwnedAlert> for AlertBody {
+    fn from(row: OwnedAlert) -> AlertBody {
+        AlertBody::new(row.business_sid, row.alert)
     }
 }
 
@@ -94,4 +101,41 @@ pub async fn list_alerts(
     let headers = next_link(&uri, page.next);
     let alerts = page.items.into_iter().map(|alert| AlertBody::new(tenant.sid().clone(), alert)).collect();
     Ok((headers, Json(alerts)))
+}
+
+/// Whether an alert was read.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AlertChanges, example = json!({"is_read": true}))]
+pub struct AlertChangesBody {
+    is_read: bool,
+}
+
+/// Mark an alert
+///
+/// Says of an alert that it was read, or that it was not. Again changes nothing.
+#[utoipa::path(
+    patch,
+    path = "/api/billing/alerts/{business_sid}/{alert_sid}/",
+    tag = "Alerts",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("alert_sid" = AlertSid, Path, description = "The alert"),
+    ),
+    request_body(content = AlertChangesBody, description = "Whether it was read"),
+    responses(
+        (status = 200, description = "The alert as it is now", body = AlertBody),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+        BodyErrors,
+    ),
+)]
+pub async fn mark_alert(
+    State(state): State<AppState>,
+    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    Json(body): Json<AlertChangesBody>,
+) -> Result<Json<AlertBody>, Problem> {
+    let business = tenant.sid().clone();
+    let mark = async move { services::alerts::mark(&state.billing, &tenant, alert, body.is_read, &may.actor).await };
+    Ok(Json(AlertBody::new(business, to_the_end(mark).await?)))
 }

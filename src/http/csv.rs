@@ -5,9 +5,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::AppState;
 use super::error::Problem;
-use super::extract::{body_bytes, media_type};
+use super::extract::media_type;
+use super::{AppState, bodies};
 
 /// A body that is a CSV sheet, within the size limit and in time. What stands in it is not looked at yet.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl FromRequest<AppState> for Csv {
             let detail = "Send the sheet as CSV, with the header Content-Type: text/csv.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        body_bytes(request, state).await.map(Csv)
+        bodies::read(request, state).await.map(Csv)
     }
 }
 

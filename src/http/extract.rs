@@ -2,25 +2,23 @@
 
 use std::str::FromStr;
 
-use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::auth::{May, Needs};
 use super::error::Problem;
-use super::{AppState, Limits, json_depth};
+use super::{AppState, bodies, json_depth};
 use crate::domain::access::Tenant;
 use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
 use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
-use crate::domain::sid::{PlanSid, RateCardSid, UserSid};
+use crate::domain::sid::{AlertSid, InvoiceSid, PlanSid, RateCardSid, UserSid};
 
 /// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
 #[derive(Debug)]
@@ -61,6 +59,28 @@ impl<R: Needs> FromRequestParts<AppState> for ChargePath<R> {
     }
 }
 
+/// The `{business_sid}` and `{alert_sid}` of a path, of a business that the caller has the right `R` over.
+#[derive(Debug)]
+pub struct AlertPath<R> {
+    pub tenant: Tenant,
+    pub alert: AlertSid,
+    pub may: May<R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for AlertPath<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<AlertPath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (business, alert) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let business = parse_business(&business)?;
+        let alert = alert.parse().map_err(|problem: String| Problem::invalid("alert_sid", problem))?;
+        let tenant = may.tenant(state, business).await?;
+        Ok(AlertPath { tenant, alert, may })
+    }
+}
+
 /// What a path names by its SID: which part of the path that is.
 pub trait InPath: FromStr<Err = String> {
     const PART: &'static str;
@@ -74,7 +94,9 @@ macro_rules! in_path {
     )+};
 }
 
-in_path! { PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid" }
+in_path! {
+    PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid", InvoiceSid = "invoice_sid",
+}
 
 /// The SID in a path whose only variable part it is.
 #[derive(Debug)]
@@ -143,25 +165,12 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
             let detail = "Send the body as JSON, with the header Content-Type: application/json.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        let bytes = body_bytes(request, state).await?;
+        let bytes = bodies::read(request, state).await?;
         if json_depth::is_too_deep(&bytes) {
             return Err(too_deep());
         }
         from_json(&bytes).map(Json)
     }
-}
-
-/// The body, within the size limit and in time.
-///
-/// # Errors
-/// 400 `incomplete_body`, 408 `request_timeout`, 413 `payload_too_large`.
-pub async fn body_bytes(mut request: Request, state: &AppState) -> Result<bytes::Bytes, Problem> {
-    refuse_too_large(&mut request, &state.limits)?;
-    let reading = read_body(request.into_body(), state.limits.body_bytes);
-    tokio::time::timeout(state.limits.body_timeout, reading).await.map_err(|_| {
-        let detail = "The body did not arrive in time; send it again, at once.";
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
-    })?
 }
 
 /// Reads a JSON object, and says of a wrong one which field is wrong and how.
@@ -207,40 +216,6 @@ fn too_deep() -> Problem {
         json_depth::DEPTH_MAX
     );
     Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
-}
-
-fn too_large(limit: usize) -> Problem {
-    let detail = format!("The body is larger than the {limit} bytes this server takes.");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
-}
-
-/// How many times too large a body may be for the server to let it arrive all the same.
-const PATIENCE_FACTOR: u64 = 16;
-
-/// Refuses by its `Content-Length` a body that is too large, without waiting for it.
-///
-/// A client that is sending it may not look for an answer before it has finished, and would lose the answer if the
-/// connection was closed meanwhile. So what it sends is let arrive, within reason, and thrown away. One that waits to be
-/// asked for the body (`Expect`) is not asked.
-fn refuse_too_large(request: &mut Request, limits: &Limits) -> Result<(), Problem> {
-    let (length, limit) = (request.body().size_hint().lower(), limits.body_bytes as u64);
-    if length <= limit {
-        return Ok(());
-    }
-    if length <= limit.saturating_mul(PATIENCE_FACTOR) && !request.headers().contains_key(header::EXPECT) {
-        let mut body = std::mem::take(request.body_mut());
-        let arriving = async move { while let Some(Ok(_)) = body.frame().await {} };
-        tokio::spawn(tokio::time::timeout(limits.body_timeout, arriving));
-    }
-    Err(too_large(limits.body_bytes))
-}
-
-async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Problem> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off before its end.")),
-    }
 }
 
 /// A field that may be left out but is no `null`: what a program sends for a number it failed to compute must not pass for

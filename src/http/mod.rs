@@ -1,16 +1,22 @@
 //! HTTP: the route table, and how requests become calls to services.
 
 pub mod admin;
+pub mod admin_adjustments;
+pub mod admin_alerts;
 pub mod admin_businesses;
+pub mod admin_invoices;
 pub mod admin_plan_sheets;
 pub mod admin_plans;
 pub mod admin_rate_card_sheets;
 pub mod admin_rate_cards;
+pub mod admin_transactions;
 pub mod admin_users;
+pub mod admin_wallets;
 pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod batches;
+pub mod bodies;
 pub mod buckets;
 pub mod charges;
 pub mod client_address;
@@ -62,6 +68,7 @@ use tracing::Instrument;
 use crate::clock::Clock;
 use crate::services::Billing;
 use auth::AuthMode;
+use bodies::BodyBudget;
 use client_address::TrustedProxies;
 use error::Problem;
 use failed_credentials::FailedCredentials;
@@ -95,6 +102,7 @@ routes! {
     get  "/api/billing/usage/{business_sid}/"        => usage::show_usage;
     get  "/api/billing/invoices/{business_sid}/"     => invoices::show_invoice;
     get  "/api/billing/alerts/{business_sid}/"       => alerts::list_alerts;
+    patch "/api/billing/alerts/{business_sid}/{alert_sid}/" => alerts::mark_alert;
     post "/api/billing/charges/"                     => charges::charge;
     post "/api/billing/charges/batch/"               => charges::charge_batch;
     get  "/api/billing/charges/{business_sid}/{message_sid}/" => charges::show_charge;
@@ -138,6 +146,14 @@ routes! {
     patch "/api/admin/users/{user_sid}/"             => admin_users::change_user;
     delete "/api/admin/users/{user_sid}/"            => admin_users::delete_user;
     post "/api/admin/users/{user_sid}/password/"     => admin_users::set_password;
+    get  "/api/admin/wallets/"                       => admin_wallets::list_wallets;
+    get  "/api/admin/wallets/{business_sid}/"        => admin_wallets::show_wallet_settings;
+    patch "/api/admin/wallets/{business_sid}/"       => admin_wallets::change_wallet;
+    post "/api/admin/wallets/{business_sid}/adjustments/" => admin_adjustments::adjust_wallet;
+    get  "/api/admin/transactions/"                  => admin_transactions::list_all_transactions;
+    get  "/api/admin/invoices/"                      => admin_invoices::list_invoices;
+    get  "/api/admin/invoices/{invoice_sid}/"        => admin_invoices::show_any_invoice;
+    get  "/api/admin/alerts/"                        => admin_alerts::list_all_alerts;
     get  "/healthz"                                  => health::healthz;
     get  "/readyz"                                   => health::readyz;
     get  "/metrics"                                  => health::metrics;
@@ -161,6 +177,7 @@ pub struct HttpState {
     pub trusted_proxies: TrustedProxies,
     pub rate_limits: RateLimits,
     pub failed_credentials: FailedCredentials,
+    pub body_budget: BodyBudget,
     /// Whether /metrics is served here, and not at an address of its own.
     pub serves_metrics: bool,
 }

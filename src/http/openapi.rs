@@ -175,6 +175,16 @@ pub enum UserRules<'a> {
     Impossible(ProblemBody<'a>),
 }
 
+/// How a change of a business's own things is refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum TenantForbidden<'a> {
+    /// The caller's role or key may not, its business is suspended, or the request came from a web page whose origin is not
+    /// in `CORS_ORIGINS`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody<'a>),
+}
+
 /// How a login fails besides.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
@@ -221,7 +231,7 @@ pub enum ProbeErrors<'a> {
         (name = "Alerts", description = "Warnings to clients"),
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
-        (name = "Admin", description = "For those who run the business: plans and prices, businesses and users"),
+        (name = "Admin", description = "For those who run the business: plans and prices, businesses and users, wallets and all that is in them"),
         (name = "Audit", description = "Who did what"),
         (name = "Operation", description = "For those who run the server"),
     ),

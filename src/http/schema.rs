@@ -12,14 +12,14 @@ use crate::domain::charges::DeliveryStatus;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::destinations::MatchedBy;
-use crate::domain::invoices::{InvoiceStatus, LineCategory};
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::messages::MessageSid;
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::pricing::PlanType;
 use crate::domain::rating::RatingRule;
 use crate::domain::segments::Encoding;
-use crate::domain::sid::{AlertSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
+use crate::domain::sid::{AlertSid, InvoiceSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
 use crate::domain::text::{Address, BusinessName, ErrorCode, OperatorName, Reason, Reference, TaxId, Title};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{TransactionStatus, TransactionType};
@@ -107,6 +107,7 @@ enum_schemas! {
     TransactionType: "What moved the money";
     TransactionStatus: "Only COMPLETED ones are in the balance";
     InvoiceStatus: "A DRAFT is recomputed until its month is closed";
+    InvoiceKind: "A credit note takes off what an invoice asked too much";
     LineCategory: "What a line is for";
     AlertType: "What the alert is about";
     AlertSeverity: "How urgent the alert is";
@@ -122,6 +123,7 @@ sid_schemas! {
     TransactionSid: "txn";
     PlanSid: "plan";
     RateCardSid: "rate";
+    InvoiceSid: "inv";
     AlertSid: "alert";
     UserSid: "user";
     KeySid: "key";
@@ -137,6 +139,20 @@ schemas! {
         .item(ObjectBuilder::new()
             .schema_type(Type::String)
             .pattern(Some("^(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$"))
+            .build())
+        .build());
+}
+
+/// The same, which may also be below zero.
+#[derive(Debug)]
+pub struct SignedDecimalInput;
+
+schemas! {
+    SignedDecimalInput => Schema::OneOf(OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Number).build())
+        .item(ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?$"))
             .build())
         .build());
 }

@@ -19,7 +19,7 @@ use crate::domain::sid::TransactionSid;
 use crate::domain::text::Reference;
 use crate::domain::time::{BillingCalendar, Moment, Timestamp};
 use crate::domain::transactions::{
-    JsonObject, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
+    JsonObject, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
 };
 use crate::services;
 
@@ -76,6 +76,12 @@ impl TransactionBody {
     }
 }
 
+impl From<OwnedTransaction> for TransactionBody {
+    fn from(row: OwnedTransaction) -> TransactionBody {
+        TransactionBody::new(row.business_sid, row.currency, row.transaction)
+    }
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TransactionQuery {
@@ -98,14 +104,19 @@ pub struct TransactionQuery {
     to: Option<Moment>,
 }
 
+/// What a caller's bounds mean: from the first, included, until the second, not included.
+pub fn bounds(
+    from: Option<Moment>,
+    to: Option<Moment>,
+    calendar: BillingCalendar,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    (from.map(|from| calendar.first_instant(from)), to.map(|to| calendar.first_instant_after(to)))
+}
+
 impl TransactionQuery {
     fn filter(&self, calendar: BillingCalendar) -> TransactionFilter {
-        TransactionFilter {
-            transaction_type: self.transaction_type,
-            status: self.status,
-            from: self.from.map(|from| calendar.first_instant(from)),
-            until: self.to.map(|to| calendar.first_instant_after(to)),
-        }
+        let (from, until) = bounds(self.from, self.to, calendar);
+        TransactionFilter { transaction_type: self.transaction_type, status: self.status, from, until }
     }
 }
 

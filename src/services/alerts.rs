@@ -1,10 +1,15 @@
 //! Alerts of a business.
 
+use serde_json::json;
+
 use super::Billing;
 use crate::domain::access::Tenant;
-use crate::domain::alerts::BillingAlert;
+use crate::domain::alerts::{BillingAlert, OwnedAlert};
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::listing::{ListPage, ListRequest};
 use crate::domain::paging::{Cursor, Limit, Page};
-use crate::error::Result;
+use crate::domain::sid::AlertSid;
+use crate::error::{Error, Result};
 use crate::storage;
 
 /// A page of a business's alerts, newest first. One that nobody has used yet has none.
@@ -25,4 +30,42 @@ pub async fn list(
     };
     let rows = storage::alerts::page(&mut conn, stored.id, unread_only, cursor, limit).await?;
     Ok(Page::from_lookahead(rows, limit, |alert| alert.position))
+}
+
+/// A page of the alerts that are asked for, whosever they are.
+///
+/// # Errors
+/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+pub async fn list_all(billing: &Billing, request: &ListRequest) -> Result<ListPage<OwnedAlert>> {
+    storage::alerts::page_of_all(&mut billing.db.read().await?.conn(), request).await
+}
+
+/// Says of an alert whether it was read. Again changes nothing and leaves no trace.
+///
+/// # Errors
+/// [`Error::NotFound`] where the business has no such alert, and those of the database.
+pub async fn mark(
+    billing: &Billing,
+    tenant: &Tenant,
+    sid: AlertSid,
+    is_read: bool,
+    actor: &Actor,
+) -> Result<BillingAlert> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let alert = storage::alerts::find(&mut conn, tenant.sid(), sid).await?.ok_or(Error::NotFound {
+        code: "alert_not_found",
+        sentence: "There is no such alert, or it is none of this business's.",
+    })?;
+    let marked = BillingAlert { is_read, ..alert.clone() };
+    if !storage::alerts::mark(&mut conn, &alert, is_read).await? {
+        tx.roll_back().await?;
+        return Ok(marked);
+    }
+    let (before, after) = (json!({"is_read": !is_read}), json!({"is_read": is_read}));
+    let entry = AuditEntry::changed(AuditAction::AlertChanged, sid.to_string(), before, after);
+    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+    tx.commit().await?;
+    Ok(marked)
 }

@@ -5,7 +5,8 @@ use crate::domain::access::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
-use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceLine, InvoiceStatus};
+use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary};
+use crate::domain::listing::{ListPage, ListRequest};
 use crate::domain::sid::InvoiceSid;
 use crate::domain::time::{DayRange, Moment};
 use crate::domain::usage::LONGEST_PERIOD_DAYS;
@@ -87,7 +88,7 @@ async fn with_lines(
 ) -> Result<Invoice> {
     let mut header = stored.header;
     let lines = if header.status == InvoiceStatus::Draft {
-        // A draft is as new as the last thing that moved the wallet's money.
+        // A draft is as new as the last thing that happened to the wallet.
         header.updated_at = header.updated_at.max(wallet.updated_at);
         computed_lines(conn, id, period, wallet.currency).await?
     } else {
@@ -116,4 +117,28 @@ async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> 
     };
     let lines = computed_lines(&mut conn, id, period, wallet.currency).await?;
     Ok(Invoice::new((business, wallet.currency), period, header, lines)?)
+}
+
+/// A page of the invoices that are asked for, whosever they are, without their lines.
+///
+/// # Errors
+/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<InvoiceSummary>> {
+    storage::invoices::page(&mut billing.db.read().await?.conn(), request).await
+}
+
+/// An invoice by its SID, with its lines, and of which kind it is.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<(InvoiceKind, Invoice)> {
+    let mut snapshot = billing.db.snapshot().await?;
+    let mut conn = snapshot.conn();
+    let Some((id, summary)) = storage::invoices::find_by_sid(&mut conn, sid).await? else {
+        return Err(Error::NotFound { code: "invoice_not_found", sentence: "There is no such invoice." });
+    };
+    let wallet = storage::wallet::find(&mut conn, &summary.business_sid).await?;
+    let wallet = wallet.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no wallet")))?;
+    let stored = StoredInvoice { id, header: summary.header };
+    Ok((summary.kind, with_lines(&mut conn, wallet, stored, summary.period).await?))
 }

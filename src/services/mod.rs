@@ -3,6 +3,7 @@
 //! how wallets, prices and keys are read fast. `passwords` hashes them.
 
 pub mod access;
+pub mod adjustments;
 pub mod alerts;
 pub mod audit;
 pub mod businesses;
@@ -25,6 +26,7 @@ pub mod usage;
 pub mod users;
 pub mod wallet;
 pub mod wallet_reads;
+pub mod wallet_settings;
 
 use chrono::NaiveDate;
 

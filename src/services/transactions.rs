@@ -1,13 +1,23 @@
 //! A wallet's history.
 
+use uuid::Uuid;
+
 use super::Billing;
 use crate::domain::access::Tenant;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::listing::{ListCursor, ListPage, ListValue};
+use crate::domain::messages::MessageSid;
 use crate::domain::paging::{Cursor, Limit, Page};
-use crate::domain::transactions::{Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType};
-use crate::error::Result;
+use crate::domain::sid::TransactionSid;
+use crate::domain::time::Timestamp;
+use crate::domain::transactions::{
+    LedgerQuery, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
+    first_sid_since,
+};
+use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Conn;
-use crate::storage::transactions::Span;
+use crate::storage::transactions::{NumberedTransaction, Span};
 
 /// A page of a wallet's history, newest first. A business that nobody has used yet has none.
 ///
@@ -20,7 +30,16 @@ pub async fn list(
     cursor: Cursor,
     limit: Limit,
 ) -> Result<Statement> {
-    let business = tenant.into_sid();
+    history(billing, tenant.into_sid(), filter, cursor, limit).await
+}
+
+async fn history(
+    billing: &Billing,
+    business: BusinessSid,
+    filter: TransactionFilter,
+    cursor: Cursor,
+    limit: Limit,
+) -> Result<Statement> {
     let mut reader = billing.db.read().await?;
     let mut conn = reader.conn();
     let empty = Page { items: Vec::new(), next: None };
@@ -80,4 +99,105 @@ async fn walk(
         span.end_seq = lowest;
         step = Limit::LARGEST;
     }
+}
+
+/// A page of the ledger, whosever entries are asked for. What is read does not grow with the ledger.
+///
+/// # Errors
+/// [`Error::Invalid`] where the cursor is one of another query, and those of the database.
+pub async fn ledger(
+    billing: &Billing,
+    query: LedgerQuery,
+    cursor: Option<ListCursor>,
+    limit: Limit,
+) -> Result<ListPage<OwnedTransaction>> {
+    match query {
+        LedgerQuery::Everybody { from, until } => everybody(billing, from, until, cursor, limit).await,
+        LedgerQuery::Business { business, filter } => {
+            let below = match place(cursor, "business")? {
+                None => Cursor::START,
+                Some(ListValue::Integer(seq)) => Cursor::below(seq),
+                Some(_) => return Err(other_query()),
+            };
+            let Statement { business_sid, currency, page } = history(billing, business, filter, below, limit).await?;
+            let own = |transaction| OwnedTransaction { business_sid: business_sid.clone(), currency, transaction };
+            let next = page.next.map(|cursor| next("business", ListValue::Integer(cursor.position())));
+            Ok(ListPage { items: page.items.into_iter().map(own).collect(), next })
+        }
+        LedgerQuery::Message { message, business } => {
+            of_message(billing, &message, business.as_ref(), cursor, limit).await
+        }
+    }
+}
+
+async fn everybody(
+    billing: &Billing,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    cursor: Option<ListCursor>,
+    limit: Limit,
+) -> Result<ListPage<OwnedTransaction>> {
+    let lowest = from.map_or(TransactionSid::new(Uuid::nil()), first_sid_since);
+    let end = until.map_or(TransactionSid::new(Uuid::max()), first_sid_since);
+    let end = match place(cursor, "everybody")? {
+        None => end,
+        Some(ListValue::Id(last)) => end.min(TransactionSid::new(last)),
+        Some(_) => return Err(other_query()),
+    };
+    let rows = storage::transactions::page_of_all(&mut billing.db.read().await?.conn(), lowest, end, limit).await?;
+    Ok(cut(rows, limit, |(_, last)| next("everybody", ListValue::Id(last.transaction.entry.sid.uuid()))))
+}
+
+async fn of_message(
+    billing: &Billing,
+    message: &MessageSid,
+    business: Option<&BusinessSid>,
+    cursor: Option<ListCursor>,
+    limit: Limit,
+) -> Result<ListPage<OwnedTransaction>> {
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let mut wallet_ids = match business {
+        None => 0..i64::MAX,
+        Some(business) => match storage::wallet::find(&mut conn, business).await? {
+            Some(stored) => stored.id..stored.id + 1,
+            None => return Ok(ListPage { items: Vec::new(), next: None }),
+        },
+    };
+    match place(cursor, "message")? {
+        None => {}
+        Some(ListValue::Integer(last)) => wallet_ids.end = wallet_ids.end.min(last),
+        Some(_) => return Err(other_query()),
+    }
+    let rows = storage::transactions::page_of_message(&mut conn, message, wallet_ids, limit).await?;
+    Ok(cut(rows, limit, |(wallet_id, _)| next("message", ListValue::Integer(*wallet_id))))
+}
+
+/// A page from rows with one more than it shows, where there is one.
+fn cut(
+    mut rows: Vec<NumberedTransaction>,
+    limit: Limit,
+    next: impl Fn(&NumberedTransaction) -> ListCursor,
+) -> ListPage<OwnedTransaction> {
+    let has_more = rows.len() > limit.get();
+    rows.truncate(limit.get());
+    let next = rows.last().filter(|_| has_more).map(next);
+    ListPage { items: rows.into_iter().map(|(_, row)| row).collect(), next }
+}
+
+/// Where the next page of a query begins. The key alone says where: no two rows share it.
+fn next(query: &str, key: ListValue) -> ListCursor {
+    ListCursor { order: query.to_owned(), key, id: 0 }
+}
+
+fn place(cursor: Option<ListCursor>, query: &str) -> Result<Option<ListValue>> {
+    match cursor {
+        None => Ok(None),
+        Some(cursor) if cursor.order == query => Ok(Some(cursor.key)),
+        Some(_) => Err(other_query()),
+    }
+}
+
+fn other_query() -> Error {
+    Error::invalid("cursor", "is of a list with other filters; begin again without it")
 }

@@ -2,8 +2,12 @@
 
 use sqlx::FromRow;
 
+use super::businesses::wallet_of;
 use super::db::{Conn, on};
-use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert};
+use super::listing::{Filter, Listing, Sort};
+use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::Money;
 use crate::domain::paging::{Cursor, Limit};
 use crate::domain::sid::AlertSid;
@@ -23,6 +27,38 @@ macro_rules! select_page {
 
 pub const PAGE: &str = select_page!("");
 pub const PAGE_OF_UNREAD: &str = select_page!("AND NOT is_read ");
+
+macro_rules! columns {
+    () => {
+        "a.id, a.uid, a.type, a.severity, a.message, a.threshold, a.current_value, a.is_read, a.created_at"
+    };
+}
+
+pub static LISTING: Listing = Listing {
+    select: concat!("b.sid AS business_sid, ", columns!()),
+    from: "alerts a JOIN wallets w ON w.id = a.wallet_id JOIN businesses b ON b.id = w.business_id",
+    id: "a.id",
+    search: &["b.sid", "b.name", "a.message"],
+    filters: &[
+        Filter { name: "business_sid", kind: ValueKind::Text, condition: concat!("a.wallet_id = ", wallet_of!()) },
+        Filter { name: "type", kind: ValueKind::Text, condition: "a.type = {}" },
+        Filter { name: "severity", kind: ValueKind::Text, condition: "a.severity = {}" },
+        Filter { name: "unread", kind: ValueKind::Flag, condition: "a.is_read <> {}" },
+    ],
+    sorts: &[Sort { name: "created_at", column: "a.created_at", kind: ValueKind::Integer, is_unique: false }],
+    default_sort: "-created_at",
+};
+
+/// Of that business alone.
+pub const FIND: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM businesses b JOIN wallets w ON w.business_id = b.id JOIN alerts a ON a.wallet_id = w.id \
+     WHERE b.sid = $1 AND a.uid = $2"
+);
+
+/// Only where it changes something.
+pub const MARK: &str = "UPDATE alerts SET is_read = $2 WHERE id = $1 AND is_read <> $2";
 
 #[derive(FromRow)]
 struct Row {
@@ -52,6 +88,45 @@ impl From<Row> for BillingAlert {
             created_at: row.created_at,
         }
     }
+}
+
+#[derive(FromRow)]
+struct OwnedRow {
+    business_sid: BusinessSid,
+    #[sqlx(flatten)]
+    row: Row,
+}
+
+impl From<OwnedRow> for OwnedAlert {
+    fn from(row: OwnedRow) -> OwnedAlert {
+        OwnedAlert { business_sid: row.business_sid, alert: row.row.into() }
+    }
+}
+
+/// The alerts that are asked for, of whatever business.
+pub async fn page_of_all(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<OwnedAlert>> {
+    Ok(LISTING.page::<OwnedRow>(conn, request).await?.map(OwnedAlert::from))
+}
+
+/// An alert of that business, if it is one of its own.
+pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid, sid: AlertSid) -> Result<Option<BillingAlert>> {
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND)
+        .bind(business.as_str())
+        .bind(sid)
+        .fetch_optional(c)
+        .await)?;
+    Ok(row.map(BillingAlert::from))
+}
+
+/// Whether that changed anything.
+pub async fn mark(conn: &mut Conn<'_>, alert: &BillingAlert, is_read: bool) -> Result<bool> {
+    let changed = on!(conn, c => sqlx::query(MARK)
+        .bind(alert.position)
+        .bind(is_read)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(changed == 1)
 }
 
 /// A page, newest first, with one row more than `limit` where there is one.

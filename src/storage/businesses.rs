@@ -30,7 +30,20 @@ macro_rules! is_suspended {
 }
 pub(super) use is_suspended;
 
+/// The number of a business's wallet, in a list's condition.
+macro_rules! wallet_of {
+    () => {
+        "(SELECT asked.id FROM wallets asked JOIN businesses owner ON owner.id = asked.business_id WHERE owner.sid = {})"
+    };
+}
+pub(super) use wallet_of;
+
 pub const FIND_KIND: &str = "SELECT kind FROM businesses WHERE sid = $1";
+
+/// What kind a business is, if it exists.
+pub async fn find_kind(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<BusinessKind>> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessKind>(FIND_KIND).bind(sid.as_str()).fetch_optional(c).await)?)
+}
 
 /// Lets others read it so too, and nobody change or delete it, until the transaction ends.
 pub const FIND_KIND_AND_LOCK_ON_POSTGRES: &str = "SELECT kind FROM businesses WHERE sid = $1 FOR SHARE";

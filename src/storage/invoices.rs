@@ -6,8 +6,15 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::bulk::{self, Action, Bulk, Column};
+use super::businesses::wallet_of;
 use super::db::{BulkConn, Conn, on};
-use crate::domain::invoices::{InvoiceHeader, InvoiceItem, InvoiceLine, InvoiceStatus, LineCategory};
+use super::listing::{Filter, Listing, Sort};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::currency::Currency;
+use crate::domain::invoices::{
+    InvoiceHeader, InvoiceItem, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary, LineCategory,
+};
+use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::Money;
 use crate::domain::sid::{InvoiceSid, TransactionSid};
 use crate::domain::time::{DayRange, Timestamp};
@@ -15,6 +22,39 @@ use crate::error::Result;
 
 pub const FIND: &str = "SELECT id, uid, number, status, total, due_date, paid_date, created_at, updated_at \
      FROM invoices WHERE wallet_id = $1 AND period_start = $2 AND kind = 'INVOICE' AND status <> 'CANCELLED'";
+
+macro_rules! columns {
+    () => {
+        "i.id, b.sid AS business_sid, w.currency, i.kind, i.period_start, i.period_end, i.uid, i.number, i.status, i.total, \
+         i.due_date, i.paid_date, i.created_at, i.updated_at"
+    };
+}
+
+macro_rules! tables {
+    () => {
+        "invoices i JOIN wallets w ON w.id = i.wallet_id JOIN businesses b ON b.id = w.business_id"
+    };
+}
+
+pub const FIND_BY_SID: &str = concat!("SELECT ", columns!(), " FROM ", tables!(), " WHERE i.uid = $1");
+
+pub static LISTING: Listing = Listing {
+    select: columns!(),
+    from: tables!(),
+    id: "i.id",
+    search: &["b.sid", "b.name", "COALESCE(i.number, '')"],
+    filters: &[
+        Filter { name: "business_sid", kind: ValueKind::Text, condition: concat!("i.wallet_id = ", wallet_of!()) },
+        Filter { name: "status", kind: ValueKind::Text, condition: "i.status = {}" },
+        Filter { name: "kind", kind: ValueKind::Text, condition: "i.kind = {}" },
+        Filter { name: "period_start", kind: ValueKind::Day, condition: "i.period_start = {}" },
+    ],
+    sorts: &[
+        Sort { name: "period_start", column: "i.period_start", kind: ValueKind::Day, is_unique: false },
+        Sort { name: "created_at", column: "i.created_at", kind: ValueKind::Integer, is_unique: false },
+    ],
+    default_sort: "-period_start",
+};
 
 pub const INSERT_DRAFT: &str = "INSERT INTO invoices (uid, wallet_id, kind, number, status, period_start, period_end, \
      total, due_date, paid_date, created_at, updated_at) \
@@ -86,6 +126,31 @@ impl From<Row> for StoredInvoice {
 }
 
 #[derive(FromRow)]
+struct SummaryRow {
+    business_sid: BusinessSid,
+    currency: Currency,
+    kind: InvoiceKind,
+    period_start: NaiveDate,
+    period_end: NaiveDate,
+    #[sqlx(flatten)]
+    row: Row,
+}
+
+impl SummaryRow {
+    fn split(self) -> (i64, InvoiceSummary) {
+        let stored = StoredInvoice::from(self.row);
+        let summary = InvoiceSummary {
+            business_sid: self.business_sid,
+            currency: self.currency,
+            kind: self.kind,
+            period: DayRange { first: self.period_start, last: self.period_end },
+            header: stored.header,
+        };
+        (stored.id, summary)
+    }
+}
+
+#[derive(FromRow)]
 struct LineRow {
     description: String,
     quantity: i64,
@@ -116,6 +181,17 @@ pub async fn find(conn: &mut Conn<'_>, wallet_id: i64, month: DayRange) -> Resul
         .fetch_optional(c)
         .await)?;
     Ok(row.map(StoredInvoice::from))
+}
+
+/// The invoices that are asked for.
+pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<InvoiceSummary>> {
+    Ok(LISTING.page::<SummaryRow>(conn, request).await?.map(|row| row.split().1))
+}
+
+/// An invoice of whatever kind and status, and the key its lines go by.
+pub async fn find_by_sid(conn: &mut Conn<'_>, sid: InvoiceSid) -> Result<Option<(i64, InvoiceSummary)>> {
+    let row = on!(conn, c => sqlx::query_as::<_, SummaryRow>(FIND_BY_SID).bind(sid).fetch_optional(c).await)?;
+    Ok(row.map(SummaryRow::split))
 }
 
 /// Whether the draft was new: the month's invoice stays as it is.

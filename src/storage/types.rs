@@ -11,7 +11,7 @@ use crate::domain::audit::AuditAction;
 use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
-use crate::domain::invoices::{InvoiceStatus, LineCategory};
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::PlanType;
 use crate::domain::sid::{AlertSid, InvoiceSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
@@ -79,6 +79,7 @@ column_types! {
     BusinessStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     PlanType as String: |plan_type| plan_type.as_str().to_owned(), |text| text.parse()?;
     TransactionType as String: |transaction_type| transaction_type.as_str().to_owned(), |text| text.parse()?;
+    InvoiceKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
     InvoiceStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     LineCategory as String: |category| category.as_str().to_owned(), |text| text.parse()?;
     AlertType as String: |alert_type| alert_type.as_str().to_owned(), |text| text.parse()?;

@@ -9,15 +9,17 @@ use super::audit;
 use super::bulk::{Action, Bulk, Column};
 use super::businesses;
 use super::db::{BulkConn, Conn, on};
+use super::listing::{Filter, Listing, Sort};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::ledger::LedgerHead;
+use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::Money;
 use crate::domain::pricing::PlanType;
 use crate::domain::sid::{PlanSid, TransactionSid, WalletSid};
 use crate::domain::time::Timestamp;
-use crate::domain::wallet::{AutoRecharge, OpeningTerms, Wallet};
+use crate::domain::wallet::{AutoRecharge, OpeningTerms, Wallet, WalletSettings};
 use crate::error::{Error, Result};
 
 /// A wallet and the key its rows go by inside the database.
@@ -41,15 +43,23 @@ impl StoredWallet {
     }
 }
 
+macro_rules! columns {
+    () => {
+        "w.id, w.uid, b.sid AS business_sid, p.type AS plan_type, p.uid AS plan_uid, w.currency, w.balance, w.credit_limit, \
+         w.auto_recharge_enabled, w.auto_recharge_amount, w.auto_recharge_threshold, w.last_seq, w.last_uid, w.created_at, \
+         w.updated_at"
+    };
+}
+
+macro_rules! tables {
+    () => {
+        "businesses b JOIN wallets w ON w.business_id = b.id LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id"
+    };
+}
+
 macro_rules! select_wallet {
     ($condition:literal) => {
-        concat!(
-            "SELECT w.id, w.uid, b.sid AS business_sid, p.type AS plan_type, p.uid AS plan_uid, w.currency, w.balance, ",
-            "w.credit_limit, w.auto_recharge_enabled, w.auto_recharge_amount, w.auto_recharge_threshold, w.last_seq, ",
-            "w.last_uid, w.created_at, w.updated_at FROM businesses b JOIN wallets w ON w.business_id = b.id ",
-            "LEFT JOIN pricing_plans p ON p.id = w.pricing_plan_id WHERE b.sid ",
-            $condition
-        )
+        concat!("SELECT ", columns!(), " FROM ", tables!(), " WHERE b.sid ", $condition)
     };
 }
 
@@ -61,6 +71,28 @@ pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_wallet!("= $1 FOR UPDATE OF w
 pub const FIND_MANY_ON_SQLITE: &str = select_wallet!("IN (SELECT value FROM json_each($1))");
 
 pub const FIND_MANY_ON_POSTGRES: &str = select_wallet!("= ANY ($1)");
+
+/// Not by balance: every message would have to change its index.
+pub static LISTING: Listing = Listing {
+    select: columns!(),
+    from: tables!(),
+    id: "w.id",
+    search: &["b.sid", "b.name"],
+    filters: &[
+        Filter { name: "currency", kind: ValueKind::Text, condition: "w.currency = {}" },
+        Filter {
+            name: "plan",
+            kind: ValueKind::Id,
+            condition: "w.pricing_plan_id = (SELECT asked.id FROM pricing_plans asked WHERE asked.uid = {})",
+        },
+        Filter { name: "balance_below", kind: ValueKind::Integer, condition: "w.balance < {}" },
+    ],
+    sorts: &[
+        Sort { name: "business_sid", column: "b.sid", kind: ValueKind::Text, is_unique: true },
+        Sort { name: "created_at", column: "w.created_at", kind: ValueKind::Integer, is_unique: false },
+    ],
+    default_sort: "business_sid",
+};
 
 pub static INSERT: Bulk = Bulk::new(
     &[("uid", "UUID"), ("business_sid", "TEXT"), ("plan_name", "TEXT"), ("currency", "TEXT"), ("created_at", "BIGINT")],
@@ -76,6 +108,15 @@ pub static INSERT: Bulk = Bulk::new(
 
 pub const UPDATE_HEAD: &str =
     "UPDATE wallets SET balance = $2, last_seq = $3, last_uid = $4, updated_at = $5 WHERE id = $1";
+
+pub const FIND_PLAN: &str = "SELECT id, type FROM pricing_plans WHERE uid = $1";
+
+/// Keeps the plan until the transaction ends. SQLite needs no such word: its one writer is alone already.
+pub const FIND_PLAN_AND_LOCK_ON_POSTGRES: &str = "SELECT id, type FROM pricing_plans WHERE uid = $1 FOR KEY SHARE";
+
+/// The columns that people decide, and none that charging writes.
+pub const UPDATE_SETTINGS: &str =
+    "UPDATE wallets SET credit_limit = $2, pricing_plan_id = $3, updated_at = $4 WHERE id = $1";
 
 #[derive(FromRow)]
 struct Row {
@@ -199,6 +240,49 @@ pub async fn update_head(conn: &mut Conn<'_>, id: i64, head: LedgerHead) -> Resu
         .bind(head.last_seq)
         .bind(head.last_sid)
         .bind(head.updated_at)
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
+}
+
+/// The wallets that are asked for.
+pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<Wallet>> {
+    Ok(LISTING.page::<Row>(conn, request).await?.map(|row| StoredWallet::from(row).wallet))
+}
+
+/// A plan that a wallet may get, which is not deleted until this transaction ends.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct KeptPlan {
+    id: i64,
+    #[sqlx(rename = "type")]
+    pub plan_type: PlanType,
+}
+
+/// The plan of a SID, if there is one.
+pub async fn keep_plan(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<KeptPlan>> {
+    Ok(match conn {
+        Conn::Sqlite(c) => sqlx::query_as::<_, KeptPlan>(FIND_PLAN).bind(sid).fetch_optional(&mut **c).await?,
+        Conn::Postgres(c) => {
+            let query = sqlx::query_as::<_, KeptPlan>(FIND_PLAN_AND_LOCK_ON_POSTGRES);
+            query.bind(sid).fetch_optional(&mut **c).await?
+        }
+    })
+}
+
+/// Stores a wallet's settings; its money stays whatever it is.
+pub async fn update_settings(
+    conn: &mut Conn<'_>,
+    id: i64,
+    settings: WalletSettings,
+    plan: Option<KeptPlan>,
+    updated_at: Timestamp,
+) -> Result<()> {
+    on!(conn, c => sqlx::query(UPDATE_SETTINGS)
+        .bind(id)
+        .bind(settings.credit_limit)
+        .bind(plan.map(|plan| plan.id))
+        .bind(updated_at)
         .execute(c)
         .await
         .map(|_| ()))?;

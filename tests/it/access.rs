@@ -2,7 +2,7 @@
 //!
 //! The table here is the one of the billing rules, written down a second time. A route that has no row in it fails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -80,6 +80,15 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("patch", "/api/admin/users/{user_sid}/", Administer),
     ("delete", "/api/admin/users/{user_sid}/", Administer),
     ("post", "/api/admin/users/{user_sid}/password/", Administer),
+    ("patch", "/api/billing/alerts/{business_sid}/{alert_sid}/", Manage),
+    ("get", "/api/admin/wallets/", Administer),
+    ("get", "/api/admin/wallets/{business_sid}/", Administer),
+    ("patch", "/api/admin/wallets/{business_sid}/", Administer),
+    ("post", "/api/admin/wallets/{business_sid}/adjustments/", Administer),
+    ("get", "/api/admin/transactions/", Administer),
+    ("get", "/api/admin/invoices/", Administer),
+    ("get", "/api/admin/invoices/{invoice_sid}/", Administer),
+    ("get", "/api/admin/alerts/", Administer),
     ("post", "/api/auth/login/", Nothing),
     ("post", "/api/auth/logout/", Login),
     ("post", "/api/auth/logout-everywhere/", Login),
@@ -145,6 +154,8 @@ struct World<'a> {
     /// A user for admins to look at.
     user_sid: String,
     proofs: Vec<Proof>,
+    /// By the business they are of.
+    invoice_sids: BTreeMap<&'static str, String>,
 }
 
 impl World<'_> {
@@ -191,6 +202,7 @@ impl World<'_> {
             Proof::Login("asha@example.com"),
         ];
         assert_eq!(proofs.len(), ACTORS.len());
+        let mut invoice_sids = BTreeMap::new();
         for target in ["a", "b"] {
             let body = json!({"business_sid": target, "amount": 100});
             let (status, wallet) = server.post_as_admin("/api/billing/topup/", &body.to_string()).await;
@@ -198,8 +210,14 @@ impl World<'_> {
             let body = message(target, "m");
             let (status, charge) = server.post_as_admin("/api/billing/charges/", &body.to_string()).await;
             assert_eq!(status, StatusCode::CREATED, "{charge}");
+            let (_, wallet) =
+                answer(server.as_admin(Method::GET, &format!("/api/billing/wallet/{target}/")).await).await;
+            alert(server, &wallet).await;
+            let invoices = format!("/api/billing/invoices/{target}/");
+            let (_, invoice) = answer(server.as_admin(Method::GET, &invoices).await).await;
+            invoice_sids.insert(target, invoice["sid"].as_str().unwrap().to_owned());
         }
-        World { server, user_sid, proofs }
+        World { server, user_sid, proofs, invoice_sids }
     }
 
     async fn prove(&self, actor: usize, request: RequestBuilder) -> RequestBuilder {
@@ -221,6 +239,10 @@ impl World<'_> {
                 if target == "nobody" { format!("key_{}", "0".repeat(32)) } else { self.new_key_of(target).await };
             address = address.replace("{key_sid}", &sid);
         }
+        address = address.replace("{alert_sid}", &format!("alert_{:0>32}", hexadecimal(target)));
+        if let Some(sid) = self.invoice_sids.get(target) {
+            address = address.replace("{invoice_sid}", sid);
+        }
         if path == "/api/billing/keys/" && method == "get" {
             address = format!("{address}?business_sid={target}");
         }
@@ -228,6 +250,9 @@ impl World<'_> {
         let mut request = self.prove(actor, self.server.request(method.clone(), &address)).await;
         if method == Method::POST {
             request = request.json(&body(path, target));
+        }
+        if method == Method::PATCH {
+            request = request.header("if-match", "*").json(&body(path, target));
         }
         let (status, answer) = answer(request).await;
         match answer["results"].get(0) {
@@ -251,6 +276,9 @@ fn body(path: &str, target: &str) -> Value {
         }
         "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => json!({"status": "delivered"}),
         "/api/billing/charges/{business_sid}/{message_sid}/refund/" => json!({"reason": "test", "amount": 0.000_001}),
+        "/api/billing/alerts/{business_sid}/{alert_sid}/" => json!({"is_read": true}),
+        "/api/admin/wallets/{business_sid}/" => json!({"credit_limit": 1}),
+        "/api/admin/wallets/{business_sid}/adjustments/" => json!({"amount": 1, "reason": "test"}),
         "/api/billing/keys/" => json!({"name": "k", "role": "client", "business_sid": target}),
         _ => json!({}),
     }
@@ -268,6 +296,28 @@ pub async fn business(server: &Server, sid: &str, kind: &str, status: &str, pare
          updated_at) VALUES ('{sid}', '{kind}', '{status}', {parent}, '{sid}', '', '', '', '', 0, 0)"
     );
     server.execute(&sql).await.unwrap();
+}
+
+/// The digits of a business's alert: those of its name.
+fn hexadecimal(business: &str) -> String {
+    business.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An alert of a wallet's business.
+async fn alert(server: &Server, wallet: &Value) {
+    let digits = format!("{:0>32}", hexadecimal(wallet["business_sid"].as_str().unwrap()));
+    let wallet_digits = wallet["sid"].as_str().unwrap().trim_start_matches("wallet_").to_owned();
+    let id = |digits: &str| match server.database {
+        Database::Sqlite => format!("X'{digits}'"),
+        Database::Postgres => format!("'{digits}'::uuid"),
+    };
+    let sql = format!(
+        "INSERT INTO alerts (uid, wallet_id, type, severity, message, threshold, current_value, is_read, created_at) \
+         SELECT {}, id, 'LOW_BALANCE', 'WARNING', 'low', 10, 9, FALSE, 0 FROM wallets WHERE uid = {}",
+        id(&digits),
+        id(&wallet_digits)
+    );
+    assert_eq!(server.execute(&sql).await.unwrap(), 1);
 }
 
 /// The part of a key that names it.

@@ -44,7 +44,7 @@ async fn audited(server: &Server, action: &str) -> i64 {
     server.number(&format!("SELECT count(*) FROM audit_log WHERE action = '{action}'")).await
 }
 
-/// What is wrong, the code and the field that the answer names.
+/// Members that make a plan one that cannot be made, and the field that the answer names.
 type BadPlan = (fn() -> Value, &'static str);
 
 const BAD_PLANS: &[BadPlan] = &[

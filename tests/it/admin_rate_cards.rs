@@ -36,8 +36,10 @@ async fn seeded(server: &Server, operator: &str) -> String {
     format!("{CARDS}{}/", rows.body[0]["sid"].as_str().unwrap())
 }
 
-/// Members, the field that the answer names. None of them can be added.
-const BAD_CARDS: &[(fn() -> Value, &str)] = &[
+/// Members that make a card one that cannot be added, and the field that the answer names.
+type BadCard = (fn() -> Value, &'static str);
+
+const BAD_CARDS: &[BadCard] = &[
     (|| json!({"country_code": null}), "country_code"),
     (|| json!({"country_code": "XX"}), "country_code"),
     (|| json!({"country_code": "Kenya"}), "country_code"),

@@ -33,6 +33,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 /// No service calls another.
 const SERVICES: &[&str] = &[
     "access",
+    "adjustments",
     "alerts",
     "audit",
     "businesses",
@@ -51,6 +52,7 @@ const SERVICES: &[&str] = &[
     "usage",
     "users",
     "wallet",
+    "wallet_settings",
 ];
 
 /// Not use cases but what they work with.

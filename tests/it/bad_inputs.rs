@@ -219,7 +219,7 @@ const BAD_FOLLOW_UPS: &[BadFollowUp] = &[
 ];
 
 /// The one shape of every error: status, code, a sentence, and the field where one is wrong.
-async fn check(response: reqwest::Response, status: u16, code: &str, field: &str, what: &str) {
+pub async fn check(response: reqwest::Response, status: u16, code: &str, field: &str, what: &str) {
     assert_eq!(response.headers()["content-type"], "application/problem+json", "{what}");
     let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
     assert_eq!(response.status(), status, "{what}");

@@ -175,6 +175,8 @@ on_each_database! {
             .await;
         roll_up(server, "'2026-03-17', 'KE', 'Safaricom', 20000, 10, 8, 1, 12, 240000").await;
         crate::alerts::warn(server, 2).await;
+        let alert = server.get("/api/billing/alerts/biz_test_001/").await[0]["sid"].as_str().unwrap().to_owned();
+        let invoice = server.get("/api/billing/invoices/biz_test_001/").await["sid"].as_str().unwrap().to_owned();
         server.user("asha@example.com", Role::Admin, None).await;
         let document = document();
         for (number, (method, path, operation)) in operations(&document).into_iter().enumerate() {
@@ -188,6 +190,7 @@ on_each_database! {
             if address.contains("{business_sid}") {
                 address = address.replace("{business_sid}", &new_business(server, number).await);
             }
+            address = address.replace("{alert_sid}", &alert).replace("{invoice_sid}", &invoice);
             assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
             let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
             let request = match path.starts_with("/api/auth/") {

@@ -106,6 +106,13 @@ const QUERIES: &[(&str, &str)] = &[
     ("invoices::ITEMS", invoices::ITEMS),
     ("alerts::PAGE", alerts::PAGE),
     ("alerts::PAGE_OF_UNREAD", alerts::PAGE_OF_UNREAD),
+    ("wallet::FIND_PLAN", wallet::FIND_PLAN),
+    ("wallet::UPDATE_SETTINGS", wallet::UPDATE_SETTINGS),
+    ("transactions::PAGE_OF_ALL", transactions::PAGE_OF_ALL),
+    ("transactions::PAGE_OF_MESSAGE", transactions::PAGE_OF_MESSAGE),
+    ("invoices::FIND_BY_SID", invoices::FIND_BY_SID),
+    ("alerts::FIND", alerts::FIND),
+    ("alerts::MARK", alerts::MARK),
     ("seeds::CLAIM", seeds::CLAIM),
     ("deployment::FIX_TIMEZONE", deployment::FIX_TIMEZONE),
     ("deployment::TIMEZONE", deployment::TIMEZONE),
@@ -154,6 +161,9 @@ static LISTINGS: &[(&str, &Listing, bool)] = &[
     ("rate_cards::LISTING", &rate_cards::LISTING, false),
     ("businesses::LISTING", &businesses::LISTING, true),
     ("users::LISTING", &users::LISTING, true),
+    ("wallet::LISTING", &wallet::LISTING, true),
+    ("invoices::LISTING", &invoices::LISTING, true),
+    ("alerts::LISTING", &alerts::LISTING, true),
 ];
 
 async fn plan(server: &Server, sql: &str) -> Vec<String> {
@@ -215,6 +225,7 @@ fn alias_of(table: &str) -> Vec<&str> {
         "deliveries" => vec!["deliveries", "d"],
         "usage_metrics" => vec!["usage_metrics", "u"],
         "invoices" => vec!["invoices", "i"],
+        "alerts" => vec!["alerts", "a"],
         other => vec![other],
     }
 }
@@ -245,13 +256,21 @@ on_each_database! {
         for (sql, index, columns) in [
             (transactions::CHAIN, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
             (by_type, ["transactions_by_type", "transactions_by_type"], ["wallet_id", "type", "seq"]),
+            (transactions::PAGE_OF_ALL, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
+            (
+                transactions::PAGE_OF_MESSAGE,
+                ["transactions_by_message", "transactions_by_message"],
+                ["message_sid", "wallet_id", "wallet_id"],
+            ),
             (alerts::PAGE, ["alerts_by_wallet", "alerts_by_wallet"], ["wallet_id", "id", "id"]),
             (alerts::PAGE_OF_UNREAD, ["alerts_unread", "alerts_unread"], ["wallet_id", "id", "id"]),
         ] {
             let plan = plan(server, sql).await.join("\n");
-            // The rows of a chain come in order, but only we know it; there are no more of them than the page shows.
+            // The rows of a chain come in order, but only we know it; there are no more of them than the page shows. A page of
+            // all wallets is put in order again after it was cut.
+            let sorts_a_page = [transactions::CHAIN, transactions::PAGE_OF_ALL, transactions::PAGE_OF_MESSAGE];
             let is_sorted = plan.contains("TEMP B-TREE") || plan.contains("Sort");
-            assert!(!is_sorted || sql == transactions::CHAIN, "{sql}:\n{plan}");
+            assert!(!is_sorted || sorts_a_page.contains(&sql), "{sql}:\n{plan}");
             let index = index[usize::from(server.database == Database::Postgres)];
             assert!(plan.contains(index), "{sql} uses another index than {index}:\n{plan}");
             let searched = match server.database {

@@ -77,6 +77,9 @@ async fn mix(server: &Server) {
     report(server, std::iter::once("b-4".to_owned()), "failed").await;
     report(server, std::iter::once("b-3".to_owned()), "failed").await;
     server.top_up("acme", "7").await;
+    let adjustment = json!({"amount": -0.25, "reason": "test"}).to_string();
+    let (status, answer) = server.post_as_admin("/api/admin/wallets/acme/adjustments/", &adjustment).await;
+    assert_eq!(status, StatusCode::CREATED, "{answer}");
     server.set_clock("2026-04-02T10:00:00Z");
     server.get("/api/billing/invoices/acme/?period_start=2026-03-01&period_end=2026-03-31").await;
     let close = "UPDATE invoices SET status = 'PAID', number = 'INV-2026-000001', total = 0";

@@ -1,0 +1,156 @@
+//! Invoices of all businesses, as admins read them.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::AppState;
+use super::auth::{Administer, May};
+use super::error::Problem;
+use super::extract::{Json, Query, SidPath};
+use super::invoices::InvoiceBody;
+use super::listing::{self, ListQuery};
+use super::openapi::{CommonErrors, Forbidden, Missing};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::currency::Currency;
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
+use crate::domain::listing::{ListRequest, ListValue};
+use crate::domain::money::Money;
+use crate::domain::sid::InvoiceSid;
+use crate::domain::time::{CalendarDay, DayRange, Timestamp};
+use crate::services;
+
+/// An invoice without its lines.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoiceSummary)]
+pub struct InvoiceSummaryBody {
+    #[schema(value_type = Option<InvoiceSid>)]
+    sid: Option<InvoiceSid>,
+    business_sid: BusinessSid,
+    kind: InvoiceKind,
+    /// `DRAFT` until the month is closed.
+    #[schema(example = "DRAFT")]
+    invoice_number: String,
+    period_start: NaiveDate,
+    /// Included.
+    period_end: NaiveDate,
+    /// Left out on a draft: it has none yet, and is worked out where the draft is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_amount: Option<Money>,
+    currency: Currency,
+    status: InvoiceStatus,
+    /// null where there is none.
+    #[schema(required)]
+    due_date: Option<NaiveDate>,
+    /// null where there is none.
+    #[schema(required)]
+    paid_date: Option<NaiveDate>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<InvoiceSummary> for InvoiceSummaryBody {
+    fn from(summary: InvoiceSummary) -> InvoiceSummaryBody {
+        let header = summary.header;
+        InvoiceSummaryBody {
+            sid: header.sid,
+            business_sid: summary.business_sid,
+            kind: summary.kind,
+            invoice_number: header.number.unwrap_or_else(|| "DRAFT".to_owned()),
+            period_start: summary.period.first,
+            period_end: summary.period.last,
+            total_amount: header.frozen_total,
+            currency: summary.currency,
+            status: header.status,
+            due_date: header.due_date,
+            paid_date: header.paid_date,
+            created_at: header.created_at,
+            updated_at: header.updated_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct InvoiceFilter {
+    /// Only invoices of this business.
+    #[param(value_type = Option<BusinessSid>)]
+    business_sid: Option<BusinessSid>,
+    /// Only invoices of this status.
+    status: Option<InvoiceStatus>,
+    /// Only invoices, or only credit notes.
+    kind: Option<InvoiceKind>,
+    /// Only those of the month that this day lies in.
+    #[param(value_type = Option<NaiveDate>)]
+    period_start: Option<CalendarDay>,
+}
+
+impl InvoiceFilter {
+    fn of(self, query: ListQuery) -> ListRequest {
+        let text = |text: &str| ListValue::Text(text.to_owned());
+        let month = |day: CalendarDay| ListValue::Day(DayRange::month_of(day.date()).first);
+        ListRequest::from(query)
+            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
+            .filtered("status", self.status.map(|status| text(status.as_str())))
+            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
+            .filtered("period_start", self.period_start.map(month))
+    }
+}
+
+/// List invoices
+///
+/// Those of all businesses without their lines, a page at a time: the `Link` header leads to the next. `search` looks into
+/// the business's SID and name and the invoice's number. Sorted by `period_start`, the newest first unless asked, or by
+/// `created_at`.
+#[utoipa::path(
+    get,
+    path = "/api/admin/invoices/",
+    tag = "Admin",
+    params(ListQuery, InvoiceFilter),
+    responses(
+        (status = 200, description = "A page of invoices", body = Vec<InvoiceSummaryBody>,
+         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        CommonErrors,
+        Forbidden,
+    ),
+)]
+pub async fn list_invoices(
+    State(state): State<AppState>,
+    _: May<Administer>,
+    Query(list): Query<ListQuery>,
+    Query(filter): Query<InvoiceFilter>,
+    uri: Uri,
+) -> Result<(HeaderMap, Json<Vec<InvoiceSummaryBody>>), Problem> {
+    let page = services::invoices::list(&state.billing, &filter.of(list)).await?;
+    Ok(listing::answer(&uri, page))
+}
+
+/// An invoice with its lines.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AnyInvoice)]
+pub struct AnyInvoiceBody {
+    kind: InvoiceKind,
+    #[serde(flatten)]
+    invoice: InvoiceBody,
+}
+
+/// Show an invoice
+///
+/// Whosever it is, with its lines: those of a draft are worked out, those of a closed month were frozen.
+#[utoipa::path(
+    get,
+    path = "/api/admin/invoices/{invoice_sid}/",
+    tag = "Admin",
+    params(("invoice_sid" = InvoiceSid, Path, description = "The invoice")),
+    responses((status = 200, description = "The invoice", body = AnyInvoiceBody), CommonErrors, Forbidden, Missing),
+)]
+pub async fn show_any_invoice(
+    State(state): State<AppState>,
+    _: May<Administer>,
+    SidPath(sid): SidPath<InvoiceSid>,
+) -> Result<Json<AnyInvoiceBody>, Problem> {
+    let (kind, invoice) = services::invoices::find(&state.billing, sid).await?;
+    Ok(Json(AnyInvoiceBody { kind, invoice: invoice.into() }))
+}

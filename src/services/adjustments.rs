@@ -1,0 +1,148 @@
+//! Adjustments: what an admin adds to a wallet or takes from it by hand, with a reason.
+
+use serde::{Deserialize, Serialize};
+
+use super::Billing;
+use crate::domain::access::Tenant;
+use crate::domain::audit::Actor;
+use crate::domain::businesses::BusinessSid;
+use crate::domain::charges::Refusal;
+use crate::domain::currency::Currency;
+use crate::domain::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::ledger::Entry;
+use crate::domain::money::Money;
+use crate::domain::sid::TransactionSid;
+use crate::domain::text::{Reason, Reference};
+use crate::domain::transactions::{Transaction, adjustment_posting};
+use crate::error::{Error, Result};
+use crate::storage;
+use crate::storage::db::Conn;
+use crate::storage::wallet::{Opening, StoredWallet};
+
+/// The most that one adjustment may add or take.
+const ADJUSTMENT_MAX: Money = Money::from_units(1_000_000_000);
+const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
+
+/// An adjustment to enter.
+#[derive(Clone, Debug)]
+pub struct Adjustment {
+    pub business: Tenant,
+    /// Signed: what the wallet gains.
+    pub amount: Money,
+    pub reason: Reason,
+    pub reference: Reference,
+}
+
+impl Adjustment {
+    /// # Errors
+    /// [`Error::Invalid`] where the amount is zero or above a thousand million either way.
+    pub fn new(business: Tenant, amount: Money, reason: Reason, reference: Reference) -> Result<Adjustment> {
+        if amount.is_zero() {
+            return Err(Error::invalid("amount", "must not be 0: above it adds, below it takes"));
+        }
+        if !(ADJUSTMENT_MIN..=ADJUSTMENT_MAX).contains(&amount) {
+            return Err(Error::invalid("amount", format!("must lie between {ADJUSTMENT_MIN} and {ADJUSTMENT_MAX}")));
+        }
+        Ok(Adjustment { business, amount, reason, reference })
+    }
+
+    fn hash(&self) -> InputHash {
+        let amount = self.amount.to_string();
+        InputHash::of(&[self.business.sid().as_str(), &amount, self.reason.as_str(), self.reference.as_str()])
+    }
+}
+
+/// An adjustment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added
+/// later needs a default for the answers stored before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AdjustmentReceipt {
+    pub entry: Entry,
+    pub currency: Currency,
+    /// What a debit may take after it; below zero where the wallet is beyond its limit.
+    pub available: Money,
+    pub reason: Reason,
+    pub reference: Reference,
+}
+
+impl AdjustmentReceipt {
+    /// The adjustment as a row of the wallet's history.
+    pub fn into_transaction(self) -> Transaction {
+        Transaction { entry: self.entry, posting: adjustment_posting(&self.reason, self.reference) }
+    }
+}
+
+/// Enters an adjustment at once; it may take the wallet below its limit. With a key it happens once, however often it is
+/// asked. A business without a wallet gets one.
+///
+/// # Errors
+/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key came with another input
+/// before; [`Error::Refused`] where the balance would leave its range; those of the database.
+pub async fn adjust(
+    billing: &Billing,
+    adjustment: Adjustment,
+    key: Option<KeyScope>,
+    actor: &Actor,
+) -> Result<Answer<AdjustmentReceipt>> {
+    let now = billing.clock.now();
+    let input = adjustment.hash();
+    let business = adjustment.business.sid();
+    let mut tx = billing.db.begin().await?;
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
+    let stored = lock(&mut tx.conn(), &opening).await?;
+    if let Some(key) = &key
+        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
+    {
+        tx.roll_back().await?;
+        return Ok(Answer { value: earlier, replayed: true });
+    }
+    let mut head = stored.head();
+    let sid = TransactionSid::new(billing.clock.new_id());
+    let entry = head.enter(adjustment.amount, sid, now).map_err(Refusal::from)?;
+    let receipt = AdjustmentReceipt {
+        entry,
+        currency: stored.wallet.currency,
+        available: stored.wallet.at(head).available()?,
+        reason: adjustment.reason.clone(),
+        reference: adjustment.reference.clone(),
+    };
+    let transaction = receipt.clone().into_transaction();
+    storage::transactions::append(&mut tx.conn(), stored.id, &transaction, actor).await?;
+    storage::wallet::update_head(&mut tx.conn(), stored.id, head).await?;
+    if let Some(key) = &key {
+        storage::idempotency::remember(&mut tx.conn(), key, &input, &receipt, now).await?;
+    }
+    match (tx.commit().await, &key) {
+        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
+        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
+            let found = find_again(billing, business, key, &input).await?;
+            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// The wallet of a business that exists, which nobody else changes until this transaction ends.
+async fn lock(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<StoredWallet> {
+    if let Some(stored) = storage::wallet::lock(conn, opening.business).await? {
+        return Ok(stored);
+    }
+    // A slip in the name must not make a business, as it would with a tenant's own first use.
+    if storage::businesses::hold_kind(conn, opening.business).await?.is_none() {
+        return Err(Error::NotFound { code: "business_not_found", sentence: "There is no such business." });
+    }
+    storage::wallet::lock_or_open(conn, opening).await
+}
+
+/// Looks a key up after a COMMIT whose outcome is unknown: what it did, if it did anything.
+async fn find_again(
+    billing: &Billing,
+    business: &BusinessSid,
+    key: &KeyScope,
+    input: &InputHash,
+) -> Result<Option<AdjustmentReceipt>> {
+    let mut tx = billing.db.begin().await?;
+    // Waits for the lost transaction, should the database still be at it.
+    storage::wallet::lock(&mut tx.conn(), business).await?;
+    storage::idempotency::find(&mut tx.conn(), key, input, billing.clock.now()).await
+}
