@@ -5,10 +5,12 @@
 mod support;
 
 mod access;
+mod admin_businesses;
 mod admin_csv;
 mod admin_lists;
 mod admin_plans;
 mod admin_rate_cards;
+mod admin_users;
 mod admin_wallets;
 mod alerts;
 mod architecture;

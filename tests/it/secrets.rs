@@ -11,6 +11,8 @@ use crate::support::{answer, postgres};
 const SECRET_KEY: &str = "canary-of-the-secret-key-0123456789";
 const PASSWORD: &str = "canary of the password";
 const NEW_PASSWORD: &str = "canary of the new password";
+const GIVEN_PASSWORD: &str = "canary of a password that an admin gave";
+const SET_PASSWORD: &str = "canary of a password that an admin set";
 const WRONG_PASSWORD: &str = "canary of a wrong password";
 const FOREIGN_TOKEN: &str = "canary.of.a.foreign.token";
 const BODY: &str = "canary of a message";
@@ -72,6 +74,17 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
         answer(change.json(&json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD}))).await;
     assert_eq!(status, 204, "{answered}");
 
+    let user = json!({"email": "b@example.com", "name": "b", "role": "admin", "password": GIVEN_PASSWORD});
+    let create = request(Method::POST, "/api/admin/users/").bearer_auth(&admin).json(&user);
+    let (_, user) = answer(create).await;
+    let user = format!("/api/admin/users/{}/", user["sid"].as_str().unwrap());
+    for (password, expected) in [(json!(SET_PASSWORD), 204), (json!([SET_PASSWORD]), 400)] {
+        let set = request(Method::POST, &format!("{user}password/")).bearer_auth(&admin);
+        let (status, answered) = answer(set.json(&json!({"password": password}))).await;
+        assert_eq!(status, expected, "{answered}");
+        answers.push(answered.to_string());
+    }
+
     let create = request(Method::POST, "/api/billing/keys/").bearer_auth(&admin).header("idempotency-key", "once");
     let (_, made) = answer(create.json(&json!({"name": "k", "role": "gateway"}))).await;
     secrets.push(made["secret"].as_str().unwrap().to_owned());
@@ -97,7 +110,14 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
     for token in [FOREIGN_TOKEN, &format!("{gateway}0"), &gateway.replace("sk_live", "sk_test")] {
         answers.push(answer(request(Method::GET, "/api/auth/me/").bearer_auth(token)).await.1.to_string());
     }
-    for path in ["/metrics", "/api/billing/audit/?limit=1000", "/api/billing/keys/", "/openapi.json"] {
+    for path in [
+        "/api/admin/users/",
+        &user,
+        "/metrics",
+        "/api/billing/audit/?limit=1000",
+        "/api/billing/keys/",
+        "/openapi.json",
+    ] {
         answers.push(request(Method::GET, path).bearer_auth(&admin).send().await.unwrap().text().await.unwrap());
     }
     let found: Value = answer(request(Method::GET, "/api/billing/charges/acme/m/").bearer_auth(&admin)).await.1;
@@ -118,7 +138,8 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
     }
     // Planted themselves, in whole and as the part that alone is secret.
     let digits: Vec<String> = secrets.iter().map(|key| key.rsplit('_').next().unwrap().to_owned()).collect();
-    let canaries = [SECRET_KEY, PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, FOREIGN_TOKEN, BODY, NUMBER];
+    let canaries =
+        [SECRET_KEY, PASSWORD, NEW_PASSWORD, GIVEN_PASSWORD, SET_PASSWORD, WRONG_PASSWORD, FOREIGN_TOKEN, BODY, NUMBER];
     let canaries = canaries.iter().map(ToString::to_string).chain(digits);
     let mut leaks = Vec::new();
     for canary in canaries {
