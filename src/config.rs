@@ -165,7 +165,7 @@ pub struct Settings {
     #[arg(long, env, global = true, value_enum, default_value_t = AuthMode::Open, value_name = "MODE")]
     pub auth: AuthMode,
 
-    /// Let AUTH=open listen on addresses that others can reach: anyone who does may read everything and top up
+    /// Let AUTH=open listen on addresses that others can reach: anyone who does may read everything, charge and top up
     #[arg(long, env, global = true, default_value = "false", value_parser = parse_flag,
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub auth_open_anywhere: bool,
@@ -477,7 +477,7 @@ impl Settings {
         if self.auth == AuthMode::Open && !self.auth_open_anywhere && !address.ip().is_loopback() {
             return Err(format!(
                 "AUTH=open asks nobody for credentials, so it does not listen on {address}, which others may reach: set \
-                 AUTH=required, or AUTH_OPEN_ANYWHERE=true if everybody who reaches it may read everything and top up"
+                 AUTH=required, or AUTH_OPEN_ANYWHERE=true if everybody who reaches it may read everything, charge and top up"
             ));
         }
         Ok(())

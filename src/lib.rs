@@ -3,7 +3,7 @@
 //! # Map
 //!
 //! Layers are folders, and the same nouns are file names in each of them (wallet, transactions, charges, quotes, pricing,
-//! rate_cards, usage, invoices, alerts), so layer + noun finds any behaviour.
+//! rate_cards, usage, invoices, alerts, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
 //!
 //! - [`config`]: every setting, checked whole at start. [`app`]: start-up, the accept loop, shutdown. [`connections`]: how
 //!   many there may be. [`commands`]: what the subcommands do. [`seed`]: loads `seeds/`.
@@ -12,7 +12,8 @@
 //! - [`domain`]: the rules, pure: no async, no clock, no I/O.
 //! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
 //!   show which database is open; `storage/{db,bulk,local}.rs` hold the rest of that knowledge.
-//! - [`clock`]: the only reader of the wall clock. [`error`]: what can go wrong, in the domain's words.
+//! - [`clock`]: the only reader of the wall clock. [`random`]: the only reader of the system's randomness. [`error`]: what
+//!   can go wrong, in the domain's words.
 //!
 //! # Who may use whom
 //!
@@ -28,8 +29,10 @@
 //! 1. The rule, with its tests, in `domain/<noun>.rs`.
 //! 2. The SQL as a constant and its function in `storage/<noun>.rs`, and the constant in `tests/it/query_plans.rs`.
 //! 3. The use case in `services/<noun>.rs`.
-//! 4. Body structs and a handler with its `#[utoipa::path]` in `http/<noun>.rs`.
-//! 5. A line in the route table. Then a snapshot, rows in the table of bad inputs, and a line of curl in the README.
+//! 4. Body structs and a handler with its `#[utoipa::path]` in `http/<noun>.rs`; its signature says who may call it
+//!    ([`http::auth::May`], [`http::extract::BusinessPath`]).
+//! 5. A line in the route table, and one in `tests/it/access.rs`, which fails without it. Then a snapshot, rows in the table
+//!    of bad inputs, and a line of curl in the README.
 //!
 //! # Why it is built this way
 //!
@@ -72,6 +75,14 @@
 //! - Metrics are `prometheus-client`'s: typed, without a global, and with no upkeep to run between scrapes.
 //! - The names of countries are a data file of our own (`seeds/countries.txt`): short names as people say them, which the
 //!   crates at hand do not have.
+//! - Who may do what is one table ([`domain::access`]). A handler takes a right in its signature and gets whose things it
+//!   reaches; services that serve businesses take a [`domain::access::Tenant`], which only that reach gives out.
+//! - Keys and sessions are kept in memory for less than a second ([`services::credentials`]): no request waits for the
+//!   database, and a revocation counts everywhere within a second, with nobody to tell.
+//! - A rotated key stays the same key with another secret, so that what it did under an `Idempotency-Key` is still its own.
+//! - Keys and session tokens are 256 random bits, so a plain SHA-256 of them is enough to keep; passwords are not, so they
+//!   are hashed slowly, few at a time, and the line before that has an end ([`services::passwords`]).
+//! - Limits on requests are counted in memory by each server: a limit in the database would cost every request a write.
 //! - Everything that answers HTTP returns either its body or a [`http::error::Problem`]; the outermost layer alone
 //!   writes error bodies, because it alone knows the request's id.
 

@@ -19,7 +19,7 @@ use crate::services;
 /// Whether callers must say who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum AuthMode {
-    /// Anyone who reaches the server may read everything and top up.
+    /// Anyone who reaches the server may read everything, charge and top up.
     Open,
     /// Everything but probes, documentation and the login asks for credentials.
     Required,

@@ -73,6 +73,9 @@ fn refuses_to_start() {
         (vec!["--port", "8000"], vec!["AUTH=required", "AUTH_OPEN_ANYWHERE=true"]),
         (vec!["--bind", "localhost:http"], vec!["BIND (or --bind) must be an IP address"]),
         (vec!["--port", "70000"], vec!["PORT (or --port) must be a whole number from 0 to 65535"]),
+        (vec!["--auth", "required"], vec!["AUTH=required needs a SECRET_KEY", "openssl rand -base64 32"]),
+        (vec!["--auth", "required", "--secret-key", "short"], vec!["SECRET_KEY (or --secret-key) must be at least 32"]),
+        (vec!["--metrics-bind", "9100"], vec!["METRICS_BIND (or --metrics-bind) must be an IP address with a port"]),
         (vec!["--auth", "none"], vec!["AUTH (or --auth) must be one of open, required"]),
         (
             vec!["--billing-timezone", "Nairobi"],
