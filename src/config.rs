@@ -471,7 +471,7 @@ impl Settings {
     pub fn validate(&self) -> Result<(), String> {
         let address = self.address();
         if self.auth == AuthMode::Required && self.secret_key.is_none() {
-            let hint = "such as `openssl rand -base64 32` prints; keep it, and keep it secret";
+            let hint = "such as `openssl rand -base64 32` prints; keep it, but not beside the database";
             return Err(format!("AUTH=required needs a SECRET_KEY of at least 32 random characters, {hint}"));
         }
         if self.auth == AuthMode::Open && !self.auth_open_anywhere && !address.ip().is_loopback() {

@@ -56,12 +56,20 @@ pub struct Account {
 }
 
 impl Account {
-    /// The wallet a business would get at its first use.
-    pub fn unopened(business: &BusinessSid, terms: &OpeningTerms, book: &PriceBook, now: Timestamp) -> Account {
+    /// The wallet a business would get at its first use. `known`: whether it is suspended, and the currency of the wallet
+    /// of the reseller above it; nothing of a business that does not exist.
+    pub fn unopened(
+        business: &BusinessSid,
+        known: Option<(bool, Option<Currency>)>,
+        terms: &OpeningTerms,
+        book: &PriceBook,
+        now: Timestamp,
+    ) -> Account {
+        let (is_suspended, currency) = known.unwrap_or_default();
         Account {
             business: business.clone(),
-            is_suspended: false,
-            currency: terms.currency,
+            is_suspended,
+            currency: currency.unwrap_or(terms.currency),
             plan: book.plan_named(&terms.plan_name),
             credit_limit: Money::ZERO,
             head: LedgerHead { balance: Money::ZERO, last_seq: 0, last_sid: None, updated_at: now },

@@ -480,7 +480,7 @@ mod tests {
 
     fn account(book: &PriceBook, balance: Money, segments_before: i64) -> Account {
         let terms = OpeningTerms { currency: currency("USD"), plan_name: "Starter".to_owned() };
-        let mut account = Account::unopened(&"b".parse().expect("a business"), &terms, book, NOW);
+        let mut account = Account::unopened(&"b".parse().expect("a business"), None, &terms, book, NOW);
         account.head.balance = balance;
         let month = DayRange::month_of(calendar().day_of(NOW)).first;
         account.tiers = TierCounter { month: Some(month), segments: segments_before };

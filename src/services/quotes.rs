@@ -55,8 +55,12 @@ pub async fn campaign(billing: &Billing, tenant: &Tenant, campaign: &Campaign) -
 /// The wallet, or the one the business would get; none is made.
 async fn account(billing: &Billing, tenant: &Tenant, now: Timestamp) -> Result<Account> {
     let business = tenant.sid();
-    let stored =
-        storage::accounts::load(&mut billing.db.read().await?.conn().bulk(), std::slice::from_ref(business)).await?;
-    let unopened = || Account::unopened(business, &billing.terms, &billing.prices.book(), now);
-    Ok(stored.into_iter().next().map_or_else(unopened, |stored| stored.account))
+    let mut reader = billing.db.read().await?;
+    let stored = storage::accounts::load(&mut reader.conn().bulk(), std::slice::from_ref(business)).await?.pop();
+    if let Some(stored) = stored {
+        return Ok(stored.account);
+    }
+    let known = storage::accounts::load_unopened(&mut reader.conn().bulk(), &[business]).await?.pop();
+    let known = known.map(|known| (known.is_suspended, known.currency));
+    Ok(Account::unopened(business, known, &billing.terms, &billing.prices.book(), now))
 }

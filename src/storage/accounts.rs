@@ -5,6 +5,7 @@ use super::businesses::is_suspended;
 use super::db::{BulkConn, Conn};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charging::{Account, TierCounter};
+use crate::domain::currency::Currency;
 use crate::domain::ledger::LedgerHead;
 use crate::domain::sid::{PlanSid, TransactionSid};
 use crate::error::{Error, Result};
@@ -35,6 +36,35 @@ macro_rules! load {
 }
 
 pub static LOAD: Bulk = load!("");
+
+/// What is known of a business that has no wallet yet.
+#[derive(Clone, Debug)]
+pub struct Unopened {
+    pub business: BusinessSid,
+    pub is_suspended: bool,
+    /// That of the wallet of the reseller above it, which its own will have too.
+    pub currency: Option<Currency>,
+}
+
+pub static LOAD_UNOPENED: Bulk = Bulk::new(
+    &[("sid", "TEXT")],
+    Action::With(concat!(
+        "SELECT b.sid, ",
+        is_suspended!(),
+        ", (SELECT currency FROM wallets WHERE business_id = b.parent_id) FROM given JOIN businesses b ON b.sid = given.sid"
+    )),
+);
+
+impl FromRow for Unopened {
+    fn from_row(mut row: Row<'_>) -> Result<Unopened> {
+        Ok(Unopened { business: row.take()?, is_suspended: row.take()?, currency: row.take()? })
+    }
+}
+
+/// Those of the businesses that exist, which have no wallet as far as the caller knows.
+pub async fn load_unopened(conn: &mut BulkConn<'_>, businesses: &[&BusinessSid]) -> Result<Vec<Unopened>> {
+    LOAD_UNOPENED.fetch(conn, vec![Column::texts(businesses.iter().map(|sid| sid.as_str()))]).await
+}
 
 /// Holds the wallets' rows until the transaction ends, taken in one order by everybody, so that nobody waits in a circle.
 /// SQLite needs no such word: its one writer is alone already.

@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::accounts;
 use super::audit;
 use super::bulk::{Action, Bulk, Column};
 use super::businesses;
@@ -213,19 +214,22 @@ pub async fn lock_or_open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<
         .ok_or_else(|| Error::Corrupt(format!("the wallet of {} is gone while it is made", opening.business)))
 }
 
-/// Makes a business and its wallet where they do not exist.
+/// Makes a business and its wallet where they do not exist. A client's wallet is in the currency of the reseller it stands
+/// below.
 pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> {
     businesses::create(conn, opening.business, opening.now, opening.actor).await?;
     let sid = WalletSid::new(opening.wallet_id);
+    let reseller = accounts::load_unopened(conn, &[opening.business]).await?.pop();
+    let currency = reseller.and_then(|found| found.currency).unwrap_or(opening.terms.currency);
     let columns = vec![
         Column::ids([sid.uuid()]),
         Column::texts([opening.business.as_str()]),
         Column::texts([opening.terms.plan_name.as_str()]),
-        Column::texts([opening.terms.currency.code()]),
+        Column::texts([currency.code()]),
         Column::integers([opening.now.micros()]),
     ];
     if INSERT.execute(conn, columns).await? == 1 {
-        let after = json!({"business_sid": opening.business, "currency": opening.terms.currency, "balance": 0});
+        let after = json!({"business_sid": opening.business, "currency": currency, "balance": 0});
         let entry = AuditEntry::created(AuditAction::WalletCreated, sid.to_string(), after);
         audit::append(conn, &entry, opening.actor, opening.now).await?;
     }

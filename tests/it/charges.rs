@@ -158,6 +158,10 @@ on_each_database! {
         let unpriced = with(message("biz_test_001", "m2"), json!({"to": null, "country_code": "FR"}));
         let (status, problem) = post(server, CHARGES, &unpriced).await;
         assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("business_suspended")));
+        // It holds for one that has no wallet yet.
+        crate::access::business(server, "walletless", "CLIENT", "SUSPENDED", None).await;
+        let (status, problem) = post(server, CHARGES, &message("walletless", "m2")).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("business_suspended")));
         let poor = with(message("poor", "m2"), json!({"to": null, "country_code": "FR"}));
         assert_eq!(post(server, CHARGES, &poor).await.1["code"], "no_rate");
         assert_eq!(post(server, CHARGES, &message("poor", "m2")).await.1["code"], "insufficient_funds");

@@ -125,6 +125,7 @@ const QUERIES: &[(&str, &str)] = &[
 static BULKS: &[(&str, &Bulk)] = &[
     ("accounts::LOAD", &accounts::LOAD),
     ("api_keys::TOUCH", &api_keys::TOUCH),
+    ("accounts::LOAD_UNOPENED", &accounts::LOAD_UNOPENED),
     ("accounts::UPDATE", &accounts::UPDATE),
     ("applied_rates::FIND", &applied_rates::FIND),
     ("applied_rates::INSERT", &applied_rates::INSERT),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::on_each_database;
+use crate::support::{Database, on_each_database};
 
 on_each_database! {
     /// The first look at a business opens its wallet, once, and leaves word of it.
@@ -72,5 +72,26 @@ on_each_database! {
         assert_eq!(server.get("/api/billing/alerts/nobody/").await, json!([]));
         assert_eq!(server.get("/api/billing/usage/nobody/").await["total_cost"], json!(0));
         assert_eq!(server.row_counts().await, before);
+    }
+
+    /// A client's wallet is in the currency of the reseller it stands below, however it comes to be.
+    async fn the_currency_of_the_reseller(server) {
+        crate::access::business(server, "r", "RESELLER", "ACTIVE", None).await;
+        server.top_up("r", "1").await;
+        // No wallet changes its currency: this one is made as another default would have made it.
+        let uid = match server.database { Database::Sqlite => "randomblob(16)", Database::Postgres => "gen_random_uuid()" };
+        crate::access::business(server, "k", "RESELLER", "ACTIVE", None).await;
+        server.execute(&format!(
+            "INSERT INTO wallets (uid, business_id, currency, balance, credit_limit, auto_recharge_enabled, \
+             auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at) \
+             SELECT {uid}, id, 'KES', 0, 0, FALSE, 0, 0, 0, 0, 0 FROM businesses WHERE sid = 'k'"
+        )).await.unwrap();
+        for (sid, parent) in [("below_r", "r"), ("below_k", "k"), ("topped_up", "k")] {
+            crate::access::business(server, sid, "CLIENT", "ACTIVE", Some(parent)).await;
+        }
+        assert_eq!(server.top_up("topped_up", "5").await["currency"], "KES");
+        for (sid, currency) in [("below_r", "USD"), ("below_k", "KES")] {
+            assert_eq!(server.get(&format!("/api/billing/wallet/{sid}/")).await["currency"], currency);
+        }
     }
 }

@@ -214,9 +214,16 @@ async fn load(
     let mut wallet_ids: Vec<Option<i64>> = stored.iter().map(|stored| Some(stored.wallet_id)).collect();
     let mut accounts: Vec<Account> = stored.into_iter().map(|stored| stored.account).collect();
     let book = workshop.prices.book();
-    for business in businesses.iter().filter(|sid| !owners.contains_key(*sid)) {
-        accounts.push(Account::unopened(business, &workshop.terms, &book, now));
-        wallet_ids.push(None);
+    let unopened: Vec<&BusinessSid> = businesses.iter().filter(|sid| !owners.contains_key(*sid)).collect();
+    if !unopened.is_empty() {
+        let known = storage::accounts::load_unopened(conn, &unopened).await?;
+        let known: HashMap<BusinessSid, _> =
+            known.into_iter().map(|known| (known.business, (known.is_suspended, known.currency))).collect();
+        for business in unopened {
+            let known = known.get(business).copied();
+            accounts.push(Account::unopened(business, known, &workshop.terms, &book, now));
+            wallet_ids.push(None);
+        }
     }
     let state = State::new(accounts).with_charges(charges).with_closed_months(closed);
     Ok(Loaded { state, wallet_ids })
