@@ -20,6 +20,7 @@ use crate::connections::{ConnectionCaps, Connections, Place};
 use crate::domain::pricing::PlanType;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
+use crate::domain::watch::WatchRules;
 use crate::error::{Error, Result};
 use crate::http::auth::PeerAddress;
 use crate::http::bodies::BodyBudget;
@@ -52,9 +53,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
     let calendar = BillingCalendar::new(settings.billing_timezone);
     let terms = OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() };
+    let watch = WatchRules { low_balance_threshold: settings.low_balance_threshold };
     let prices = Prices::start(db.clone(), calendar);
-    let workshop =
-        Workshop { db: db.clone(), clock: clock.clone(), calendar, terms: terms.clone(), prices: prices.clone() };
+    let workshop = Workshop {
+        db: db.clone(),
+        clock: clock.clone(),
+        calendar,
+        terms: terms.clone(),
+        watch,
+        prices: prices.clone(),
+    };
     Ok(Billing {
         wallet_reads: WalletReads::start(db.clone()),
         credentials: Credentials::start(db.clone()),
@@ -66,6 +74,7 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         clock,
         calendar,
         terms,
+        watch,
         prices,
     })
 }

@@ -14,6 +14,7 @@ use crate::connections::ConnectionCaps;
 use crate::domain::access::Role;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::money::Money;
 use crate::domain::secrets::Sealer;
 use crate::domain::sid::KeySid;
 use crate::domain::text::Title;
@@ -210,6 +211,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "Starter", value_name = "NAME")]
     pub default_plan: String,
 
+    /// Under which balance to warn, of wallets that have no threshold of their own; 0 warns only when all is used up
+    #[arg(long, env, global = true, default_value = "10", value_name = "AMOUNT", value_parser = parse_threshold)]
+    pub low_balance_threshold: Money,
+
     /// How to log: `auto` is text in a terminal and JSON elsewhere
     #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -281,6 +286,12 @@ pub struct Settings {
     /// How many wrong keys and passwords may come from one address in a minute; 0 is no limit
     #[arg(long, env, global = true, default_value_t = 60, value_name = "N", value_parser = parse_rate)]
     pub rate_limit_failures: u32,
+
+    /// Do scheduled work in this server: payments, webhooks, the close of months. Of several servers on one database at
+    /// least one has to
+    #[arg(long, env, global = true, default_value = "true", value_parser = parse_flag,
+          action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub worker: bool,
 
     /// How long to finish accepted requests for when the server is told to stop
     #[arg(long, env, global = true, default_value_t = Seconds(30), value_name = "SECONDS")]
@@ -397,6 +408,11 @@ fn parse_metrics_address(text: &str) -> Result<SocketAddr, String> {
     let wrong = || "must be an IP address with a port, such as 127.0.0.1:9100".to_owned();
     let address: BindAddress = text.parse().map_err(|_| wrong())?;
     Ok(SocketAddr::new(address.ip, address.port.ok_or_else(wrong)?))
+}
+
+fn parse_threshold(text: &str) -> Result<Money, String> {
+    let amount = Money::parse(text).map_err(|problem| problem.to_string())?;
+    if amount.is_negative() { Err("must be 0 or more".to_owned()) } else { Ok(amount) }
 }
 
 fn parse_zone(text: &str) -> Result<chrono_tz::Tz, String> {

@@ -98,3 +98,4 @@ pub mod random;
 pub mod seed;
 pub mod services;
 pub mod storage;
+pub mod worker;

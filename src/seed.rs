@@ -7,19 +7,19 @@ use serde_json::json;
 
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
-use crate::domain::charges::Refusal;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
 use crate::domain::rate_cards::{Network, RateCard};
-use crate::domain::sid::{PlanSid, RateCardSid, TransactionSid};
+use crate::domain::sid::{PlanSid, RateCardSid};
 use crate::domain::text::Reference;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::{JsonObject, Posting, Transaction, TransactionType};
+use crate::domain::transactions::{JsonObject, Posting, TransactionType};
 use crate::domain::wallet::OpeningTerms;
 use crate::error::{Error, Result};
 use crate::services::Billing;
+use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallet::Opening;
@@ -181,18 +181,15 @@ impl Loader<'_> {
             now: self.now,
             actor: &self.actor,
         };
-        let stored = storage::wallet::lock_or_open(conn, &opening).await?;
-        let sid = TransactionSid::new(self.billing.clock.new_id());
-        let mut head = stored.head();
-        let entry = head.enter(seed.opening_balance, sid, self.now).map_err(Refusal::from)?;
+        storage::wallet::lock_or_open(conn, &opening).await?;
         let posting = Posting {
             transaction_type: TransactionType::Topup,
             reference: "Opening balance".parse::<Reference>().map_err(Error::Corrupt)?,
             details: JsonObject::default(),
             metadata: JsonObject::default(),
         };
-        storage::transactions::append(conn, stored.id, &Transaction { entry, posting }, &self.actor).await?;
-        storage::wallet::update_head(conn, stored.id, head).await?;
+        let new = NewPosting { amount: seed.opening_balance, posting, actor: &self.actor, events: Vec::new() };
+        posting::enter(self.billing, conn, &seed.business_sid, new, self.now).await?;
         Ok(true)
     }
 

@@ -23,6 +23,7 @@ use crate::seed;
 use crate::services::{self, Billing};
 use crate::storage;
 use crate::storage::open::IfMissing;
+use crate::worker;
 
 /// The command line, the environment and `.env`, as one.
 ///
@@ -169,6 +170,12 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
         // It goes on until the process ends: the last minutes are worth watching too.
         tokio::spawn(app::serve(listener, http::metrics_service(state), limits, std::future::pending()));
     }
+    let (stop_worker, worker_stopped) = tokio::sync::oneshot::channel::<()>();
+    let worker = settings.worker.then(|| {
+        // An error means that whoever stops it is gone.
+        let stop = async move { drop(worker_stopped.await) };
+        tokio::spawn(worker::run(billing.clone(), stop))
+    });
     let mut committer_died = false;
     let stop = async {
         tokio::select! {
@@ -178,7 +185,12 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     };
     let deadline = app::serve(listener, service, limits, stop).await;
     // Writes go on when their callers have gone: charges in line, and others that hold a connection until they end.
+    drop(stop_worker);
     let finish = async {
+        if let Some(worker) = worker {
+            // An error means that it died, and the log says how.
+            let _ = worker.await;
+        }
         billing.committer.drain().await;
         billing.db.close().await;
     };

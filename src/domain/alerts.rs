@@ -1,6 +1,9 @@
 //! Alerts: sentences that warn a client in time.
 
+use serde::Serialize;
+
 use super::businesses::BusinessSid;
+use super::currency::Currency;
 use super::money::Money;
 use super::names::named_enum;
 use super::sid::AlertSid;
@@ -34,9 +37,50 @@ pub struct BillingAlert {
     pub created_at: Timestamp,
 }
 
+/// An alert about to be raised, before it has a name and a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertDraft {
+    pub alert_type: AlertType,
+    pub severity: AlertSeverity,
+    pub message: String,
+    pub threshold: Money,
+    pub current_value: Money,
+}
+
 /// An alert, and whose it is.
 #[derive(Clone, Debug)]
 pub struct OwnedAlert {
     pub business_sid: BusinessSid,
     pub alert: BillingAlert,
+}
+
+/// An alert as an event tells it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToldAlert {
+    sid: AlertSid,
+    business_sid: BusinessSid,
+    #[serde(rename = "type")]
+    alert_type: AlertType,
+    severity: AlertSeverity,
+    message: String,
+    threshold: Money,
+    current_value: Money,
+    currency: Currency,
+    created_at: Timestamp,
+}
+
+impl AlertDraft {
+    pub fn told(&self, sid: AlertSid, business_sid: BusinessSid, currency: Currency, now: Timestamp) -> ToldAlert {
+        ToldAlert {
+            sid,
+            business_sid,
+            alert_type: self.alert_type,
+            severity: self.severity,
+            message: self.message.clone(),
+            threshold: self.threshold,
+            current_value: self.current_value,
+            currency,
+            created_at: now,
+        }
+    }
 }

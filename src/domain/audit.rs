@@ -24,6 +24,16 @@ impl Actor {
         Actor { name: "seed".into(), request_id: None, address: None }
     }
 
+    /// The server itself, asking for a recharge.
+    pub fn auto_recharge() -> Actor {
+        Actor { name: "auto-recharge".into(), request_id: None, address: None }
+    }
+
+    /// The server itself, doing scheduled work.
+    pub fn scheduled() -> Actor {
+        Actor { name: "scheduled".into(), request_id: None, address: None }
+    }
+
     /// Whoever runs a subcommand on the server's own machine.
     pub fn command_line() -> Actor {
         Actor { name: "command-line".into(), request_id: None, address: None }

@@ -3,11 +3,14 @@
 //! [`apply`] takes what a batch of commands touches, as it stands, and says what becomes of each command and what has to
 //! be written. A refused command leaves no trace, so it never harms its neighbours.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use foldhash::{HashMap, HashMapExt, HashSet};
+use serde::Serialize;
 
+use super::alerts::AlertDraft;
 use super::audit::Actor;
 use super::businesses::BusinessSid;
 use super::charges::{
@@ -16,14 +19,17 @@ use super::charges::{
 };
 use super::countries::CountryCode;
 use super::currency::Currency;
+use super::events::{Event, EventType};
 use super::invoices::{InvoiceItem, LineCategory};
 use super::ledger::{Entry, LedgerHead};
+use super::messages::MessageSid;
 use super::money::{Money, MoneyError};
 use super::rating::{PriceBook, RatedPart, RatingTerms};
 use super::sid::{PlanSid, TransactionSid};
 use super::time::{BillingCalendar, DayRange, Timestamp};
 use super::usage::UsageCounts;
 use super::wallet::OpeningTerms;
+use super::watch::{BalanceChange, Watch, WatchRules};
 
 /// What somebody wants done.
 #[derive(Clone, Debug)]
@@ -53,6 +59,7 @@ pub struct Account {
     pub credit_limit: Money,
     pub head: LedgerHead,
     pub tiers: TierCounter,
+    pub watch: Watch,
 }
 
 impl Account {
@@ -74,6 +81,7 @@ impl Account {
             credit_limit: Money::ZERO,
             head: LedgerHead { balance: Money::ZERO, last_seq: 0, last_sid: None, updated_at: now },
             tiers: TierCounter::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -200,6 +208,12 @@ pub struct Changes {
     pub deliveries: Vec<NewDelivery>,
     pub usage: HashMap<UsageKey, UsageCounts>,
     pub invoice_items: Vec<NewInvoiceItem>,
+    /// Alerts to raise, by account.
+    pub alerts: Vec<(usize, AlertDraft)>,
+    /// Events to tell of, by account.
+    pub events: Vec<(usize, Event)>,
+    /// The accounts that want to be recharged.
+    pub recharges: BTreeSet<usize>,
 }
 
 /// A row of the ledger.
@@ -249,6 +263,7 @@ pub struct NewInvoiceItem {
 pub struct Rules<'a> {
     pub book: &'a PriceBook,
     pub calendar: BillingCalendar,
+    pub watch: WatchRules,
 }
 
 /// Does what the commands say, one after the other. One outcome per command, in order; the state is then the one after
@@ -306,6 +321,10 @@ impl Run<'_> {
         let (_, available) = account.funds()?;
         if available < rating.total {
             let currency = account.currency;
+            // Whatever the balance is: it was too little.
+            if account.watch.recharge.is_possible(self.now) {
+                self.changes.recharges.insert(number);
+            }
             return Err(Refusal::InsufficientFunds { available, required: rating.total, currency });
         }
         let mut used = Vec::with_capacity(1);
@@ -322,6 +341,7 @@ impl Run<'_> {
         let currency = account.currency;
         let account = &mut self.state.accounts[number];
         let amount = Money::ZERO.checked_sub(rating.total)?;
+        let before = account.head.balance;
         let entry = account.head.enter(amount, new.sid, self.now)?;
         let segments = terms.segments_before + i64::from(new.size.segments);
         account.tiers = TierCounter { month: Some(month), segments };
@@ -339,6 +359,9 @@ impl Run<'_> {
             input: new.input,
         });
         let (balance, available) = account.funds()?;
+        let unusual = account.watch.spend(rating.total, day, currency);
+        self.changes.alerts.extend(unusual.map(|alert| (number, alert)));
+        self.follow(number, before, month);
         self.changes.usage.extend(used);
         let kind = EntryKind::Debit(charge.clone());
         self.changes.entries.push(NewEntry { account: number, entry, kind, actor: new.actor.clone() });
@@ -444,11 +467,21 @@ impl Run<'_> {
 
         let reversal = Money::ZERO.checked_sub(amount)?;
         let account = &mut self.state.accounts[number];
+        let before = account.head.balance;
         let entry = account.head.enter(amount, pending.sid, self.now)?;
         if is_whole && !is_closed && account.tiers.month == Some(month) {
             account.tiers.segments -= i64::from(charge.size.segments);
         }
         let (balance, available) = account.funds()?;
+        if account.watch.spend.day == Some(day) {
+            // What is given back of today's is no spend.
+            account.watch.spend(reversal, day, charge.currency);
+        }
+        if account.watch.events.contains(EventType::ChargeRefunded) {
+            let event = refund_event(&charge, &entry, refunded, &pending.reason);
+            self.changes.events.push((number, event));
+        }
+        self.follow(number, before, DayRange::month_of(self.day_of(entry.created_at)).first);
         self.changes.usage.extend(usage);
         if is_closed {
             let item = InvoiceItem {
@@ -465,6 +498,19 @@ impl Run<'_> {
             state.refunded = refunded;
         }
         Ok(Refunded { charge, entry, reason: pending.reason, refunded, balance, available })
+    }
+
+    /// What follows from a change of an account's balance: alerts, and the wish for a recharge.
+    fn follow(&mut self, number: usize, before: Money, month: NaiveDate) {
+        let account = &mut self.state.accounts[number];
+        let after = account.head.balance;
+        let (credit_limit, currency) = (account.credit_limit, account.currency);
+        let change = BalanceChange { before, after, credit_limit, currency, month };
+        let drafts = account.watch.follow(change, self.rules.watch);
+        self.changes.alerts.extend(drafts.into_iter().map(|draft| (number, draft)));
+        if account.watch.recharge.is_wanted(after, self.now) {
+            self.changes.recharges.insert(number);
+        }
     }
 
     /// The changed rows of usage as they will be, so that an overflow shows before anything has changed.
@@ -488,6 +534,36 @@ struct Pending {
     sid: TransactionSid,
     reason: String,
     actor: Arc<Actor>,
+}
+
+fn refund_event(charge: &Charge, entry: &Entry, refunded: Money, reason: &str) -> Event {
+    let data = ChargeRefunded {
+        business_sid: &charge.business,
+        message_sid: &charge.message,
+        charge_sid: charge.entry.sid,
+        refund_sid: entry.sid,
+        amount: entry.amount,
+        refunded,
+        currency: charge.currency,
+        balance_after: entry.balance_after,
+        reason,
+    };
+    Event::new(EventType::ChargeRefunded, entry.created_at, data)
+}
+
+/// What the event of a refund tells.
+#[derive(Serialize)]
+struct ChargeRefunded<'a> {
+    business_sid: &'a BusinessSid,
+    message_sid: &'a MessageSid,
+    charge_sid: TransactionSid,
+    refund_sid: TransactionSid,
+    amount: Money,
+    /// All that was given back of the charge so far.
+    refunded: Money,
+    currency: Currency,
+    balance_after: Money,
+    reason: &'a str,
 }
 
 fn usage_key(account: usize, day: NaiveDate, part: &RatedPart) -> UsageKey {

@@ -412,6 +412,7 @@ mod tests {
     use crate::domain::time::BillingCalendar;
     use crate::domain::transactions::JsonObject;
     use crate::domain::wallet::OpeningTerms;
+    use crate::domain::watch::WatchRules;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
     /// Safaricom, Airtel and another network of Kenya, MTN of Uganda; France has no card, Rwanda one in its own money.
@@ -478,6 +479,8 @@ mod tests {
         PriceBook::new(vec![plan], cards, calendar())
     }
 
+    const WATCH_RULES: WatchRules = WatchRules { low_balance_threshold: Money::ZERO };
+
     fn account(book: &PriceBook, balance: Money, segments_before: i64) -> Account {
         let terms = OpeningTerms { currency: currency("USD"), plan_name: "Starter".to_owned() };
         let mut account = Account::unopened(&"b".parse().expect("a business"), None, &terms, book, NOW);
@@ -496,7 +499,7 @@ mod tests {
     }
 
     fn quote(book: &PriceBook, account: &Account, numbers: &[&str], segments: u16) -> Quote {
-        let rules = Rules { book, calendar: calendar() };
+        let rules = Rules { book, calendar: calendar(), watch: WATCH_RULES };
         let mut estimate = Estimate::new(rules, account, size(segments), None, NOW);
         recipients(numbers).iter().for_each(|recipient| estimate.add_recipient(recipient));
         estimate.finish(None).expect("sums of modest prices")
@@ -505,7 +508,7 @@ mod tests {
     /// Charges the numbers one after the other: what each took, or why it was refused.
     fn charge(book: &PriceBook, account: &Account, numbers: &[&str], segments: u16) -> Vec<Result<Money, NoPrice>> {
         let mut state = State::new(vec![account.clone()]);
-        let rules = Rules { book, calendar: calendar() };
+        let rules = Rules { book, calendar: calendar(), watch: WATCH_RULES };
         let actor = Arc::new(Actor { name: "test".into(), request_id: None, address: None });
         let mut charge = |(number, text): (u128, &&str)| {
             let to = text.parse::<PhoneNumber>().map_err(|_| NoPrice::InvalidNumber)?;
@@ -611,7 +614,7 @@ mod tests {
         let book = book(&[]);
         let account = account(&book, Money::ZERO, 0);
         let characters = |encoding| {
-            let rules = Rules { book: &book, calendar: calendar() };
+            let rules = Rules { book: &book, calendar: calendar(), watch: WATCH_RULES };
             let estimate = Estimate::new(rules, &account, MessageSize { segments: 1, encoding }, None, NOW);
             estimate.finish(Some("“çç” é")).expect("nothing to add up").ucs2_characters
         };

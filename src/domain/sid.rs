@@ -63,6 +63,10 @@ sids! {
     AlertSid = "alert",
     UserSid = "user",
     KeySid = "key",
+    PaymentSid = "pay",
+    SuspenseSid = "sus",
+    WebhookSid = "wh",
+    MessageEventSid = "msg",
 }
 
 #[cfg(test)]

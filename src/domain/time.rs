@@ -184,6 +184,11 @@ impl DayRange {
     }
 }
 
+/// The day after a day.
+pub fn day_after(day: NaiveDate) -> NaiveDate {
+    day.succ_opt().unwrap_or(day)
+}
+
 pub fn days_before(day: NaiveDate, count: u64) -> NaiveDate {
     day.checked_sub_days(Days::new(count)).unwrap_or(day)
 }

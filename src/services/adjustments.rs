@@ -3,15 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::Billing;
+use super::posting::{self, NewPosting};
 use crate::domain::access::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::charges::Refusal;
 use crate::domain::currency::Currency;
 use crate::domain::idempotency::{Answer, InputHash, KeyScope};
 use crate::domain::ledger::Entry;
 use crate::domain::money::Money;
-use crate::domain::sid::TransactionSid;
 use crate::domain::text::{Reason, Reference};
 use crate::domain::transactions::{Transaction, adjustment_posting};
 use crate::error::{Error, Result};
@@ -96,19 +95,16 @@ pub async fn adjust(
         tx.roll_back().await?;
         return Ok(Answer { value: earlier, replayed: true });
     }
-    let mut head = stored.head();
-    let sid = TransactionSid::new(billing.clock.new_id());
-    let entry = head.enter(adjustment.amount, sid, now).map_err(Refusal::from)?;
+    let posting = adjustment_posting(&adjustment.reason, adjustment.reference.clone());
+    let new = NewPosting { amount: adjustment.amount, posting, actor, events: Vec::new() };
+    let posted = posting::enter(billing, &mut tx.conn(), business, new, now).await?;
     let receipt = AdjustmentReceipt {
-        entry,
+        entry: posted.entry,
         currency: stored.wallet.currency,
-        available: stored.wallet.at(head).available()?,
+        available: stored.wallet.at(posted.account.head).available()?,
         reason: adjustment.reason.clone(),
         reference: adjustment.reference.clone(),
     };
-    let transaction = receipt.clone().into_transaction();
-    storage::transactions::append(&mut tx.conn(), stored.id, &transaction, actor).await?;
-    storage::wallet::update_head(&mut tx.conn(), stored.id, head).await?;
     if let Some(key) = &key {
         storage::idempotency::remember(&mut tx.conn(), key, &input, &receipt, now).await?;
     }

@@ -1,6 +1,7 @@
 //! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
 //! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
-//! how wallets, prices and keys are read fast. `passwords` hashes them.
+//! how wallets, prices and keys are read fast. `passwords` hashes them. `posting` enters into the ledger whatever is no message, and `consequences` writes what
+//! follows from an entry, message or not.
 
 pub mod access;
 pub mod adjustments;
@@ -8,18 +9,22 @@ pub mod alerts;
 pub mod audit;
 pub mod businesses;
 pub mod charges;
+pub mod consequences;
 pub mod credentials;
 pub mod health;
 pub mod invoices;
+pub mod jobs;
 pub mod keys;
 pub mod logins;
 pub mod passwords;
 pub mod plan_sheets;
+pub mod posting;
 pub mod prices;
 pub mod pricing;
 pub mod quotes;
 pub mod rate_card_sheets;
 pub mod rate_cards;
+pub mod recharges;
 pub mod reconcile;
 pub mod transactions;
 pub mod usage;
@@ -34,6 +39,7 @@ use crate::clock::Clock;
 use crate::domain::secrets::Sealer;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
+use crate::domain::watch::WatchRules;
 use crate::storage::db::Db;
 use charges::committer::Committer;
 use credentials::Credentials;
@@ -49,6 +55,8 @@ pub struct Billing {
     pub calendar: BillingCalendar,
     /// What new wallets start with.
     pub terms: OpeningTerms,
+    /// What warnings go by where a wallet has no threshold of its own.
+    pub watch: WatchRules,
     pub wallet_reads: WalletReads,
     pub prices: Prices,
     /// Where charges and delivery reports are settled.

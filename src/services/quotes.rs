@@ -23,7 +23,7 @@ pub async fn message(billing: &Billing, tenant: &Tenant, message: &OfferedMessag
     let account = account(billing, tenant, now).await?;
     let book = billing.prices.book_with(account.plan.into_iter()).await?;
     let offered = message.resolve(&book, now)?;
-    let rules = Rules { book: &book, calendar: billing.calendar };
+    let rules = Rules { book: &book, calendar: billing.calendar, watch: billing.watch };
     let mut estimate = Estimate::new(rules, &account, offered.size, message.submitted_at, now);
     let rating = estimate.add_message(offered.destination).map_err(Refusal::from)?;
     let quote = estimate.finish(message.body.as_deref()).map_err(Refusal::from)?;
@@ -41,7 +41,7 @@ pub async fn campaign(billing: &Billing, tenant: &Tenant, campaign: &Campaign) -
     let size = message.measure(now)?;
     let account = account(billing, tenant, now).await?;
     let book = billing.prices.book_with(account.plan.into_iter()).await?;
-    let rules = Rules { book: &book, calendar: billing.calendar };
+    let rules = Rules { book: &book, calendar: billing.calendar, watch: billing.watch };
     let mut estimate = Estimate::new(rules, &account, size, message.submitted_at, now);
     for chunk in recipients.chunks(CHUNK) {
         for recipient in chunk {

@@ -1,15 +1,14 @@
 //! Reading a wallet, and putting money in.
 
 use super::Billing;
+use super::posting::{self, NewPosting};
 use crate::domain::access::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::charges::Refusal;
 use crate::domain::idempotency::{Answer, InputHash, KeyScope};
 use crate::domain::money::Money;
-use crate::domain::sid::TransactionSid;
 use crate::domain::text::Reference;
-use crate::domain::transactions::{JsonObject, Posting, Transaction, TransactionType};
+use crate::domain::transactions::{JsonObject, Posting, TransactionType};
 use crate::domain::wallet::Wallet;
 use crate::error::{Error, Result};
 use crate::storage;
@@ -86,18 +85,15 @@ pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, acto
         tx.roll_back().await?;
         return Ok(Answer { value: earlier, replayed: true });
     }
-    let sid = TransactionSid::new(billing.clock.new_id());
-    let mut head = stored.head();
-    let entry = head.enter(topup.amount, sid, now).map_err(Refusal::from)?;
     let posting = Posting {
         transaction_type: TransactionType::Topup,
         reference: topup.reference.clone(),
         details: JsonObject::default(),
         metadata: JsonObject::default(),
     };
-    storage::transactions::append(&mut tx.conn(), stored.id, &Transaction { entry, posting }, actor).await?;
-    storage::wallet::update_head(&mut tx.conn(), stored.id, head).await?;
-    let after = stored.wallet.at(head);
+    let new = NewPosting { amount: topup.amount, posting, actor, events: Vec::new() };
+    let posted = posting::enter(billing, &mut tx.conn(), topup.business.sid(), new, now).await?;
+    let after = stored.wallet.at(posted.account.head);
     if let Some(key) = &key {
         storage::idempotency::remember(&mut tx.conn(), key, &input, &after, now).await?;
     }

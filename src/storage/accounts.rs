@@ -6,8 +6,11 @@ use super::db::{BulkConn, Conn};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charging::{Account, TierCounter};
 use crate::domain::currency::Currency;
+use crate::domain::events::EventSet;
 use crate::domain::ledger::LedgerHead;
+use crate::domain::money::Money;
 use crate::domain::sid::{PlanSid, TransactionSid};
+use crate::domain::watch::{Level, RechargeWatch, Spend, Watch};
 use crate::error::{Error, Result};
 
 /// An account, the key its rows go by, and its newest row when it was read.
@@ -27,7 +30,9 @@ macro_rules! load {
                 is_suspended!(),
                 ", w.currency, \
                  (SELECT uid FROM pricing_plans WHERE id = w.pricing_plan_id), w.balance, w.credit_limit, w.last_seq, w.last_uid, \
-                 w.tier_month, w.tier_segments, w.updated_at \
+                 w.tier_month, w.tier_segments, w.updated_at, w.low_balance_threshold, w.low_balance_level, w.overage_level, \
+                 w.alert_month, w.spend_day, w.spend_today, w.spend_limit, w.auto_recharge_enabled, \
+                 w.auto_recharge_threshold, w.recharge_open, w.recharge_not_before, w.webhook_events \
                  FROM given JOIN businesses b ON b.sid = given.sid JOIN wallets w ON w.business_id = b.id",
                 $lock
             )),
@@ -80,12 +85,16 @@ pub static UPDATE: Bulk = Bulk::new(
         ("last_uid", "UUID"),
         ("tier_month", "DATE"),
         ("tier_segments", "BIGINT"),
+        ("spend_day", "DATE"),
+        ("spend_today", "BIGINT"),
+        ("spend_limit", "BIGINT"),
         ("updated_at", "BIGINT"),
     ],
     Action::Update {
         table: "wallets",
         set: "balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
-              tier_month = given.tier_month, tier_segments = given.tier_segments, updated_at = given.updated_at",
+              tier_month = given.tier_month, tier_segments = given.tier_segments, \
+              spend_day = given.spend_day, spend_today = given.spend_today, spend_limit = given.spend_limit, updated_at = given.updated_at",
         by: "wallets.id = given.id AND wallets.last_seq = given.seq_before",
     },
 );
@@ -104,9 +113,23 @@ impl FromRow for StoredAccount {
         let last_sid = row.take()?;
         let tiers = TierCounter { month: row.take()?, segments: row.take()? };
         let head = LedgerHead { balance, last_seq, last_sid, updated_at: row.take()? };
+        let watch = Watch {
+            low_balance_threshold: row.take()?,
+            low_balance: Level::from_number(row.take()?),
+            overage: Level::from_number(row.take()?),
+            month: row.take()?,
+            spend: Spend { day: row.take()?, today: row.take()?, limit: row.take()? },
+            recharge: RechargeWatch {
+                is_enabled: row.take()?,
+                threshold: row.take()?,
+                open: row.take()?,
+                not_before: row.take()?,
+            },
+            events: EventSet::from_bits(row.take()?),
+        };
         Ok(StoredAccount {
             wallet_id,
-            account: Account { business, is_suspended, currency, plan, credit_limit, head, tiers },
+            account: Account { business, is_suspended, currency, plan, credit_limit, head, tiers, watch },
         })
     }
 }
@@ -139,6 +162,9 @@ pub async fn update(conn: &mut BulkConn<'_>, changed: &[(i64, i64, &Account)]) -
         Column::Id(accounts().map(|account| account.head.last_sid.map(TransactionSid::uuid)).collect()),
         Column::Day(accounts().map(|account| account.tiers.month).collect()),
         Column::integers(accounts().map(|account| account.tiers.segments)),
+        Column::Day(accounts().map(|account| account.watch.spend.day).collect()),
+        Column::integers(accounts().map(|account| account.watch.spend.today.micros())),
+        Column::Integer(accounts().map(|account| account.watch.spend.limit.map(Money::micros)).collect()),
         Column::integers(accounts().map(|account| account.head.updated_at.micros())),
     ];
     let updated = UPDATE.execute(conn, columns).await?;

@@ -2,10 +2,11 @@
 
 use sqlx::FromRow;
 
+use super::bulk::{Action, Bulk, Column};
 use super::businesses::wallet_of;
-use super::db::{Conn, on};
+use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
-use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert};
+use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType, BillingAlert, OwnedAlert};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::Money;
@@ -145,4 +146,47 @@ pub async fn page(
         .fetch_all(c)
         .await)?;
     Ok(rows.into_iter().map(BillingAlert::from).collect())
+}
+
+pub static INSERT: Bulk = Bulk::new(
+    &[
+        ("uid", "UUID"),
+        ("wallet_id", "BIGINT"),
+        ("type", "TEXT"),
+        ("severity", "TEXT"),
+        ("message", "TEXT"),
+        ("threshold", "BIGINT"),
+        ("current_value", "BIGINT"),
+        ("created_at", "BIGINT"),
+    ],
+    Action::Insert {
+        into: "alerts (uid, wallet_id, type, severity, message, threshold, current_value, is_read, created_at)",
+        values: "given.uid, given.wallet_id, given.type, given.severity, given.message, given.threshold, \
+                 given.current_value, FALSE, given.created_at",
+        unless: "",
+    },
+);
+
+/// An alert to raise.
+#[derive(Clone, Debug)]
+pub struct NewAlert {
+    pub sid: AlertSid,
+    pub wallet_id: i64,
+    pub draft: AlertDraft,
+}
+
+pub async fn insert(conn: &mut BulkConn<'_>, alerts: &[NewAlert], now: Timestamp) -> Result<()> {
+    let drafts = || alerts.iter().map(|new| &new.draft);
+    let columns = vec![
+        Column::ids(alerts.iter().map(|new| new.sid.uuid())),
+        Column::integers(alerts.iter().map(|new| new.wallet_id)),
+        Column::texts(drafts().map(|draft| draft.alert_type.as_str())),
+        Column::texts(drafts().map(|draft| draft.severity.as_str())),
+        Column::texts(drafts().map(|draft| draft.message.as_str())),
+        Column::integers(drafts().map(|draft| draft.threshold.micros())),
+        Column::integers(drafts().map(|draft| draft.current_value.micros())),
+        Column::integers(alerts.iter().map(|_| now.micros())),
+    ];
+    INSERT.execute(conn, columns).await?;
+    Ok(())
 }

@@ -11,10 +11,16 @@ use crate::domain::audit::AuditAction;
 use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
+use crate::domain::events::EventType;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
+use crate::domain::jobs::JobKind;
 use crate::domain::money::{BasisPoints, Money};
+use crate::domain::payments::{PaymentPurpose, PaymentStatus, ProviderName};
 use crate::domain::pricing::PlanType;
-use crate::domain::sid::{AlertSid, InvoiceSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
+use crate::domain::sid::{
+    AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid,
+    UserSid, WalletSid, WebhookSid,
+};
 use crate::domain::text::{Address, BusinessName, Reference, TaxId};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::TransactionType;
@@ -68,6 +74,10 @@ column_types! {
     AlertSid as uuid::Uuid: |sid| sid.uuid(), |id| AlertSid::new(id);
     UserSid as uuid::Uuid: |sid| sid.uuid(), |id| UserSid::new(id);
     KeySid as uuid::Uuid: |sid| sid.uuid(), |id| KeySid::new(id);
+    PaymentSid as uuid::Uuid: |sid| sid.uuid(), |id| PaymentSid::new(id);
+    SuspenseSid as uuid::Uuid: |sid| sid.uuid(), |id| SuspenseSid::new(id);
+    WebhookSid as uuid::Uuid: |sid| sid.uuid(), |id| WebhookSid::new(id);
+    MessageEventSid as uuid::Uuid: |sid| sid.uuid(), |id| MessageEventSid::new(id);
     BusinessSid as String: |sid| sid.as_str().to_owned(), |text| text.parse()?;
     BusinessName as String: |name| name.as_str().to_owned(), |text| text.parse()?;
     Address as String: |address| address.as_str().to_owned(), |text| text.parse()?;
@@ -88,5 +98,10 @@ column_types! {
     KeyMode as String: |mode| mode.as_str().to_owned(), |text| text.parse()?;
     Email as String: |email| email.as_str().to_owned(), |text| text.parse()?;
     UserStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
+    EventType as String: |event| event.as_str().to_owned(), |text| text.parse()?;
+    JobKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
+    PaymentPurpose as String: |purpose| purpose.as_str().to_owned(), |text| text.parse()?;
+    PaymentStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
+    ProviderName as String: |name| name.as_str().to_owned(), |text| text.parse()?;
     AuditAction as String: |action| action.as_str().to_owned(), |text| text.parse()?;
 }

@@ -107,9 +107,6 @@ pub static INSERT: Bulk = Bulk::new(
     },
 );
 
-pub const UPDATE_HEAD: &str =
-    "UPDATE wallets SET balance = $2, last_seq = $3, last_uid = $4, updated_at = $5 WHERE id = $1";
-
 pub const FIND_PLAN: &str = "SELECT id, type FROM pricing_plans WHERE uid = $1";
 
 /// Keeps the plan until the transaction ends. SQLite needs no such word: its one writer is alone already.
@@ -241,20 +238,6 @@ pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> 
 /// Whether Postgres missed a value that a column must have (not_null_violation). SQLite's one writer never meets this.
 fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Database(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "23502"))
-}
-
-/// Stores what the ledger made of a wallet.
-pub async fn update_head(conn: &mut Conn<'_>, id: i64, head: LedgerHead) -> Result<()> {
-    on!(conn, c => sqlx::query(UPDATE_HEAD)
-        .bind(id)
-        .bind(head.balance)
-        .bind(head.last_seq)
-        .bind(head.last_sid)
-        .bind(head.updated_at)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    Ok(())
 }
 
 /// The wallets that are asked for.

@@ -5,8 +5,9 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, idempotency, invoices,
-    login_failures, pricing, rate_cards, seeds, sessions, transactions, turns, usage, users, wallet,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, idempotency, invoices,
+    jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet,
+    watches,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -31,6 +32,14 @@ const GROWING: &[&str] = &[
     "api_keys",
     "api_key_businesses",
     "login_failures",
+    "auto_recharges",
+    "webhook_endpoints",
+    "webhook_messages",
+    "webhook_attempts",
+    "payments",
+    "suspense",
+    "invoice_payments",
+    "invoice_reminders",
 ];
 
 /// Every query an endpoint makes. Plans and rate cards are a catalogue: they are read whole, and on purpose.
@@ -54,6 +63,13 @@ const QUERIES: &[(&str, &str)] = &[
     ("businesses::ADD", businesses::ADD),
     ("businesses::UPDATE", businesses::UPDATE),
     ("businesses::DELETE", businesses::DELETE),
+    ("jobs::DUE_KINDS", jobs::DUE_KINDS),
+    ("jobs::COUNTS", jobs::COUNTS),
+    ("jobs::FINISH", jobs::FINISH),
+    ("jobs::GIVE_BACK", jobs::GIVE_BACK),
+    ("jobs::FAIL", jobs::FAIL),
+    ("jobs::EXTEND", jobs::EXTEND),
+    ("recharges::BUSINESS", recharges::BUSINESS),
     ("login_failures::FIND", login_failures::FIND),
     ("login_failures::COUNT", login_failures::COUNT),
     ("login_failures::TAKE_BACK", login_failures::TAKE_BACK),
@@ -74,7 +90,6 @@ const QUERIES: &[(&str, &str)] = &[
     ("users::REPLACE_PASSWORD", users::REPLACE_PASSWORD),
     ("users::SET_LAST_LOGIN", users::SET_LAST_LOGIN),
     ("wallet::FIND", wallet::FIND),
-    ("wallet::UPDATE_HEAD", wallet::UPDATE_HEAD),
     ("transactions::CHAIN", transactions::CHAIN),
     ("transactions::REFUNDS_OF_CHARGE", transactions::REFUNDS_OF_CHARGE),
     ("transactions::MARK_ABOVE", transactions::MARK_ABOVE),
@@ -127,6 +142,16 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("api_keys::TOUCH", &api_keys::TOUCH),
     ("accounts::LOAD_UNOPENED", &accounts::LOAD_UNOPENED),
     ("accounts::UPDATE", &accounts::UPDATE),
+    ("alerts::INSERT", &alerts::INSERT),
+    ("events::INSERT", &events::INSERT),
+    ("events::SCHEDULE", &events::SCHEDULE),
+    ("jobs::SCHEDULE", &jobs::SCHEDULE),
+    ("recharges::LOAD", &recharges::LOAD),
+    ("recharges::UPDATE", &recharges::UPDATE),
+    ("recharges::INSERT_PAYMENTS", &recharges::INSERT_PAYMENTS),
+    ("watches::UPDATE_LEVELS", &watches::UPDATE_LEVELS),
+    ("watches::UPDATE_RECHARGES", &watches::UPDATE_RECHARGES),
+    ("watches::SPENT", &watches::SPENT),
     ("applied_rates::FIND", &applied_rates::FIND),
     ("applied_rates::INSERT", &applied_rates::INSERT),
     ("applied_rates::LOAD", &applied_rates::LOAD),
@@ -151,6 +176,8 @@ const DIALECTS: &[(Database, &str, &str)] = &[
     (Database::Postgres, "wallet::FIND_MANY_ON_POSTGRES", wallet::FIND_MANY_ON_POSTGRES),
     (Database::Sqlite, "transactions::PAGE_OF_TYPE_ON_SQLITE", transactions::PAGE_OF_TYPE_ON_SQLITE),
     (Database::Postgres, "transactions::PAGE_OF_TYPE_ON_POSTGRES", transactions::PAGE_OF_TYPE_ON_POSTGRES),
+    (Database::Sqlite, "jobs::CLAIM_ON_SQLITE", jobs::CLAIM_ON_SQLITE),
+    (Database::Postgres, "jobs::CLAIM_ON_POSTGRES", jobs::CLAIM_ON_POSTGRES),
     (Database::Postgres, "idempotency::TAKE_TURN_ON_POSTGRES", idempotency::TAKE_TURN_ON_POSTGRES),
     (Database::Postgres, "turns::TAKE_ON_POSTGRES", turns::TAKE_ON_POSTGRES),
     (Database::Sqlite, "login_failures::FORGET_SOME_ON_SQLITE", login_failures::FORGET_SOME_ON_SQLITE),

@@ -11,10 +11,31 @@ use crate::support::{Database, Server, on_each_database, postgres};
 type Columns = BTreeMap<String, BTreeMap<String, (String, bool)>>;
 
 /// Columns of types that SQLite does not have.
-const FLAGS: &[&str] = &["is_read", "auto_recharge_enabled", "is_limited"];
-const DAYS: &[&str] = &["day", "effective_from", "period_start", "due_date", "paid_date", "tier_month"];
-const DOCUMENTS: &[&str] =
-    &["features", "networks", "details", "metadata", "answer", "before", "after", "explanation", "more_parts"];
+const FLAGS: &[&str] = &["is_read", "auto_recharge_enabled", "is_limited", "tax_included"];
+const DAYS: &[&str] = &[
+    "day",
+    "effective_from",
+    "period_start",
+    "due_date",
+    "paid_date",
+    "tier_month",
+    "alert_month",
+    "spend_day",
+    "issue_date",
+    "paid_on",
+];
+const DOCUMENTS: &[&str] = &[
+    "features",
+    "networks",
+    "details",
+    "metadata",
+    "answer",
+    "before",
+    "after",
+    "explanation",
+    "more_parts",
+    "payload",
+];
 
 /// A type of SQLite and what stands for it in Postgres.
 fn common_type(table: &str, column: &str, sqlite: &str) -> String {

@@ -1,5 +1,6 @@
 //! One batch of commands in one transaction: load what they touch, decide in memory, write what came of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -7,10 +8,12 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 use serde_json::value::RawValue;
 
 use crate::clock::Clock;
+use crate::domain::alerts::AlertDraft;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::{Charge, Refusal};
 use crate::domain::charging::{self, Account, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, UsageKey};
+use crate::domain::events::Event;
 use crate::domain::ledger::LedgerHead;
 use crate::domain::rating::AppliedRate;
 use crate::domain::segments::Encoding;
@@ -18,8 +21,10 @@ use crate::domain::time::{BillingCalendar, DayRange, Timestamp};
 use crate::domain::transactions::{TransactionType, refund_posting};
 use crate::domain::usage::UsageCounts;
 use crate::domain::wallet::OpeningTerms;
+use crate::domain::watch::{Spend, Watch, WatchRules};
 use crate::error::{Error, Result};
 use crate::services::Billing;
+use crate::services::consequences::{self, Followed, Tools};
 use crate::services::prices::Prices;
 use crate::storage;
 use crate::storage::charges::Owner;
@@ -36,6 +41,7 @@ pub struct Workshop {
     pub clock: Clock,
     pub calendar: BillingCalendar,
     pub terms: OpeningTerms,
+    pub watch: WatchRules,
     pub prices: Prices,
 }
 
@@ -46,6 +52,7 @@ impl Workshop {
             clock: billing.clock.clone(),
             calendar: billing.calendar,
             terms: billing.terms.clone(),
+            watch: billing.watch,
             prices: billing.prices.clone(),
         }
     }
@@ -116,8 +123,8 @@ pub async fn settle(
 /// What became of commands, before anything is written.
 struct Decided {
     loaded: Loaded,
-    /// Where each account's ledger stood when it was read.
-    before: Vec<LedgerHead>,
+    /// Where each account's ledger stood when it was read, and what was watched then.
+    before: Vec<(LedgerHead, Watch)>,
     outcomes: Vec<std::result::Result<Outcome, Refusal>>,
     changes: Changes,
 }
@@ -132,8 +139,8 @@ async fn decide(
     let mut loaded = load(workshop, conn, commands, replays, now).await?;
     let plans = loaded.state.accounts().iter().filter_map(|account| account.plan);
     let book = workshop.prices.book_with(plans).await?;
-    let rules = Rules { book: &book, calendar: workshop.calendar };
-    let before = loaded.state.accounts().iter().map(|account| account.head).collect();
+    let rules = Rules { book: &book, calendar: workshop.calendar, watch: workshop.watch };
+    let before = loaded.state.accounts().iter().map(|account| (account.head, account.watch)).collect();
     // A bug met by one command must not take its neighbours along: the batch is then tried in smaller ones.
     let apply = AssertUnwindSafe(|| charging::apply(&mut loaded.state, rules, commands, now));
     let (outcomes, changes) = std::panic::catch_unwind(apply)
@@ -211,6 +218,8 @@ async fn load(
     let sids: HashMap<i64, &BusinessSid> = owners.iter().map(|(sid, owner)| (owner.wallet_id, sid)).collect();
     let closed = closed.iter().filter_map(|(id, month)| sids.get(id).map(|sid| ((*sid).clone(), *month)));
 
+    let mut stored = stored;
+    begin_days(workshop, conn, commands, &mut stored, now).await?;
     let mut wallet_ids: Vec<Option<i64>> = stored.iter().map(|stored| Some(stored.wallet_id)).collect();
     let mut accounts: Vec<Account> = stored.into_iter().map(|stored| stored.account).collect();
     let book = workshop.prices.book();
@@ -229,6 +238,32 @@ async fn load(
     Ok(Loaded { state, wallet_ids })
 }
 
+/// Of wallets whose first message of the day may be here: what its spend is compared with. Asked once a wallet and day.
+async fn begin_days(
+    workshop: &Workshop,
+    conn: &mut BulkConn<'_>,
+    commands: &[Command],
+    stored: &mut [storage::accounts::StoredAccount],
+    now: Timestamp,
+) -> Result<()> {
+    let today = workshop.calendar.day_of(now);
+    let charged: HashSet<&BusinessSid> =
+        commands.iter().filter(|command| matches!(command, Command::Charge(_))).map(|c| &c.key().business).collect();
+    let begins = |stored: &&mut storage::accounts::StoredAccount| {
+        stored.account.watch.spend.day != Some(today) && charged.contains(&stored.account.business)
+    };
+    let begun: Vec<_> = stored.iter_mut().filter(begins).collect();
+    if begun.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = begun.iter().map(|stored| stored.wallet_id).collect();
+    let spent: HashMap<i64, _> = storage::watches::spent_in_week_before(conn, &ids, today).await?.into_iter().collect();
+    for stored in begun {
+        stored.account.watch.spend = Spend::of_new_day(today, spent.get(&stored.wallet_id).copied());
+    }
+    Ok(())
+}
+
 fn may_refund(command: &Command) -> bool {
     match command {
         Command::Charge(_) => false,
@@ -240,8 +275,8 @@ fn may_refund(command: &Command) -> bool {
 struct Writer<'a> {
     workshop: &'a Workshop,
     loaded: &'a mut Loaded,
-    /// Where each account's ledger stood when it was read.
-    before: Vec<LedgerHead>,
+    /// Where each account's ledger stood when it was read, and what was watched then.
+    before: Vec<(LedgerHead, Watch)>,
     memo: &'a Memo,
     now: Timestamp,
 }
@@ -253,10 +288,10 @@ impl Writer<'_> {
         let rows = self.rows(conn, &changes.entries, &mut learnt).await?;
         storage::transactions::append_many(conn, &rows).await?;
         let accounts = self.loaded.state.accounts();
-        let changed = |number: &usize| accounts[*number].head.last_seq != self.before[*number].last_seq;
+        let changed = |number: &usize| accounts[*number].head.last_seq != self.before[*number].0.last_seq;
         let mut updates = Vec::with_capacity(accounts.len());
         for number in (0..accounts.len()).filter(changed) {
-            updates.push((self.wallet_id(number)?, self.before[number].last_seq, &accounts[number]));
+            updates.push((self.wallet_id(number)?, self.before[number].0.last_seq, &accounts[number]));
         }
         storage::accounts::update(conn, &updates).await?;
         storage::charges::insert_deliveries(conn, &changes.deliveries).await?;
@@ -267,7 +302,38 @@ impl Writer<'_> {
             items.push(NewItem { transaction: new.transaction, wallet_id, item: new.item });
         }
         storage::invoices::insert_items(conn, &items).await?;
+        let followed = self.followed(changes.alerts, changes.events, &changes.recharges)?;
+        let tools = Tools { clock: &self.workshop.clock, calendar: self.workshop.calendar, now: self.now };
+        consequences::write(tools, conn, followed).await?;
         Ok(learnt)
+    }
+
+    /// What follows for each account that anything follows for.
+    fn followed(
+        &self,
+        alerts: Vec<(usize, AlertDraft)>,
+        events: Vec<(usize, Event)>,
+        recharges: &BTreeSet<usize>,
+    ) -> Result<Vec<Followed<'_>>> {
+        let accounts = self.loaded.state.accounts();
+        let mut followed: BTreeMap<usize, Followed<'_>> = BTreeMap::new();
+        let levels = |number: &usize| !accounts[*number].watch.has_levels_of(&self.before[*number].1);
+        let concerned = alerts.iter().map(|(number, _)| *number).chain(events.iter().map(|(number, _)| *number));
+        for number in concerned.chain(recharges.iter().copied()).chain((0..accounts.len()).filter(levels)) {
+            // A refusal opens no wallet, and what has none wants nothing.
+            let Some(wallet_id) = self.loaded.wallet_ids[number] else { continue };
+            followed.entry(number).or_insert_with(|| Followed {
+                wants_recharge: recharges.contains(&number),
+                ..Followed::of(wallet_id, &accounts[number], self.before[number].1)
+            });
+        }
+        for (number, alert) in alerts {
+            followed.entry(number).and_modify(|followed| followed.alerts.push(alert));
+        }
+        for (number, event) in events {
+            followed.entry(number).and_modify(|followed| followed.events.push(event));
+        }
+        Ok(followed.into_values().collect())
     }
 
     /// Makes the wallets of those who were charged without having one (a price of zero, or a message that is free).

@@ -274,6 +274,17 @@ const TABLES: &[&str] = &[
     "api_key_businesses",
     "login_failures",
     "seeded_items",
+    "auto_recharges",
+    "jobs",
+    "webhook_endpoints",
+    "webhook_messages",
+    "webhook_attempts",
+    "payments",
+    "suspense",
+    "invoice_series",
+    "invoice_payments",
+    "invoice_reminders",
+    "closed_months",
 ];
 
 pub fn settings(database_url: &str, args: &[&str]) -> Settings {

@@ -48,6 +48,7 @@ impl Database {
             credit_limit,
             head: LedgerHead { balance: Money::ZERO, last_seq: 0, last_sid: None, updated_at: now },
             tiers: TierCounter::default(),
+            watch: Watch::default(),
         });
     }
 
@@ -69,7 +70,11 @@ impl Database {
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { book: &self.book, calendar: self.calendar }
+        Rules {
+            book: &self.book,
+            calendar: self.calendar,
+            watch: WatchRules { low_balance_threshold: Money::from_units(10) },
+        }
     }
 
     /// What the commands touch and nothing else, with the place in `accounts` of each account loaded.

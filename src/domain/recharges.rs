@@ -1,0 +1,139 @@
+//! Auto-recharge: how often, how much, and what becomes of it when the provider says no. Whether a balance asks for one
+//! is decided in [`super::watch`], message by message; here is what happens then.
+
+use chrono::NaiveDate;
+
+use super::alerts::{AlertDraft, AlertSeverity, AlertType};
+use super::currency::Currency;
+use super::money::Money;
+use super::payments::ProviderName;
+use super::time::Timestamp;
+
+/// How many recharges a day where nobody said otherwise.
+pub const MOST_PER_DAY: i64 = 5;
+
+/// How long to wait after a recharge that failed: after the first, the second, the third. After one more it is disabled.
+const BACK_OFF_HOURS: [i64; 3] = [1, 4, 24];
+
+/// How a wallet is recharged, and what came of it lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recharging {
+    pub provider: ProviderName,
+    /// What the provider takes the money from, sealed.
+    pub method: Option<String>,
+    pub amount: Money,
+    pub most_per_day: i64,
+    /// `None`: as often as `most_per_day` says.
+    pub most_sum_per_day: Option<Money>,
+    /// The day that the next two are of.
+    pub day: Option<NaiveDate>,
+    pub count_of_day: i64,
+    pub sum_of_day: Money,
+    /// How many have failed since the last that worked.
+    pub failures: i64,
+}
+
+/// What becomes of a wish for a recharge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// It is asked for, and counted.
+    Granted,
+    /// The day's are used up.
+    UsedUp(AlertDraft),
+}
+
+impl Recharging {
+    /// Grants a recharge of the wallet's amount, if the day still has one.
+    pub fn wish(&mut self, today: NaiveDate, currency: Currency) -> Wish {
+        if self.day != Some(today) {
+            (self.day, self.count_of_day, self.sum_of_day) = (Some(today), 0, Money::ZERO);
+        }
+        let sum = self.sum_of_day.checked_add(self.amount).ok();
+        let fits = sum.filter(|sum| {
+            self.count_of_day < self.most_per_day && self.most_sum_per_day.is_none_or(|most| *sum <= most)
+        });
+        let Some(sum) = fits else { return Wish::UsedUp(self.used_up(currency)) };
+        (self.count_of_day, self.sum_of_day) = (self.count_of_day + 1, sum);
+        Wish::Granted
+    }
+
+    fn used_up(&self, currency: Currency) -> AlertDraft {
+        let times = if self.count_of_day == 1 { "once" } else { &format!("{} times", self.count_of_day) };
+        AlertDraft {
+            alert_type: AlertType::BillingAlert,
+            severity: AlertSeverity::Warning,
+            message: format!(
+                "Auto-recharge has topped this wallet up {times} today, by {} {currency} in all, which is as much as its \
+                 settings allow a day. It goes on tomorrow; until then top up by hand.",
+                self.sum_of_day
+            ),
+            threshold: self.most_sum_per_day.unwrap_or(self.sum_of_day),
+            current_value: self.sum_of_day,
+        }
+    }
+
+    /// Takes a recharge of that day back from the counts: it brought nothing.
+    pub fn take_back(&mut self, day: NaiveDate, amount: Money) {
+        if self.day == Some(day) {
+            self.count_of_day = (self.count_of_day - 1).max(0);
+            self.sum_of_day = Money::from_micros((self.sum_of_day.micros() - amount.micros()).max(0));
+        }
+    }
+
+    /// Counts a recharge that failed: until when none is asked for, or `None` where it failed too often and is disabled.
+    pub fn fail(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let hours = usize::try_from(self.failures).ok().and_then(|failures| BACK_OFF_HOURS.get(failures));
+        self.failures += 1;
+        hours.map(|hours| now.plus_seconds(hours * 3_600))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recharging() -> Recharging {
+        Recharging {
+            provider: "simulated".parse().expect("a name"),
+            method: None,
+            amount: Money::from_units(20),
+            most_per_day: 3,
+            most_sum_per_day: Some(Money::from_units(50)),
+            day: None,
+            count_of_day: 0,
+            sum_of_day: Money::ZERO,
+            failures: 0,
+        }
+    }
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a date")
+    }
+
+    #[test]
+    fn a_day_has_an_end() {
+        let usd = "USD".parse().expect("a currency");
+        let mut recharging = recharging();
+        let today = day("2026-03-18");
+        assert_eq!(recharging.wish(today, usd), Wish::Granted);
+        assert_eq!(recharging.wish(today, usd), Wish::Granted);
+        let Wish::UsedUp(alert) = recharging.wish(today, usd) else { panic!("60 is more than 50") };
+        assert!(alert.message.contains("2 times today, by 40 USD in all"), "{}", alert.message);
+        recharging.take_back(today, Money::from_units(20));
+        assert_eq!(recharging.wish(today, usd), Wish::Granted);
+        assert_eq!(recharging.wish(day("2026-03-19"), usd), Wish::Granted);
+        recharging.most_sum_per_day = None;
+        for _ in 0..2 {
+            assert_eq!(recharging.wish(day("2026-03-19"), usd), Wish::Granted);
+        }
+        assert!(matches!(recharging.wish(day("2026-03-19"), usd), Wish::UsedUp(_)), "three a day");
+    }
+
+    #[test]
+    fn waits_grow_and_end() {
+        let mut recharging = recharging();
+        let now = Timestamp::from_micros(0);
+        let waits: Vec<_> = (0..4).map(|_| recharging.fail(now).map(|until| until.micros() / 3_600_000_000)).collect();
+        assert_eq!(waits, [Some(1), Some(4), Some(24), None]);
+    }
+}

@@ -1,0 +1,33 @@
+//! Auto-recharge of wallets, beside what happens with every message.
+
+use super::Billing;
+use super::consequences::{self, Followed, Tools};
+use crate::domain::jobs::Next;
+use crate::error::Result;
+use crate::storage;
+use crate::storage::accounts::StoredAccount;
+
+/// Judges a wallet again once the wait after a failed recharge, or the day whose recharges were used up, is over. The
+/// subject is the wallet's number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn judge(billing: &Billing, subject: &str) -> Result<Next> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let business = match subject.parse::<i64>() {
+        Ok(wallet_id) => storage::recharges::business(&mut conn, wallet_id).await?,
+        Err(_) => None,
+    };
+    let Some(business) = business else { return Ok(Next::Done) };
+    let stored = storage::accounts::load_and_lock(&mut conn.bulk(), &[business]).await?.pop();
+    let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(Next::Done) };
+    if account.watch.recharge.is_wanted(account.head.balance, now) {
+        let followed = Followed { wants_recharge: true, ..Followed::of(wallet_id, &account, account.watch) };
+        let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
+        consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    }
+    tx.commit().await?;
+    Ok(Next::Done)
+}
