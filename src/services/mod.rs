@@ -26,6 +26,7 @@ pub mod rate_card_sheets;
 pub mod rate_cards;
 pub mod recharges;
 pub mod reconcile;
+pub mod thresholds;
 pub mod transactions;
 pub mod usage;
 pub mod users;

@@ -81,6 +81,11 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("delete", "/api/admin/users/{user_sid}/", Administer),
     ("post", "/api/admin/users/{user_sid}/password/", Administer),
     ("patch", "/api/billing/alerts/{business_sid}/{alert_sid}/", Manage),
+    ("get", "/api/billing/alerts/{business_sid}/count/", Read),
+    ("post", "/api/billing/alerts/{business_sid}/read-all/", Manage),
+    ("post", "/api/billing/alerts/{business_sid}/{alert_sid}/read/", Manage),
+    ("get", "/api/billing/wallet/{business_sid}/thresholds/", Read),
+    ("put", "/api/billing/wallet/{business_sid}/thresholds/", Manage),
     ("get", "/api/admin/wallets/", Administer),
     ("get", "/api/admin/wallets/{business_sid}/", Administer),
     ("patch", "/api/admin/wallets/{business_sid}/", Administer),
@@ -248,7 +253,7 @@ impl World<'_> {
         }
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let mut request = self.prove(actor, self.server.request(method.clone(), &address)).await;
-        if method == Method::POST {
+        if method == Method::POST || method == Method::PUT {
             request = request.json(&body(path, target));
         }
         if method == Method::PATCH {
@@ -277,6 +282,7 @@ fn body(path: &str, target: &str) -> Value {
         "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => json!({"status": "delivered"}),
         "/api/billing/charges/{business_sid}/{message_sid}/refund/" => json!({"reason": "test", "amount": 0.000_001}),
         "/api/billing/alerts/{business_sid}/{alert_sid}/" => json!({"is_read": true}),
+        "/api/billing/wallet/{business_sid}/thresholds/" => json!({"low_balance": 5}),
         "/api/admin/wallets/{business_sid}/" => json!({"credit_limit": 1}),
         "/api/admin/wallets/{business_sid}/adjustments/" => json!({"amount": 1, "reason": "test"}),
         "/api/billing/keys/" => json!({"name": "k", "role": "client", "business_sid": target}),

@@ -40,6 +40,7 @@ const SERVICES: &[&str] = &[
     "charges",
     "health",
     "invoices",
+    "jobs",
     "keys",
     "logins",
     "plan_sheets",
@@ -47,7 +48,9 @@ const SERVICES: &[&str] = &[
     "quotes",
     "rate_card_sheets",
     "rate_cards",
+    "recharges",
     "reconcile",
+    "thresholds",
     "transactions",
     "usage",
     "users",
@@ -56,7 +59,18 @@ const SERVICES: &[&str] = &[
 ];
 
 /// Not use cases but what they work with.
-const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "credentials", "passwords", "batch", "committer", "counts"];
+const TOOLS: &[&str] = &[
+    "mod",
+    "consequences",
+    "posting",
+    "wallet_reads",
+    "prices",
+    "credentials",
+    "passwords",
+    "batch",
+    "committer",
+    "counts",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -140,6 +154,7 @@ fn few_know_which_database_is_open() {
         "wallet.rs",
         "transactions.rs",
         "idempotency.rs",
+        "jobs.rs",
         "login_failures.rs",
         "bulk.rs",
         "listing.rs",
