@@ -10,6 +10,7 @@ pub mod charging;
 pub mod countries;
 pub mod currency;
 pub mod destinations;
+pub mod exports;
 pub mod fields;
 pub mod hierarchy;
 pub mod idempotency;

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod businesses;
 pub mod charges;
 pub mod credentials;
+pub mod exports;
 pub mod health;
 pub mod invoices;
 pub mod keys;

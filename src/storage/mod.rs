@@ -11,6 +11,7 @@ pub mod businesses;
 pub mod charges;
 pub mod db;
 pub mod deployment;
+pub mod exports;
 pub mod idempotency;
 pub mod invoices;
 pub mod listing;
