@@ -11,6 +11,7 @@ pub mod countries;
 pub mod currency;
 pub mod destinations;
 pub mod events;
+pub mod exports;
 pub mod fields;
 pub mod hierarchy;
 pub mod idempotency;

@@ -27,6 +27,7 @@ pub mod docs;
 pub mod edge;
 pub mod error;
 pub mod etag;
+pub mod exports;
 pub mod extract;
 pub mod failed_credentials;
 pub mod head_limits;
@@ -72,6 +73,7 @@ use auth::AuthMode;
 use bodies::BodyBudget;
 use client_address::TrustedProxies;
 use error::Problem;
+use exports::Exports;
 use failed_credentials::FailedCredentials;
 use metrics::Metrics;
 use rate_limits::RateLimits;
@@ -97,10 +99,12 @@ macro_rules! routes {
 routes! {
     get  "/api/billing/wallet/{business_sid}/"       => wallet::show_wallet;
     get  "/api/billing/transactions/{business_sid}/" => transactions::list_transactions;
+    get  "/api/billing/transactions/{business_sid}/export.csv/" => exports::export_transactions;
     post "/api/billing/topup/"                       => wallet::top_up;
     get  "/api/billing/pricing-plans/"               => pricing::list_pricing_plans;
     get  "/api/billing/rate-cards/"                  => rate_cards::list_rate_cards;
     get  "/api/billing/usage/{business_sid}/"        => usage::show_usage;
+    get  "/api/billing/usage/{business_sid}/export.csv/" => exports::export_usage;
     get  "/api/billing/invoices/{business_sid}/"     => invoices::show_invoice;
     get  "/api/billing/alerts/{business_sid}/"       => alerts::list_alerts;
     get  "/api/billing/alerts/{business_sid}/count/" => alerts::count_alerts;
@@ -111,6 +115,7 @@ routes! {
     put  "/api/billing/wallet/{business_sid}/thresholds/" => thresholds::set_thresholds;
     post "/api/billing/charges/"                     => charges::charge;
     post "/api/billing/charges/batch/"               => charges::charge_batch;
+    get  "/api/billing/charges/{business_sid}/export.csv/" => exports::export_charges;
     get  "/api/billing/charges/{business_sid}/{message_sid}/" => charges::show_charge;
     post "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => deliveries::report_delivery;
     post "/api/billing/charges/{business_sid}/{message_sid}/refund/" => charges::refund_charge;
@@ -186,6 +191,7 @@ pub struct HttpState {
     /// Where logins come from, those that work too.
     pub logins: FailedCredentials,
     pub body_budget: BodyBudget,
+    pub exports: Exports,
     /// Whether /metrics is served here, and not at an address of its own.
     pub serves_metrics: bool,
 }

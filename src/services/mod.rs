@@ -11,6 +11,7 @@ pub mod businesses;
 pub mod charges;
 pub mod consequences;
 pub mod credentials;
+pub mod exports;
 pub mod health;
 pub mod invoices;
 pub mod jobs;

@@ -12,6 +12,7 @@ pub mod charges;
 pub mod db;
 pub mod deployment;
 pub mod events;
+pub mod exports;
 pub mod idempotency;
 pub mod invoices;
 pub mod jobs;

@@ -38,6 +38,7 @@ const SERVICES: &[&str] = &[
     "audit",
     "businesses",
     "charges",
+    "exports",
     "health",
     "invoices",
     "jobs",

@@ -22,6 +22,7 @@ mod committer;
 mod contract;
 mod crash;
 mod deliveries;
+mod exports;
 mod http;
 mod invoices;
 mod keys;
