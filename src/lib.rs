@@ -94,6 +94,7 @@ pub mod connections;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod outbound;
 pub mod random;
 pub mod seed;
 pub mod services;

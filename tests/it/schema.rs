@@ -34,7 +34,6 @@ const DOCUMENTS: &[&str] = &[
     "after",
     "explanation",
     "more_parts",
-    "payload",
 ];
 
 /// A type of SQLite and what stands for it in Postgres.
