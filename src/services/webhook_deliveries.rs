@@ -61,8 +61,8 @@ pub async fn deliver(billing: &Billing, job: &mut Job) -> Result<Next> {
         let tried = tried.into_iter().collect::<Result<Vec<_>>>()?;
         let health = Health::of(tried.iter().map(|one| one.attempt.error));
         let Some(failing_since) = note(billing, id, &tried, health).await? else { return Ok(Next::Done) };
-        if health.is_gone || has_failed_too_long(failing_since, billing.clock.now()) {
-            disable(billing, &stored.webhook, id, health).await?;
+        let is_lost = health.is_gone || has_failed_too_long(failing_since, billing.clock.now());
+        if is_lost && disable(billing, &stored.webhook, id, health).await? {
             return Ok(Next::Done);
         }
         if !health.came_through || sent >= MOST_IN_A_TURN || begun.elapsed() >= LONGEST_TURN {
@@ -144,8 +144,9 @@ async fn note(billing: &Billing, id: i64, tried: &[Tried], health: Health) -> Re
     Ok(Some(failing_since))
 }
 
-/// Disables an endpoint that is gone or has failed for days, and warns its owner.
-async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) -> Result<()> {
+/// Disables an endpoint that is gone or has failed for days, and warns its owner. Whether it did: its owner may have mended
+/// it just now.
+async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) -> Result<bool> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
@@ -153,14 +154,14 @@ async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) 
     let account = storage::accounts::load_and_lock(&mut conn.bulk(), business).await?.pop();
     let stored = storage::webhooks::lock_by_id(&mut conn, id).await?;
     let stored = stored.filter(|stored| stored.webhook.status == WebhookStatus::Enabled);
-    let (Some(StoredAccount { wallet_id, account }), Some(stored)) = (account, stored) else {
-        return tx.roll_back().await;
+    let is_failing = |stored: &StoredWebhook| {
+        let is_same = stored.webhook.url == webhook.url;
+        is_same && (health.is_gone || has_failed_too_long(stored.webhook.failing_since, now))
     };
-    // Its owner may have mended it just now.
-    let is_failing = health.is_gone || has_failed_too_long(stored.webhook.failing_since, now);
-    if !is_failing || stored.webhook.url != webhook.url {
-        return tx.roll_back().await;
-    }
+    let (Some(StoredAccount { wallet_id, account }), Some(stored)) = (account, stored.filter(is_failing)) else {
+        tx.roll_back().await?;
+        return Ok(false);
+    };
     let status = if health.is_gone { WebhookStatus::Disabled } else { WebhookStatus::Failed };
     let after = Webhook { status, updated_at: now, ..stored.webhook.clone() };
     storage::webhooks::update(&mut conn, id, &after).await?;
@@ -179,7 +180,8 @@ async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) 
     let followed = Followed { alerts: vec![alert(webhook, health)], watch, ..Followed::of(wallet_id, &account, watch) };
     let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
     consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
 }
 
 fn reason(health: Health) -> String {

@@ -39,6 +39,7 @@ const SERVICES: &[&str] = &[
     "businesses",
     "charges",
     "health",
+    "housekeeping",
     "invoices",
     "keys",
     "logins",
@@ -47,16 +48,32 @@ const SERVICES: &[&str] = &[
     "quotes",
     "rate_card_sheets",
     "rate_cards",
+    "recharges",
     "reconcile",
     "transactions",
     "usage",
     "users",
     "wallet",
     "wallet_settings",
+    "webhook_deliveries",
+    "webhook_log",
+    "webhooks",
 ];
 
 /// Not use cases but what they work with.
-const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "credentials", "passwords", "batch", "committer", "counts"];
+const TOOLS: &[&str] = &[
+    "mod",
+    "wallet_reads",
+    "prices",
+    "credentials",
+    "passwords",
+    "batch",
+    "committer",
+    "counts",
+    "consequences",
+    "posting",
+    "jobs",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -149,6 +166,8 @@ fn few_know_which_database_is_open() {
         "businesses.rs",
         "turns.rs",
         "reconcile.rs",
+        "jobs.rs",
+        "webhooks.rs",
     ];
     for file in sources(&src()) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();

@@ -43,3 +43,4 @@ mod topup;
 mod transactions;
 mod usage;
 mod wallet;
+mod webhooks;
