@@ -23,9 +23,7 @@ use crate::domain::segments::Encoding;
 use crate::domain::sid::{
     AlertSid, InvoiceSid, KeySid, MessageEventSid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid, WebhookSid,
 };
-use crate::domain::text::{
-    Address, BusinessName, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title,
-};
+use crate::domain::text::{Address, BusinessName, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{TransactionStatus, TransactionType};
 use crate::domain::usage::Period;

@@ -136,8 +136,7 @@ pub async fn list_webhook_deliveries(
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<DeliveryBody>>), Problem> {
     let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
-    let page =
-        services::webhook_log::list(&state.billing, &tenant, webhook, query.status, cursor, limit).await?;
+    let page = services::webhook_log::list(&state.billing, &tenant, webhook, query.status, cursor, limit).await?;
     Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(DeliveryBody::from).collect())))
 }
 
@@ -191,9 +190,8 @@ pub async fn resend_webhook_delivery(
     State(state): State<AppState>,
     DeliveryPath { tenant, webhook, delivery, may }: DeliveryPath<Manage>,
 ) -> Result<(StatusCode, Json<WholeDeliveryBody>), Problem> {
-    let send = async move {
-        services::webhook_log::send_again(&state.billing, &tenant, webhook, delivery, &may.actor).await
-    };
+    let send =
+        async move { services::webhook_log::send_again(&state.billing, &tenant, webhook, delivery, &may.actor).await };
     Ok((StatusCode::ACCEPTED, Json(to_the_end(send).await?.into())))
 }
 

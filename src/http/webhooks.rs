@@ -243,14 +243,9 @@ pub async fn change_webhook(
     WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
     Json(body): Json<WebhookChangesBody>,
 ) -> Result<Json<WebhookBody>, Problem> {
-    let changes = WebhookChanges {
-        url: body.url,
-        events: body.events,
-        description: body.description,
-        enabled: body.enabled,
-    };
-    let change =
-        async move { services::webhooks::change(&state.billing, &tenant, webhook, changes, &may.actor).await };
+    let changes =
+        WebhookChanges { url: body.url, events: body.events, description: body.description, enabled: body.enabled };
+    let change = async move { services::webhooks::change(&state.billing, &tenant, webhook, changes, &may.actor).await };
     Ok(Json(to_the_end(change).await?.into()))
 }
 
@@ -321,8 +316,7 @@ pub async fn rotate_webhook_secret(
 ) -> Result<(HeaderMap, Json<IssuedWebhookBody>), Problem> {
     let hours = body.overlap_hours.unwrap_or(OVERLAP_HOURS);
     let scope = scope(&may, &tenant, "POST /api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/", key);
-    let rotate = async move {
-        services::webhooks::rotate(&state.billing, &tenant, webhook, hours, &may.actor, scope).await
-    };
+    let rotate =
+        async move { services::webhooks::rotate(&state.billing, &tenant, webhook, hours, &may.actor, scope).await };
     Ok(issued(to_the_end(rotate).await?))
 }

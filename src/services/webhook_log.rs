@@ -128,8 +128,7 @@ pub async fn test(billing: &Billing, tenant: &Tenant, sid: WebhookSid, actor: &A
     let mut conn = tx.conn();
     let stored = lock_enabled(&mut conn, tenant.sid(), sid).await?;
     let message = MessageEventSid::new(billing.clock.new_id());
-    let told =
-        Told { webhook_sid: sid, business_sid: tenant.sid(), message: "This is a test: somebody asked for it." };
+    let told = Told { webhook_sid: sid, business_sid: tenant.sid(), message: "This is a test: somebody asked for it." };
     let event = Event::new(EventType::Test, now, told);
     storage::webhook_messages::insert(&mut conn, stored.id, message, event.event_type, &event.body(), now).await?;
     let after = json!({"delivery_sid": message});

@@ -117,13 +117,8 @@ pub async fn create(
         tx.roll_back().await?;
         return Ok(Answer { value: earlier, replayed: true });
     }
-    let opening = Opening {
-        business: tenant.sid(),
-        terms: &billing.terms,
-        wallet_id: billing.clock.new_id(),
-        now,
-        actor,
-    };
+    let opening =
+        Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
     let wallet = storage::wallet::lock_or_open(&mut conn, &opening).await?;
     if storage::webhooks::count(&mut conn, tenant.sid()).await? >= WEBHOOKS_MAX {
         let sentence = format!("The business has {WEBHOOKS_MAX} webhooks already; delete one that it does not use.");

@@ -22,8 +22,7 @@ macro_rules! select_message {
 }
 
 /// Those that wait longest first.
-pub const DUE: &str =
-    select_message!("status = 'PENDING' AND next_attempt_at <= $2 ORDER BY next_attempt_at LIMIT $3");
+pub const DUE: &str = select_message!("status = 'PENDING' AND next_attempt_at <= $2 ORDER BY next_attempt_at LIMIT $3");
 
 /// Newest first.
 pub const PAGE: &str = select_message!("id < $2 ORDER BY id DESC LIMIT $3");

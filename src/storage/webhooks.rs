@@ -222,8 +222,7 @@ pub async fn delete(conn: &mut Conn<'_>, id: i64) -> Result<()> {
 
 /// Tells a wallet, which is held, what the endpoints of its business ask for now.
 pub async fn tell_wallet(conn: &mut Conn<'_>, wallet_id: i64) -> Result<EventSet> {
-    let asked =
-        on!(conn, c => sqlx::query_scalar::<_, EventSet>(ASKED_OF_WALLET).bind(wallet_id).fetch_all(c).await)?;
+    let asked = on!(conn, c => sqlx::query_scalar::<_, EventSet>(ASKED_OF_WALLET).bind(wallet_id).fetch_all(c).await)?;
     let events = EventSet::from_bits(asked.into_iter().fold(0, |bits, events| bits | events.bits()));
     on!(conn, c => sqlx::query(SET_ASKED_OF_WALLET).bind(wallet_id).bind(events).execute(c).await.map(|_| ()))?;
     Ok(events)

