@@ -30,6 +30,7 @@ use crate::http::failed_credentials::FailedCredentials;
 use crate::http::metrics::Metrics;
 use crate::http::rate_limits::RateLimits;
 use crate::http::{self, AppState, HttpState, Service, head_limits};
+use crate::outbound::Outbound;
 use crate::services::Billing;
 use crate::services::charges::batch::Workshop;
 use crate::services::charges::committer::Committer;
@@ -70,6 +71,7 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         passwords: Passwords::default(),
         session_hours: settings.session_hours,
         sealer: settings.sealer()?,
+        outbound: Outbound::new(settings.webhooks_allow_private)?,
         committer: Committer::start(workshop, settings.charge_queue),
         db,
         clock,

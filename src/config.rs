@@ -293,6 +293,12 @@ pub struct Settings {
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub worker: bool,
 
+    /// Let webhooks lead into private networks and to this machine, and begin with http://: for development, and where all
+    /// who may make webhooks may reach whatever this server reaches
+    #[arg(long, env, global = true, default_value = "false", value_parser = parse_flag,
+          action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub webhooks_allow_private: bool,
+
     /// How long to finish accepted requests for when the server is told to stop
     #[arg(long, env, global = true, default_value_t = Seconds(30), value_name = "SECONDS")]
     pub shutdown_timeout_seconds: Seconds,

@@ -12,6 +12,7 @@
 //! - [`domain`]: the rules, pure: no async, no clock, no I/O.
 //! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
 //!   show which database is open; `storage/{db,bulk,local}.rs` hold the rest of that knowledge.
+//! - [`worker`]: does what is scheduled. [`outbound`]: the only caller of addresses that somebody else names.
 //! - [`clock`]: the only reader of the wall clock. [`random`]: the only reader of the system's randomness. [`error`]: what
 //!   can go wrong, in the domain's words.
 //!
@@ -82,6 +83,12 @@
 //! - A rotated key stays the same key with another secret, so that what it did under an `Idempotency-Key` is still its own.
 //! - Keys and session tokens are 256 random bits, so a plain SHA-256 of them is enough to keep; passwords are not, so they
 //!   are hashed slowly, few at a time, and the line before that has an end ([`services::passwords`]).
+//! - A message to a webhook is a row for each endpoint, written with the money it tells of, and a job for each endpoint that
+//!   has any: one row to claim, however many messages wait, so that an endpoint is served by one server at a time, and a slow
+//!   one keeps only itself waiting. What an endpoint asks for lies on the wallet too, as bits: a charge that nobody wants to
+//!   hear of costs no query.
+//! - Messages are sent by hyper alone, a connection each, to an address that was looked at between its lookup and the
+//!   connection to it. A client with a pool, proxies and redirects would have needed each of them taken away.
 //! - Limits on requests are counted in memory by each server: a limit in the database would cost every request a write.
 //! - An export is read a page at a time along the chain ([`storage::exports`]), from sixteen marks at once: on Postgres a step
 //!   of a recursion costs more than a row. Each page is read whole before any of it is sent, in a task of its own, and its
@@ -98,6 +105,7 @@ pub mod connections;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod outbound;
 pub mod random;
 pub mod seed;
 pub mod services;

@@ -16,8 +16,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How many pieces of a kind are done at once by this server. What waits for others' servers may wait side by side.
 const fn side_by_side(kind: JobKind) -> usize {
     match kind {
-        JobKind::Payment | JobKind::Webhooks => 16,
-        JobKind::Recharge => 1,
+        JobKind::Payment => 16,
+        JobKind::Webhooks => 32,
+        JobKind::Recharge | JobKind::Housekeeping => 1,
     }
 }
 
@@ -25,6 +26,9 @@ const fn side_by_side(kind: JobKind) -> usize {
 pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
     let mut running = Running::default();
     let mut stop = std::pin::pin!(stop);
+    if let Err(error) = schedule_daily_work(&billing).await {
+        tracing::warn!(%error, "cannot schedule the daily work");
+    }
     loop {
         if let Err(error) = running.begin(&billing).await {
             tracing::warn!(%error, "cannot look for scheduled work");
@@ -36,6 +40,14 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
         }
     }
     while running.tasks.join_next().await.is_some() {}
+}
+
+/// Schedules what is there to do from the beginning, once however many servers start.
+///
+/// # Errors
+/// Those of the database.
+pub async fn schedule_daily_work(billing: &Billing) -> Result<()> {
+    services::jobs::schedule(billing, &[services::housekeeping::job(billing)]).await
 }
 
 /// What this server is at.
@@ -116,6 +128,8 @@ async fn do_it(billing: &Billing, mut job: Job) {
 async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
     match job.kind {
         JobKind::Recharge => services::recharges::judge(billing, &job.subject).await,
-        JobKind::Payment | JobKind::Webhooks => Ok(Next::At(billing.clock.now().plus_seconds(60))),
+        JobKind::Webhooks => services::webhook_deliveries::deliver(billing, job).await,
+        JobKind::Housekeeping => services::housekeeping::tidy(billing).await,
+        JobKind::Payment => Ok(Next::At(billing.clock.now().plus_seconds(60))),
     }
 }

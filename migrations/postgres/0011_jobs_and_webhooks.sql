@@ -46,10 +46,14 @@ CREATE TABLE webhook_messages (
     uid             UUID NOT NULL,
     endpoint_id     BIGINT NOT NULL REFERENCES webhook_endpoints (id) ON DELETE CASCADE,
     event           TEXT NOT NULL,
-    payload         JSONB NOT NULL,
+    -- JSON, to the letter: what is signed is what is sent, each time.
+    payload         TEXT NOT NULL,
     status          TEXT NOT NULL CHECK (status IN ('PENDING', 'DELIVERED', 'FAILED')),
     attempts        BIGINT NOT NULL CHECK (attempts >= 0),
     next_attempt_at BIGINT CHECK ((next_attempt_at IS NOT NULL) = (status = 'PENDING')),
+    -- Since when it is tried (the event's time, or when somebody asked for it again), and how often since then.
+    tried_since     BIGINT NOT NULL,
+    tries           BIGINT NOT NULL CHECK (tries BETWEEN 0 AND attempts),
     created_at      BIGINT NOT NULL,
     UNIQUE (endpoint_id, uid)
 );

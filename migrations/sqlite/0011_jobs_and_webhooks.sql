@@ -46,10 +46,14 @@ CREATE TABLE webhook_messages (
     uid             BLOB NOT NULL CHECK (length(uid) = 16),
     endpoint_id     INTEGER NOT NULL REFERENCES webhook_endpoints (id) ON DELETE CASCADE,
     event           TEXT NOT NULL,
-    payload         TEXT NOT NULL CHECK (json_valid(payload)),
+    -- JSON, to the letter: what is signed is what is sent, each time.
+    payload         TEXT NOT NULL,
     status          TEXT NOT NULL CHECK (status IN ('PENDING', 'DELIVERED', 'FAILED')),
     attempts        INTEGER NOT NULL CHECK (attempts >= 0),
     next_attempt_at INTEGER CHECK ((next_attempt_at IS NOT NULL) = (status = 'PENDING')),
+    -- Since when it is tried (the event's time, or when somebody asked for it again), and how often since then.
+    tried_since     INTEGER NOT NULL,
+    tries           INTEGER NOT NULL CHECK (tries BETWEEN 0 AND attempts),
     created_at      INTEGER NOT NULL,
     UNIQUE (endpoint_id, uid)
 ) STRICT;

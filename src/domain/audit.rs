@@ -74,6 +74,13 @@ named_enum! {
         PasswordChanged = "user.password_changed",
         LoggedIn = "user.logged_in",
         LoggedOut = "user.logged_out",
+        WebhookCreated = "webhook.created",
+        WebhookChanged = "webhook.changed",
+        WebhookDeleted = "webhook.deleted",
+        WebhookSecretRotated = "webhook.secret_rotated",
+        WebhookDisabled = "webhook.disabled",
+        WebhookTested = "webhook.tested",
+        WebhookResent = "webhook.resent",
     }
 }
 

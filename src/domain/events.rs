@@ -50,6 +50,9 @@ impl EventType {
 pub struct EventSet(i64);
 
 impl EventSet {
+    /// All of them, those that there will be too.
+    pub const EVERY: EventSet = EventSet(i64::MAX);
+
     pub fn of(events: impl IntoIterator<Item = EventType>) -> EventSet {
         EventSet(events.into_iter().fold(0, |bits, event| bits | event.bit()))
     }

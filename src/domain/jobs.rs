@@ -12,6 +12,8 @@ named_enum! {
         Recharge = "recharge",
         /// Delivers what waits for one endpoint. Its subject is the endpoint's number.
         Webhooks = "webhooks",
+        /// Takes away what is no longer needed, once a day.
+        Housekeeping = "housekeeping",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules of billing, pure: no I/O, no async, no clock. Time and ids are arguments.
 
 pub mod access;
+pub mod addresses;
 pub mod alerts;
 pub mod api_keys;
 pub mod audit;
@@ -51,3 +52,6 @@ pub mod users;
 pub mod versions;
 pub mod wallet;
 pub mod watch;
+pub mod webhook_messages;
+pub mod webhook_secrets;
+pub mod webhooks;

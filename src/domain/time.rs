@@ -26,6 +26,11 @@ impl Timestamp {
         Timestamp(self.0 - days * 24 * 3_600_000_000)
     }
 
+    /// Whole seconds since 1970, as Unix counts them.
+    pub const fn unix_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
     pub const fn plus_seconds(self, seconds: i64) -> Timestamp {
         Timestamp(self.0 + seconds * 1_000_000)
     }

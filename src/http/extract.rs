@@ -111,7 +111,7 @@ impl<S: InPath> FromRequestParts<AppState> for SidPath<S> {
     }
 }
 
-fn parse_business(text: &str) -> Result<BusinessSid, Problem> {
+pub(super) fn parse_business(text: &str) -> Result<BusinessSid, Problem> {
     text.parse()
         .map_err(|error: InvalidBusinessSid| invalid_business_sid().with_error("business_sid", error.to_string()))
 }

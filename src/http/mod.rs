@@ -51,6 +51,9 @@ pub mod thresholds;
 pub mod transactions;
 pub mod usage;
 pub mod wallet;
+pub mod webhook_deliveries;
+pub mod webhook_paths;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +129,16 @@ routes! {
     get  "/api/billing/keys/{key_sid}/"              => keys::show_key;
     delete "/api/billing/keys/{key_sid}/"            => keys::revoke_key;
     post "/api/billing/keys/{key_sid}/rotate/"       => keys::rotate_key;
+    get  "/api/billing/webhooks/{business_sid}/"     => webhooks::list_webhooks;
+    post "/api/billing/webhooks/{business_sid}/"     => webhooks::create_webhook;
+    get  "/api/billing/webhooks/{business_sid}/{webhook_sid}/" => webhooks::show_webhook;
+    patch "/api/billing/webhooks/{business_sid}/{webhook_sid}/" => webhooks::change_webhook;
+    delete "/api/billing/webhooks/{business_sid}/{webhook_sid}/" => webhooks::delete_webhook;
+    post "/api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/" => webhooks::rotate_webhook_secret;
+    post "/api/billing/webhooks/{business_sid}/{webhook_sid}/test/" => webhook_deliveries::test_webhook;
+    get  "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/" => webhook_deliveries::list_webhook_deliveries;
+    get  "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/" => webhook_deliveries::show_webhook_delivery;
+    post "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/resend/" => webhook_deliveries::resend_webhook_delivery;
     get  "/api/billing/audit/"                       => audit::list_audit;
     post "/api/auth/login/"                          => logins::login;
     post "/api/auth/logout/"                         => logins::logout;

@@ -241,6 +241,7 @@ pub enum ProbeErrors<'a> {
         (name = "Usage", description = "What was sent, and what it cost"),
         (name = "Invoices", description = "What a month adds up to"),
         (name = "Alerts", description = "Warnings to clients"),
+        (name = "Webhooks", description = "Where a business is told of what happens"),
         (name = "Keys", description = "What programs come in by"),
         (name = "Login", description = "What people come in by"),
         (name = "Admin", description = "For those who run the business: plans and prices, businesses and users, wallets and all that is in them"),

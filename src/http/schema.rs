@@ -12,6 +12,7 @@ use crate::domain::charges::DeliveryStatus;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::destinations::MatchedBy;
+use crate::domain::events::EventType;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::messages::MessageSid;
 use crate::domain::money::{BasisPoints, Money};
@@ -19,12 +20,16 @@ use crate::domain::phone_number::PhoneNumber;
 use crate::domain::pricing::PlanType;
 use crate::domain::rating::RatingRule;
 use crate::domain::segments::Encoding;
-use crate::domain::sid::{AlertSid, InvoiceSid, KeySid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid};
-use crate::domain::text::{Address, BusinessName, ErrorCode, OperatorName, Reason, Reference, TaxId, Title};
+use crate::domain::sid::{
+    AlertSid, InvoiceSid, KeySid, MessageEventSid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid, WebhookSid,
+};
+use crate::domain::text::{Address, BusinessName, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{TransactionStatus, TransactionType};
 use crate::domain::usage::Period;
 use crate::domain::users::{Email, UserStatus};
+use crate::domain::webhook_messages::{DeliveryError, MessageStatus};
+use crate::domain::webhooks::WebhookStatus;
 
 macro_rules! schemas {
     ($($type:ty => $schema:expr);+ $(;)?) => {$(
@@ -93,6 +98,7 @@ schemas! {
     BusinessName => string("At most 128 characters").min_length(Some(1)).max_length(Some(128)).examples(["Acme Kenya Ltd"]).build();
     Address => string("At most 500 characters, on one line").max_length(Some(500)).examples(["Moi Avenue 12, Nairobi"]).build();
     TaxId => string("At most 64 characters").max_length(Some(64)).examples(["P051234567X"]).build();
+    LongText => string("At most 1,000 characters").max_length(Some(1000)).build();
     Reference => string("At most 255 characters").max_length(Some(255)).examples(["CLIENT_TOPUP"]).build();
 }
 
@@ -111,6 +117,10 @@ enum_schemas! {
     LineCategory: "What a line is for";
     AlertType: "What the alert is about";
     AlertSeverity: "How urgent the alert is";
+    EventType: "What a message to a webhook tells of";
+    WebhookStatus: "DISABLED by its owner, or by its receiver's answer 410; FAILED where nothing came through for 3 days";
+    MessageStatus: "PENDING until it came through, or for 24 hours";
+    DeliveryError: "Why a message did not come through";
     Period: "A period in the billing time zone";
     DeliveryStatus: "What became of a message";
     MatchedBy: "What told the destination: the network or the country given, or a prefix of the number";
@@ -127,6 +137,8 @@ sid_schemas! {
     AlertSid: "alert";
     UserSid: "user";
     KeySid: "key";
+    WebhookSid: "wh";
+    MessageEventSid: "msg";
 }
 
 /// A decimal as callers may write it: a number, or a string that holds one.

@@ -15,7 +15,7 @@ const LEASE_SECONDS: i64 = 120;
 /// Those of the database.
 pub async fn schedule(billing: &Billing, jobs: &[NewJob]) -> Result<()> {
     let mut tx = billing.db.begin().await?;
-    storage::jobs::schedule(&mut tx.conn().bulk(), jobs, billing.clock.now()).await?;
+    storage::jobs::schedule_once(&mut tx.conn().bulk(), jobs, billing.clock.now()).await?;
     tx.commit().await
 }
 

@@ -13,6 +13,7 @@ pub mod consequences;
 pub mod credentials;
 pub mod exports;
 pub mod health;
+pub mod housekeeping;
 pub mod invoices;
 pub mod jobs;
 pub mod keys;
@@ -34,6 +35,9 @@ pub mod users;
 pub mod wallet;
 pub mod wallet_reads;
 pub mod wallet_settings;
+pub mod webhook_deliveries;
+pub mod webhook_log;
+pub mod webhooks;
 
 use chrono::NaiveDate;
 
@@ -42,6 +46,7 @@ use crate::domain::secrets::Sealer;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
 use crate::domain::watch::WatchRules;
+use crate::outbound::Outbound;
 use crate::storage::db::Db;
 use charges::committer::Committer;
 use credentials::Credentials;
@@ -69,6 +74,8 @@ pub struct Billing {
     pub session_hours: u16,
     /// For secrets that must be read back.
     pub sealer: Sealer,
+    /// For requests to servers that others name.
+    pub outbound: Outbound,
 }
 
 impl Billing {

@@ -14,12 +14,14 @@ pub static INSERT: Bulk = Bulk::new(
         ("wallet_id", "BIGINT"),
         ("event", "TEXT"),
         ("bit", "BIGINT"),
-        ("payload", "JSONB"),
+        ("payload", "TEXT"),
         ("created_at", "BIGINT"),
     ],
     Action::With(
-        "INSERT INTO webhook_messages (uid, endpoint_id, event, payload, status, attempts, next_attempt_at, created_at) \
-         SELECT given.uid, e.id, given.event, given.payload, 'PENDING', 0, given.created_at, given.created_at \
+        "INSERT INTO webhook_messages (uid, endpoint_id, event, payload, status, attempts, next_attempt_at, tried_since, \
+         tries, created_at) \
+         SELECT given.uid, e.id, given.event, given.payload, 'PENDING', 0, given.created_at, given.created_at, 0, \
+         given.created_at \
          FROM given JOIN wallets w ON w.id = given.wallet_id JOIN webhook_endpoints e ON e.business_id = w.business_id \
          WHERE e.status = 'ENABLED' AND (e.events & given.bit) <> 0",
     ),

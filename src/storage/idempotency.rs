@@ -90,11 +90,7 @@ pub async fn remember<T: Serialize>(
     answer: &T,
     now: Timestamp,
 ) -> Result<()> {
-    let forget_some = match conn {
-        Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,
-        Conn::Postgres(_) => FORGET_SOME_ON_POSTGRES,
-    };
-    on!(conn, c => sqlx::query(forget_some).bind(forgotten_before(now)).execute(c).await.map(|_| ()))?;
+    forget_some(conn, now).await?;
     on!(conn, c => sqlx::query(INSERT)
         .bind(scope.caller.as_str())
         .bind(scope.route)
@@ -107,4 +103,14 @@ pub async fn remember<T: Serialize>(
         .await
         .map(|_| ()))?;
     Ok(())
+}
+
+/// Forgets a few that are too old; how many.
+pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
+    let sql = match conn {
+        Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,
+        Conn::Postgres(_) => FORGET_SOME_ON_POSTGRES,
+    };
+    let before = forgotten_before(now);
+    Ok(on!(conn, c => sqlx::query(sql).bind(before).execute(c).await.map(|done| done.rows_affected()))?)
 }

@@ -26,6 +26,16 @@ pub static SCHEDULE: Bulk = Bulk::new(
     },
 );
 
+/// Work that is there already stays as it is.
+pub static SCHEDULE_ONCE: Bulk = Bulk::new(
+    &[("kind", "TEXT"), ("subject", "TEXT"), ("run_at", "BIGINT"), ("created_at", "BIGINT")],
+    Action::Insert {
+        into: "jobs (kind, subject, run_at, asked, attempts, created_at)",
+        values: "given.kind, given.subject, given.run_at, 1, 0, given.created_at",
+        unless: "ON CONFLICT (kind, subject) DO NOTHING",
+    },
+);
+
 /// Of those kinds that have work due at `$1`.
 pub const DUE_KINDS: &str =
     "SELECT DISTINCT kind FROM jobs WHERE run_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1)";
@@ -66,14 +76,23 @@ pub const COUNTS: &str = "SELECT kind, CAST(COUNT(*) AS BIGINT) AS waiting, \
 
 /// Schedules work, each piece once.
 pub async fn schedule(conn: &mut BulkConn<'_>, jobs: &[NewJob], now: Timestamp) -> Result<()> {
-    let columns = vec![
+    SCHEDULE.execute(conn, columns(jobs, now)).await?;
+    Ok(())
+}
+
+/// Schedules work that is not scheduled yet, and leaves the rest as it is.
+pub async fn schedule_once(conn: &mut BulkConn<'_>, jobs: &[NewJob], now: Timestamp) -> Result<()> {
+    SCHEDULE_ONCE.execute(conn, columns(jobs, now)).await?;
+    Ok(())
+}
+
+fn columns(jobs: &[NewJob], now: Timestamp) -> Vec<Column<'_>> {
+    vec![
         Column::texts(jobs.iter().map(|job| job.kind.as_str())),
         Column::texts(jobs.iter().map(|job| job.subject.as_str())),
         Column::integers(jobs.iter().map(|job| job.run_at.micros())),
         Column::integers(jobs.iter().map(|_| now.micros())),
-    ];
-    SCHEDULE.execute(conn, columns).await?;
-    Ok(())
+    ]
 }
 
 /// The kinds that have work to do.

@@ -76,12 +76,11 @@ pub async fn forgive(conn: &mut Conn<'_>, subject: &FailureSubject) -> Result<()
     Ok(())
 }
 
-/// Takes away some of those that do not count any more.
-pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<()> {
+/// Takes away some of those that do not count any more; how many.
+pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
     let sql = match conn {
         Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,
         Conn::Postgres(_) => FORGET_SOME_ON_POSTGRES,
     };
-    on!(conn, c => sqlx::query(sql).bind(now).execute(c).await.map(|_| ()))?;
-    Ok(())
+    Ok(on!(conn, c => sqlx::query(sql).bind(now).execute(c).await.map(|done| done.rows_affected()))?)
 }

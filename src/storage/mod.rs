@@ -34,3 +34,5 @@ pub mod usage;
 pub mod users;
 pub mod wallet;
 pub mod watches;
+pub mod webhook_messages;
+pub mod webhooks;

@@ -111,8 +111,7 @@ pub async fn delete_of(conn: &mut Conn<'_>, user: UserSid, keep: Option<i64>) ->
         .map(|done| done.rows_affected()))?)
 }
 
-/// Takes sessions away that have ended by themselves.
-pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<()> {
-    on!(conn, c => sqlx::query(FORGET_SOME).bind(now).execute(c).await.map(|_| ()))?;
-    Ok(())
+/// Takes some sessions away that have ended by themselves; how many.
+pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
+    Ok(on!(conn, c => sqlx::query(FORGET_SOME).bind(now).execute(c).await.map(|done| done.rows_affected()))?)
 }

@@ -11,7 +11,7 @@ use crate::domain::audit::AuditAction;
 use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
-use crate::domain::events::EventType;
+use crate::domain::events::{EventSet, EventType};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::jobs::JobKind;
 use crate::domain::money::{BasisPoints, Money};
@@ -21,10 +21,12 @@ use crate::domain::sid::{
     AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid,
     UserSid, WalletSid, WebhookSid,
 };
-use crate::domain::text::{Address, BusinessName, Reference, TaxId};
+use crate::domain::text::{Address, BusinessName, LongText, Reference, TaxId};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::TransactionType;
 use crate::domain::users::{Email, UserStatus};
+use crate::domain::webhook_messages::{DeliveryError, MessageStatus};
+use crate::domain::webhooks::WebhookStatus;
 
 /// A type that a column holds as another one: how it goes in, and how it comes out.
 macro_rules! column_types {
@@ -99,6 +101,11 @@ column_types! {
     Email as String: |email| email.as_str().to_owned(), |text| text.parse()?;
     UserStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     EventType as String: |event| event.as_str().to_owned(), |text| text.parse()?;
+    EventSet as i64: |events| events.bits(), |bits| EventSet::from_bits(bits);
+    LongText as String: |text| text.as_str().to_owned(), |text| text.parse()?;
+    WebhookStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
+    MessageStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
+    DeliveryError as String: |error| error.as_str().to_owned(), |text| text.parse()?;
     JobKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
     PaymentPurpose as String: |purpose| purpose.as_str().to_owned(), |text| text.parse()?;
     PaymentStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;

@@ -57,6 +57,16 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/billing/keys/{key_sid}/", Manage),
     ("delete", "/api/billing/keys/{key_sid}/", Manage),
     ("post", "/api/billing/keys/{key_sid}/rotate/", Manage),
+    ("get", "/api/billing/webhooks/{business_sid}/", Manage),
+    ("post", "/api/billing/webhooks/{business_sid}/", Manage),
+    ("get", "/api/billing/webhooks/{business_sid}/{webhook_sid}/", Manage),
+    ("patch", "/api/billing/webhooks/{business_sid}/{webhook_sid}/", Manage),
+    ("delete", "/api/billing/webhooks/{business_sid}/{webhook_sid}/", Manage),
+    ("post", "/api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/", Manage),
+    ("post", "/api/billing/webhooks/{business_sid}/{webhook_sid}/test/", Manage),
+    ("get", "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/", Manage),
+    ("get", "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/", Manage),
+    ("post", "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/resend/", Manage),
     ("get", "/api/billing/audit/", Administer),
     ("get", "/api/admin/plans/", Administer),
     ("post", "/api/admin/plans/", Administer),
@@ -247,6 +257,11 @@ impl World<'_> {
                 if target == "nobody" { format!("key_{}", "0".repeat(32)) } else { self.new_key_of(target).await };
             address = address.replace("{key_sid}", &sid);
         }
+        if path.contains("{webhook_sid}") {
+            let (webhook, delivery) =
+                if target == "nobody" { nobodys() } else { crate::webhooks::with_message(self.server, target).await };
+            address = address.replace("{webhook_sid}", &webhook).replace("{delivery_sid}", &delivery);
+        }
         address = address.replace("{alert_sid}", &format!("alert_{:0>32}", hexadecimal(target)));
         if let Some(sid) = self.invoice_sids.get(target) {
             address = address.replace("{invoice_sid}", sid);
@@ -274,6 +289,11 @@ impl World<'_> {
     }
 }
 
+fn nobodys() -> (String, String) {
+    let (webhook, delivery) = crate::webhooks::NOBODYS;
+    (webhook.to_owned(), delivery.to_owned())
+}
+
 fn body(path: &str, target: &str) -> Value {
     match path {
         "/api/billing/topup/" => json!({"business_sid": target, "amount": 1}),
@@ -288,6 +308,7 @@ fn body(path: &str, target: &str) -> Value {
         "/api/billing/wallet/{business_sid}/thresholds/" => json!({"low_balance": 5}),
         "/api/admin/wallets/{business_sid}/" => json!({"credit_limit": 1}),
         "/api/admin/wallets/{business_sid}/adjustments/" => json!({"amount": 1, "reason": "test"}),
+        "/api/billing/webhooks/{business_sid}/" => json!({"url": "https://example.com/", "events": ["*"]}),
         "/api/billing/keys/" => json!({"name": "k", "role": "client", "business_sid": target}),
         _ => json!({}),
     }
@@ -376,7 +397,9 @@ async fn everybody_asks_everything(database: Database) {
                         assert_eq!((missing_status, missing), (404, answer), "{what}: as if it did not exist");
                     }
                 }
-                let is_asked_by_itself = path.contains("{key_sid}") || ACTORS[actor].ends_with("logged in");
+                let is_asked_by_itself = path.contains("{key_sid}")
+                    || path.contains("{webhook_sid}")
+                    || ACTORS[actor].ends_with("logged in");
                 if cell != "+" && !is_asked_by_itself {
                     assert_eq!(server.row_counts().await, before, "{what} changed something");
                 }

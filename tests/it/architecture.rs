@@ -40,6 +40,7 @@ const SERVICES: &[&str] = &[
     "charges",
     "exports",
     "health",
+    "housekeeping",
     "invoices",
     "jobs",
     "keys",
@@ -57,6 +58,9 @@ const SERVICES: &[&str] = &[
     "users",
     "wallet",
     "wallet_settings",
+    "webhook_deliveries",
+    "webhook_log",
+    "webhooks",
 ];
 
 /// Not use cases but what they work with.
@@ -71,6 +75,9 @@ const TOOLS: &[&str] = &[
     "batch",
     "committer",
     "counts",
+    "consequences",
+    "posting",
+    "jobs",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -165,6 +172,8 @@ fn few_know_which_database_is_open() {
         "businesses.rs",
         "turns.rs",
         "reconcile.rs",
+        "jobs.rs",
+        "webhooks.rs",
     ];
     for file in sources(&src()) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();

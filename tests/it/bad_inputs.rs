@@ -225,6 +225,42 @@ const BAD_FOLLOW_UPS: &[BadFollowUp] = &[
     ("refund/", r#"{"reason":"x"}"#, 404, "charge_not_found", ""),
 ];
 
+/// Method, address after the business's webhooks, body, code, field.
+type BadWebhook = (&'static str, &'static str, &'static str, &'static str);
+
+const BAD_WEBHOOKS: &[BadWebhook] = &[
+    ("POST", "", r#"{"events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":7,"events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"example.com","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"http://example.com/","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"https://user:pass@example.com/","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"https://127.0.0.1/","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"https://2130706433/","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"https://[::ffff:10.0.0.1]/","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"https://169.254.169.254/","events":["*"]}"#, "url"),
+    ("POST", "", r#"{"url":"https://example.com/"}"#, "events"),
+    ("POST", "", r#"{"url":"https://example.com/","events":"*"}"#, "events"),
+    ("POST", "", r#"{"url":"https://example.com/","events":[]}"#, "events"),
+    ("POST", "", r#"{"url":"https://example.com/","events":["wallet.stolen"]}"#, "events"),
+    ("POST", "", r#"{"url":"https://example.com/","events":["webhook.test"]}"#, "events"),
+    ("POST", "", r#"{"url":"https://example.com/","events":["*","alert.created"]}"#, "events"),
+    ("POST", "", r#"{"url":"https://example.com/","events":["*"],"description":7}"#, "description"),
+    ("POST", "", r#"{"url":"https://example.com/","events":["*"],"enabled":"yes"}"#, "enabled"),
+    ("PATCH", "{webhook}/", r#"{"url":null}"#, "url"),
+    ("PATCH", "{webhook}/", r#"{"url":"https://10.0.0.1/"}"#, "url"),
+    ("PATCH", "{webhook}/", r#"{"events":[]}"#, "events"),
+    ("PATCH", "{webhook}/", r#"{"enabled":null}"#, "enabled"),
+    ("PATCH", "wh_1/", r#"{}"#, "webhook_sid"),
+    ("POST", "{webhook}/rotate-secret/", r#"{"overlap_hours":-1}"#, "overlap_hours"),
+    ("POST", "{webhook}/rotate-secret/", r#"{"overlap_hours":169}"#, "overlap_hours"),
+    ("POST", "{webhook}/rotate-secret/", r#"{"overlap_hours":null}"#, "overlap_hours"),
+    ("GET", "{webhook}/deliveries/?status=LOST", "{}", "status"),
+    ("GET", "{webhook}/deliveries/?limit=0", "{}", "limit"),
+    ("GET", "{webhook}/deliveries/?cursor=x", "{}", "cursor"),
+    ("GET", "{webhook}/deliveries/msg_1/", "{}", "delivery_sid"),
+];
+
 /// The one shape of every error: status, code, a sentence, and the field where one is wrong.
 pub async fn check(response: reqwest::Response, status: u16, code: &str, field: &str, what: &str) {
     assert_eq!(response.headers()["content-type"], "application/problem+json", "{what}");
@@ -319,6 +355,19 @@ on_each_database! {
             ("/api/billing/charges/b/%FF/", SID, "business_sid"),
         ] {
             check(server.request(Method::GET, path).send().await.unwrap(), 400, code, field, path).await;
+        }
+        assert_eq!(server.row_counts().await, before);
+    }
+
+    async fn webhooks(server) {
+        server.admin_key().await;
+        let (webhook, _) = crate::webhooks::with_message(server, "biz_test_001").await;
+        let before = server.row_counts().await;
+        for (method, end, body, field) in BAD_WEBHOOKS {
+            let path = format!("/api/billing/webhooks/biz_test_001/{}", end.replace("{webhook}", &webhook));
+            let request = server.as_admin(Method::from_bytes(method.as_bytes()).unwrap(), &path).await;
+            let request = request.header("content-type", JSON).body(*body);
+            check(request.send().await.unwrap(), 400, BAD, field, &format!("{method} {path} {body}")).await;
         }
         assert_eq!(server.row_counts().await, before);
     }

@@ -44,3 +44,5 @@ mod topup;
 mod transactions;
 mod usage;
 mod wallet;
+mod webhook_crash;
+mod webhooks;

@@ -165,7 +165,7 @@ async fn new_key(server: &Server) -> String {
 
 /// The status an operation answers where all is well.
 fn success(operation: &Value) -> &'static str {
-    ["201", "204"].into_iter().find(|status| operation["responses"].get(status).is_some()).unwrap_or("200")
+    ["201", "202", "204"].into_iter().find(|status| operation["responses"].get(status).is_some()).unwrap_or("200")
 }
 
 on_each_database! {
@@ -178,6 +178,7 @@ on_each_database! {
         let alert = server.get("/api/billing/alerts/biz_test_001/").await[0]["sid"].as_str().unwrap().to_owned();
         let invoice = server.get("/api/billing/invoices/biz_test_001/").await["sid"].as_str().unwrap().to_owned();
         server.user("asha@example.com", Role::Admin, None).await;
+        crate::webhooks::with_message(server, "biz_test_001").await;
         let document = document();
         for (number, (method, path, operation)) in operations(&document).into_iter().enumerate() {
             let ExampleRequest { mut address, headers, body } = example_request(&document, &path, &operation);
@@ -186,6 +187,10 @@ on_each_database! {
             address = address.replace("{rate_card_sid}", &newest(server, "/api/admin/rate-cards/").await);
             if address.contains("{user_sid}") {
                 address = address.replace("{user_sid}", &new_user(server, number).await);
+            }
+            if address.contains("{webhook_sid}") {
+                let (webhook, delivery) = crate::webhooks::with_message(server, "biz_test_001").await;
+                address = address.replace("{webhook_sid}", &webhook).replace("{delivery_sid}", &delivery);
             }
             if address.contains("{business_sid}") {
                 address = address.replace("{business_sid}", &new_business(server, number).await);

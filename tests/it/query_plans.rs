@@ -5,11 +5,7 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, idempotency, invoices,
-    jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet,
-    watches,
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, exports, idempotency, invoices,
-    login_failures, pricing, rate_cards, seeds, sessions, transactions, turns, usage, users, wallet,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, exports, idempotency, invoices, jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -139,6 +135,25 @@ const QUERIES: &[(&str, &str)] = &[
     ("invoices::FIND_BY_SID", invoices::FIND_BY_SID),
     ("alerts::FIND", alerts::FIND),
     ("alerts::MARK", alerts::MARK),
+    ("webhooks::LIST", webhooks::LIST),
+    ("webhooks::FIND", webhooks::FIND),
+    ("webhooks::FIND_BY_ID", webhooks::FIND_BY_ID),
+    ("webhooks::COUNT", webhooks::COUNT),
+    ("webhooks::INSERT", webhooks::INSERT),
+    ("webhooks::UPDATE", webhooks::UPDATE),
+    ("webhooks::SET_SECRET", webhooks::SET_SECRET),
+    ("webhooks::SET_FAILING_SINCE", webhooks::SET_FAILING_SINCE),
+    ("webhooks::DELETE", webhooks::DELETE),
+    ("webhooks::ASKED_OF_WALLET", webhooks::ASKED_OF_WALLET),
+    ("webhooks::SET_ASKED_OF_WALLET", webhooks::SET_ASKED_OF_WALLET),
+    ("webhook_messages::DUE", webhook_messages::DUE),
+    ("webhook_messages::PAGE", webhook_messages::PAGE),
+    ("webhook_messages::PAGE_OF_STATUS", webhook_messages::PAGE_OF_STATUS),
+    ("webhook_messages::FIND", webhook_messages::FIND),
+    ("webhook_messages::NEXT_DUE", webhook_messages::NEXT_DUE),
+    ("webhook_messages::INSERT", webhook_messages::INSERT),
+    ("webhook_messages::SEND_AGAIN", webhook_messages::SEND_AGAIN),
+    ("webhook_messages::DELETE_SOME", webhook_messages::DELETE_SOME),
     ("seeds::CLAIM", seeds::CLAIM),
     ("deployment::FIX_TIMEZONE", deployment::FIX_TIMEZONE),
     ("deployment::TIMEZONE", deployment::TIMEZONE),
@@ -155,6 +170,10 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("events::INSERT", &events::INSERT),
     ("events::SCHEDULE", &events::SCHEDULE),
     ("jobs::SCHEDULE", &jobs::SCHEDULE),
+    ("jobs::SCHEDULE_ONCE", &jobs::SCHEDULE_ONCE),
+    ("webhook_messages::NOTE", &webhook_messages::NOTE),
+    ("webhook_messages::INSERT_ATTEMPTS", &webhook_messages::INSERT_ATTEMPTS),
+    ("webhook_messages::ATTEMPTS", &webhook_messages::ATTEMPTS),
     ("recharges::LOAD", &recharges::LOAD),
     ("recharges::UPDATE", &recharges::UPDATE),
     ("recharges::INSERT_PAYMENTS", &recharges::INSERT_PAYMENTS),
@@ -267,6 +286,9 @@ fn alias_of(table: &str) -> Vec<&str> {
         "usage_metrics" => vec!["usage_metrics", "u"],
         "invoices" => vec!["invoices", "i"],
         "alerts" => vec!["alerts", "a"],
+        "webhook_endpoints" => vec!["webhook_endpoints", "e"],
+        "webhook_messages" => vec!["webhook_messages", "m"],
+        "webhook_attempts" => vec!["webhook_attempts", "a"],
         other => vec![other],
     }
 }
@@ -308,6 +330,16 @@ on_each_database! {
             ),
             (alerts::PAGE, ["alerts_by_wallet", "alerts_by_wallet"], ["wallet_id", "id", "id"]),
             (alerts::PAGE_OF_UNREAD, ["alerts_unread", "alerts_unread"], ["wallet_id", "id", "id"]),
+            (
+                webhook_messages::PAGE,
+                ["webhook_messages_by_endpoint", "webhook_messages_by_endpoint"],
+                ["endpoint_id", "id", "id"],
+            ),
+            (
+                webhook_messages::DUE,
+                ["webhook_messages_due", "webhook_messages_due"],
+                ["endpoint_id", "next_attempt_at", "next_attempt_at"],
+            ),
         ] {
             let plan = plan(server, sql).await.join("\n");
             // The rows of a chain come in order, but only we know it; there are no more of them than the page shows. A page of

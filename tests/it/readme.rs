@@ -62,6 +62,7 @@ fn its_curl_commands_work() {
         "transactions",
         "usage",
         "wallet",
+        "webhooks",
     ];
     assert_eq!(endpoints, all, "each is shown");
 }

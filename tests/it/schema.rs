@@ -24,18 +24,8 @@ const DAYS: &[&str] = &[
     "issue_date",
     "paid_on",
 ];
-const DOCUMENTS: &[&str] = &[
-    "features",
-    "networks",
-    "details",
-    "metadata",
-    "answer",
-    "before",
-    "after",
-    "explanation",
-    "more_parts",
-    "payload",
-];
+const DOCUMENTS: &[&str] =
+    &["features", "networks", "details", "metadata", "answer", "before", "after", "explanation", "more_parts"];
 
 /// A type of SQLite and what stands for it in Postgres.
 fn common_type(table: &str, column: &str, sqlite: &str) -> String {

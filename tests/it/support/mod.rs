@@ -4,6 +4,7 @@ pub mod admin;
 pub mod gateway;
 pub mod postgres;
 pub mod process;
+pub mod receiver;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

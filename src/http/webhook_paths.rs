@@ -1,0 +1,59 @@
+//! The paths of webhooks, each with the right over the business that they name.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+use super::AppState;
+use super::auth::{May, Needs};
+use super::error::Problem;
+use super::extract::parse_business;
+use crate::domain::access::Tenant;
+use crate::domain::sid::{MessageEventSid, WebhookSid};
+
+/// The `{business_sid}` and `{webhook_sid}` of a path, of a business that the caller has the right `R` over.
+#[derive(Debug)]
+pub struct WebhookPath<R> {
+    pub tenant: Tenant,
+    pub webhook: WebhookSid,
+    pub may: May<R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for WebhookPath<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<WebhookPath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (business, webhook) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let (business, webhook) = (parse_business(&business)?, parse_webhook(&webhook)?);
+        let tenant = may.tenant(state, business).await?;
+        Ok(WebhookPath { tenant, webhook, may })
+    }
+}
+
+/// The same with `{delivery_sid}`.
+#[derive(Debug)]
+pub struct DeliveryPath<R> {
+    pub tenant: Tenant,
+    pub webhook: WebhookSid,
+    pub delivery: MessageEventSid,
+    pub may: May<R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for DeliveryPath<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<DeliveryPath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
+        let texts = Path::<(String, String, String)>::from_request_parts(parts, state).await;
+        let (business, webhook, delivery) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let (business, webhook) = (parse_business(&business)?, parse_webhook(&webhook)?);
+        let delivery = delivery.parse().map_err(|problem: String| Problem::invalid("delivery_sid", problem))?;
+        let tenant = may.tenant(state, business).await?;
+        Ok(DeliveryPath { tenant, webhook, delivery, may })
+    }
+}
+
+fn parse_webhook(text: &str) -> Result<WebhookSid, Problem> {
+    text.parse().map_err(|problem: String| Problem::invalid("webhook_sid", problem))
+}

@@ -1,0 +1,208 @@
+//! Delivering what waits for an endpoint. At least once: whoever dies between sending and noting it sends again, under the
+//! same id.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::Billing;
+use super::consequences::{self, Followed, Tools};
+use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType};
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::jobs::{Job, Next};
+use crate::domain::money::Money;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook_messages::{
+    Attempt, DeliveryError, FAILING_DAYS_MAX, Health, Message, has_failed_too_long, judge,
+};
+use crate::domain::webhook_secrets::{WebhookSecret, signatures};
+use crate::domain::webhooks::{Webhook, WebhookStatus};
+use crate::error::Result;
+use crate::random;
+use crate::storage;
+use crate::storage::accounts::StoredAccount;
+use crate::storage::webhook_messages::Tried;
+use crate::storage::webhooks::StoredWebhook;
+
+/// How many messages of an endpoint are under way at once.
+const AT_ONCE: i64 = 8;
+
+/// How many are sent before other endpoints have their turn.
+const MOST_IN_A_TURN: usize = 100;
+
+/// And for how long.
+const LONGEST_TURN: Duration = Duration::from_secs(15);
+
+/// Sends what is due for an endpoint, whose number the job's subject is. A turn also ends when nothing comes through: a
+/// receiver that is slow or gone keeps nobody else waiting for long.
+///
+/// # Errors
+/// Those of the database. A message that does not come through is none: it has a time of its own for the next try.
+pub async fn deliver(billing: &Billing, job: &mut Job) -> Result<Next> {
+    let Ok(id) = job.subject.parse::<i64>() else { return Ok(Next::Done) };
+    let (begun, mut sent) = (Instant::now(), 0);
+    loop {
+        let now = billing.clock.now();
+        let (stored, due) = {
+            let mut reader = billing.db.read().await?;
+            let mut conn = reader.conn();
+            let stored = storage::webhooks::find_by_id(&mut conn, id).await?;
+            (stored, storage::webhook_messages::due(&mut conn, id, now, AT_ONCE).await?)
+        };
+        let Some(stored) = stored.filter(|stored| stored.webhook.status == WebhookStatus::Enabled) else {
+            return Ok(Next::Done);
+        };
+        if due.is_empty() {
+            break;
+        }
+        sent += due.len();
+        let tried = join_all(due.into_iter().map(|message| send(billing, &stored, message, now))).await;
+        let tried = tried.into_iter().collect::<Result<Vec<_>>>()?;
+        let health = Health::of(tried.iter().map(|one| one.attempt.error));
+        let Some(failing_since) = note(billing, id, &tried, health).await? else { return Ok(Next::Done) };
+        let is_lost = health.is_gone || has_failed_too_long(failing_since, billing.clock.now());
+        if is_lost && disable(billing, &stored.webhook, id, health).await? {
+            return Ok(Next::Done);
+        }
+        if !health.came_through || sent >= MOST_IN_A_TURN || begun.elapsed() >= LONGEST_TURN {
+            break;
+        }
+        super::jobs::extend(billing, job).await?;
+    }
+    // A message that is written after this look has the job asked for once more, and `settle` notices that.
+    let next = storage::webhook_messages::next_due(&mut billing.db.read().await?.conn(), id).await?;
+    Ok(next.map_or(Next::Done, Next::At))
+}
+
+/// Sends one message, and says what is to be noted of it.
+async fn send(billing: &Billing, stored: &StoredWebhook, message: Message, now: Timestamp) -> Result<Tried> {
+    let secrets = secrets(billing, stored, now);
+    let (status, duration) = if secrets.is_empty() {
+        (Err(DeliveryError::SecretUnreadable), Duration::ZERO)
+    } else {
+        let headers = headers(&secrets, &message, now);
+        let called = billing.outbound.post(&stored.webhook.url, headers, message.payload.clone()).await;
+        (called.status, called.duration)
+    };
+    let error = status.map_or_else(Some, judge);
+    let attempt = Attempt {
+        number: message.attempts + 1,
+        status_code: status.ok().map(i64::from),
+        error,
+        duration_micros: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+        attempted_at: now,
+    };
+    let after = message.after(error, billing.clock.now(), u16::from_le_bytes(random::bytes()?));
+    Ok(Tried { message, attempt, after })
+}
+
+/// Those that sign now. None where the current one does not open: the server's `SECRET_KEY` is another than it was.
+fn secrets(billing: &Billing, stored: &StoredWebhook, now: Timestamp) -> Vec<WebhookSecret> {
+    let open = |sealed: &String| {
+        let opened = billing.sealer.open(&stored.webhook.sid.to_string(), sealed);
+        opened.as_deref().and_then(WebhookSecret::parse)
+    };
+    let Some(current) = open(&stored.secret) else { return Vec::new() };
+    let signs_too = stored.webhook.previous_until.is_some_and(|until| now < until);
+    let previous = stored.previous_secret.as_ref().filter(|_| signs_too).and_then(open);
+    std::iter::once(current).chain(previous).collect()
+}
+
+/// The headers of Standard Webhooks.
+fn headers(secrets: &[WebhookSecret], message: &Message, now: Timestamp) -> HeaderMap {
+    let (id, seconds) = (message.sid.to_string(), now.unix_seconds());
+    let signature = signatures(secrets, &id, seconds, &message.payload);
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in
+        [("webhook-id", id), ("webhook-timestamp", seconds.to_string()), ("webhook-signature", signature)]
+    {
+        // All of them are printable ASCII.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    headers
+}
+
+/// Notes attempts, and since when nothing has come through; nothing where the endpoint was deleted meanwhile.
+async fn note(billing: &Billing, id: i64, tried: &[Tried], health: Health) -> Result<Option<Option<Timestamp>>> {
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let Some(stored) = storage::webhooks::lock_by_id(&mut conn, id).await? else {
+        tx.roll_back().await?;
+        return Ok(None);
+    };
+    storage::webhook_messages::note(&mut conn.bulk(), tried).await?;
+    let before = stored.webhook.failing_since;
+    let failing_since = health.failing_since(before, billing.clock.now());
+    if failing_since != before {
+        storage::webhooks::set_failing_since(&mut conn, id, failing_since).await?;
+    }
+    tx.commit().await?;
+    Ok(Some(failing_since))
+}
+
+/// Disables an endpoint that is gone or has failed for days, and warns its owner. Whether it did: its owner may have mended
+/// it just now.
+async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) -> Result<bool> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let business = std::slice::from_ref(&webhook.business);
+    let account = storage::accounts::load_and_lock(&mut conn.bulk(), business).await?.pop();
+    let stored = storage::webhooks::lock_by_id(&mut conn, id).await?;
+    let stored = stored.filter(|stored| stored.webhook.status == WebhookStatus::Enabled);
+    let is_failing = |stored: &StoredWebhook| {
+        let is_same = stored.webhook.url == webhook.url;
+        is_same && (health.is_gone || has_failed_too_long(stored.webhook.failing_since, now))
+    };
+    let (Some(StoredAccount { wallet_id, account }), Some(stored)) = (account, stored.filter(is_failing)) else {
+        tx.roll_back().await?;
+        return Ok(false);
+    };
+    let status = if health.is_gone { WebhookStatus::Disabled } else { WebhookStatus::Failed };
+    let after = Webhook { status, updated_at: now, ..stored.webhook.clone() };
+    storage::webhooks::update(&mut conn, id, &after).await?;
+    let mut watch = account.watch;
+    watch.events = storage::webhooks::tell_wallet(&mut conn, wallet_id).await?;
+    let entry = AuditEntry {
+        reason: Some(reason(health)),
+        ..AuditEntry::changed(
+            AuditAction::WebhookDisabled,
+            webhook.sid.to_string(),
+            serde_json::json!({"status": stored.webhook.status}),
+            serde_json::json!({"status": status}),
+        )
+    };
+    storage::audit::append(&mut conn.bulk(), &entry, &Actor::scheduled(), now).await?;
+    let followed = Followed { alerts: vec![alert(webhook, health)], watch, ..Followed::of(wallet_id, &account, watch) };
+    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+fn reason(health: Health) -> String {
+    if health.is_gone {
+        "its receiver answered that it is gone (410)".to_owned()
+    } else {
+        format!("nothing came through for {FAILING_DAYS_MAX} days")
+    }
+}
+
+fn alert(webhook: &Webhook, health: Health) -> AlertDraft {
+    AlertDraft {
+        alert_type: AlertType::BillingAlert,
+        severity: AlertSeverity::Warning,
+        message: format!(
+            "The webhook {} to {} was disabled: {}. Enable it again once its receiver works.",
+            webhook.sid,
+            webhook.url.origin(),
+            reason(health),
+        ),
+        threshold: Money::ZERO,
+        current_value: Money::ZERO,
+    }
+}
