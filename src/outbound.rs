@@ -113,7 +113,9 @@ impl Outbound {
             return Err(DeliveryError::NameNotFound);
         }
         let permitted = permitted(found, self.allow_private);
-        if permitted.is_empty() {
+        // What was made while the setting was another one is still there.
+        let is_plain = url.scheme() == "http" && !self.allow_private;
+        if permitted.is_empty() || is_plain {
             return Err(DeliveryError::AddressNotAllowed);
         }
         for address in permitted {
@@ -185,11 +187,11 @@ mod tests {
 
     /// Somebody listens there, and is never asked.
     #[rstest]
-    #[case("http://127.0.0.1:{port}/")]
-    #[case("http://localhost:{port}/")]
-    #[case("http://2130706433:{port}/")]
-    #[case("http://0x7f.1:{port}/")]
-    #[case("http://[::ffff:127.0.0.1]:{port}/")]
+    #[case("https://127.0.0.1:{port}/")]
+    #[case("https://localhost:{port}/")]
+    #[case("https://2130706433:{port}/")]
+    #[case("https://0x7f.1:{port}/")]
+    #[case("https://[::ffff:127.0.0.1]:{port}/")]
     #[tokio::test]
     async fn private_addresses_are_not_called(#[case] url: &str) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -201,8 +203,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nothing_goes_unencrypted() {
+        assert_eq!(call("http://8.8.8.8/", false).await, Err(DeliveryError::AddressNotAllowed));
+    }
+
+    #[tokio::test]
     async fn what_leads_nowhere() {
-        assert_eq!(call("http://nobody.invalid/", false).await, Err(DeliveryError::NameNotFound));
+        assert_eq!(call("https://nobody.invalid/", false).await, Err(DeliveryError::NameNotFound));
         let free = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
             listener.local_addr().expect("an address")

@@ -32,7 +32,7 @@ const AT_ONCE: i64 = 8;
 const MOST_IN_A_TURN: usize = 100;
 
 /// And for how long.
-const LONGEST_TURN: Duration = Duration::from_secs(15);
+const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 /// Sends what is due for an endpoint, whose number the job's subject is. A turn also ends when nothing comes through: a
 /// receiver that is slow or gone keeps nobody else waiting for long.
