@@ -91,6 +91,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod connections;
+pub mod documents;
 pub mod domain;
 pub mod error;
 pub mod http;
