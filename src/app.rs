@@ -25,6 +25,7 @@ use crate::http::auth::PeerAddress;
 use crate::http::bodies::BodyBudget;
 use crate::http::client_address::TrustedProxies;
 use crate::http::failed_credentials::FailedCredentials;
+use crate::http::invoice_documents::Documents;
 use crate::http::metrics::Metrics;
 use crate::http::rate_limits::RateLimits;
 use crate::http::{self, AppState, HttpState, Service, head_limits};
@@ -100,14 +101,20 @@ pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
 }
 
 /// The HTTP service over an open database.
-pub fn http_service(settings: &Settings, billing: Billing) -> Service {
-    http::service(http_state(settings, billing))
+///
+/// # Errors
+/// Those of [`http_state`].
+pub fn http_service(settings: &Settings, billing: Billing) -> Result<Service> {
+    Ok(http::service(http_state(settings, billing)?))
 }
 
 /// What the HTTP services of a server share.
-pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
+///
+/// # Errors
+/// Those of [`Settings::seller`].
+pub fn http_state(settings: &Settings, billing: Billing) -> Result<AppState> {
     let header = |origin: &str| HeaderValue::from_str(origin).ok();
-    Arc::new(HttpState {
+    Ok(Arc::new(HttpState {
         metrics: Metrics::new(billing.committer.counts()),
         billing,
         auth: settings.auth,
@@ -119,8 +126,9 @@ pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
         failed_credentials: FailedCredentials::new(settings.rate_limit_failures),
         logins: FailedCredentials::new(settings.rate_limit_failures),
         body_budget: BodyBudget::default(),
+        documents: Documents::new(settings.seller()?),
         serves_metrics: settings.metrics_bind.is_none(),
-    })
+    }))
 }
 
 /// # Errors

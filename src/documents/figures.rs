@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 
 use crate::domain::time::DayRange;
 
-/// The sign before what is below zero: as wide as a digit, and not a hyphen that a line could end at.
-const MINUS: char = '\u{2212}';
+/// The sign before what is below zero: the one that spreadsheets read, too.
+const MINUS: char = '-';
 
 const DECIMALS: usize = 6;
 
@@ -83,9 +83,9 @@ mod tests {
     #[case(20_000, 2, "0.02")]
     #[case(1, 0, "0.000001")]
     #[case(35_500_000, 0, "35.5")]
-    #[case(-12_340_000, 2, "−12.34")]
-    #[case(-500, 3, "−0.0005")]
-    #[case(2 * i128::from(i64::MIN), 2, "−18,446,744,073,709.551616")]
+    #[case(-12_340_000, 2, "-12.34")]
+    #[case(-500, 3, "-0.0005")]
+    #[case(2 * i128::from(i64::MIN), 2, "-18,446,744,073,709.551616")]
     fn amounts(#[case] micros: i128, #[case] exponent: u32, #[case] expected: &str) {
         assert_eq!(amount(micros, exponent), expected);
     }
@@ -94,8 +94,8 @@ mod tests {
     #[case(0, "0")]
     #[case(999, "999")]
     #[case(1_000, "1,000")]
-    #[case(-1_234_567, "−1,234,567")]
-    #[case(i64::MIN, "−9,223,372,036,854,775,808")]
+    #[case(-1_234_567, "-1,234,567")]
+    #[case(i64::MIN, "-9,223,372,036,854,775,808")]
     fn counts(#[case] number: i64, #[case] expected: &str) {
         assert_eq!(count(number), expected);
     }

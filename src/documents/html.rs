@@ -108,8 +108,9 @@ fn lines(sheet: &Sheet) -> String {
     };
     let rows: String = sheet.rows.iter().map(row).collect();
     format!(
-        "<table class=\"lines\">\n<caption class=\"hidden\">What was charged</caption>\n\
-         <thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+        "<div class=\"scroll\" role=\"region\" aria-label=\"Lines\" tabindex=\"0\">\n\
+         <table class=\"lines\">\n<caption class=\"hidden\">What was charged</caption>\n\
+         <thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n"
     )
 }
 

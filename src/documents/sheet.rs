@@ -290,7 +290,7 @@ mod tests {
                 ("Subtotal", "USD 1,234.50"),
                 ("Tax 16%", "USD 197.52"),
                 ("Total", "USD 1,432.02"),
-                ("Already paid", "USD −1,000.00"),
+                ("Already paid", "USD -1,000.00"),
                 ("Amount due", "USD 432.02"),
             ])
         );
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(sheet.full_title(), "Credit note CN-2026-000001");
         assert_eq!(sheet.headline.replace('\u{a0}', " "), "USD 12.34 credited");
         assert!(sheet.facts.contains(&Labelled { label: "For invoice", value: "INV-2026-000001".to_owned() }));
-        assert_eq!(sheet.rows[0].figures[2], "−12.34");
+        assert_eq!(sheet.rows[0].figures[2], "-12.34");
     }
 
     #[rstest]

@@ -23,6 +23,7 @@ mod contract;
 mod crash;
 mod deliveries;
 mod http;
+mod invoice_documents;
 mod invoices;
 mod keys;
 mod limits;

@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_it_may_be() {
-        let text = "Ελληνικά αβγδεζηθικλμνξοπρστυφχψω, Русский текст ЁЖЩ, አማርኛ ጽሑፍ፡ይህ, mixed-Text/1234567890 e\u{301}e\u{301}";
+        let text =
+            "Ελληνικά αβγδεζηθικλμνξοπρστυφχψω, Русский текст ЁЖЩ, አማርኛ ጽሑፍ፡ይህ, mixed-Text/1234567890 e\u{301}e\u{301}";
         for width in 12_u16..200 {
             let width = f32::from(width);
             let lines = wrap(text, Style::Bold, 10.0, width);
