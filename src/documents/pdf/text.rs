@@ -1,10 +1,10 @@
 //! Text for a page: which glyphs of which font, how wide, and where a line ends.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use krilla::text::{Font, GlyphId, KrillaGlyph};
-use rustybuzz::{Direction, Face, UnicodeBuffer};
+use rustybuzz::{Direction, Face, Script, ShapePlan, UnicodeBuffer, script};
 
 /// What stands for a letter that no font here has. The text behind it stays what it is, for who copies it.
 const MISSING: char = '\u{fffd}';
@@ -15,15 +15,21 @@ pub enum Style {
     Bold,
 }
 
+/// The scripts that the fonts have rules for; whatever is none of these is shaped like Latin.
+const SCRIPTS: [Script; 4] = [script::LATIN, script::GREEK, script::CYRILLIC, script::ETHIOPIC];
+
 /// A font, twice: to shape with and to embed.
 struct Typeface {
     face: Face<'static>,
     font: Font,
+    /// What of a font's rules a script needs takes longer to find than to follow: it is kept.
+    plans: [OnceLock<ShapePlan>; SCRIPTS.len()],
 }
 
 impl Typeface {
     fn load(bytes: &'static [u8]) -> Option<Typeface> {
-        Some(Typeface { face: Face::from_slice(bytes, 0)?, font: Font::new(bytes.into(), 0)? })
+        let (face, font) = (Face::from_slice(bytes, 0)?, Font::new(bytes.into(), 0)?);
+        Some(Typeface { face, font, plans: Default::default() })
     }
 
     fn has(&self, letter: char) -> bool {
@@ -173,7 +179,11 @@ fn shape(typeface: &Typeface, text: &str) -> Run {
     buffer.guess_segment_properties();
     // The fonts here have no script that runs the other way.
     buffer.set_direction(Direction::LeftToRight);
-    let shaped = rustybuzz::shape(&typeface.face, &[], buffer);
+    let index = SCRIPTS.iter().position(|script| *script == buffer.script()).unwrap_or(0);
+    buffer.set_script(SCRIPTS[index]);
+    let plan = typeface.plans[index]
+        .get_or_init(|| ShapePlan::new(&typeface.face, Direction::LeftToRight, Some(SCRIPTS[index]), None, &[]));
+    let shaped = rustybuzz::shape_with_plan(&typeface.face, plan, buffer);
     let em = typeface.font.units_per_em();
     let infos = shaped.glyph_infos();
     let mut glyphs = Vec::with_capacity(infos.len());
