@@ -27,6 +27,7 @@ use crate::http::bodies::BodyBudget;
 use crate::http::client_address::TrustedProxies;
 use crate::http::exports::Exports;
 use crate::http::failed_credentials::FailedCredentials;
+use crate::http::invoice_documents::Documents;
 use crate::http::metrics::Metrics;
 use crate::http::rate_limits::RateLimits;
 use crate::http::{self, AppState, HttpState, Service, head_limits};
@@ -112,14 +113,20 @@ pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
 }
 
 /// The HTTP service over an open database.
-pub fn http_service(settings: &Settings, billing: Billing) -> Service {
-    http::service(http_state(settings, billing))
+///
+/// # Errors
+/// Those of [`http_state`].
+pub fn http_service(settings: &Settings, billing: Billing) -> Result<Service> {
+    Ok(http::service(http_state(settings, billing)?))
 }
 
 /// What the HTTP services of a server share.
-pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
+///
+/// # Errors
+/// Those of [`Settings::seller`].
+pub fn http_state(settings: &Settings, billing: Billing) -> Result<AppState> {
     let header = |origin: &str| HeaderValue::from_str(origin).ok();
-    Arc::new(HttpState {
+    Ok(Arc::new(HttpState {
         metrics: Metrics::new(billing.committer.counts()),
         billing,
         auth: settings.auth,
@@ -132,8 +139,9 @@ pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
         logins: FailedCredentials::new(settings.rate_limit_failures),
         body_budget: BodyBudget::default(),
         exports: Exports::default(),
+        documents: Documents::new(settings.seller()?),
         serves_metrics: settings.metrics_bind.is_none(),
-    })
+    }))
 }
 
 /// # Errors

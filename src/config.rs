@@ -2,8 +2,9 @@
 //! environment wins over it, and a flag over both.
 
 use std::fmt;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,17 +12,21 @@ use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::connections::ConnectionCaps;
+use crate::documents::{Logo, Party};
 use crate::domain::access::Role;
 use crate::domain::businesses::BusinessSid;
+use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
 use crate::domain::secrets::Sealer;
 use crate::domain::sid::KeySid;
-use crate::domain::text::Title;
+use crate::domain::text::{Address, BusinessName, TaxId, Title};
 use crate::domain::users::Email;
+use crate::error::Error;
 use crate::http::Limits;
 use crate::http::auth::AuthMode;
 use crate::http::client_address::{TrustedNetwork, TrustedProxies};
+use crate::http::invoice_documents::Seller;
 use crate::http::rate_limits::RateLimitSettings;
 use crate::storage::open::{DatabaseUrl, PoolSettings};
 
@@ -214,6 +219,29 @@ pub struct Settings {
     /// Under which balance to warn, of wallets that have no threshold of their own; 0 warns only when all is used up
     #[arg(long, env, global = true, default_value = "10", value_name = "AMOUNT", value_parser = parse_threshold)]
     pub low_balance_threshold: Money,
+    /// Who sells, as invoices name them; a client of a reseller's is billed by its reseller
+    #[arg(long, env, global = true, value_name = "NAME")]
+    pub seller_name: Option<BusinessName>,
+
+    /// The seller's address on invoices, on one line
+    #[arg(long, env, global = true, value_name = "ADDRESS")]
+    pub seller_address: Option<Address>,
+
+    /// The seller's country (ISO 3166-1 alpha-2)
+    #[arg(long, env, global = true, value_name = "CODE")]
+    pub seller_country: Option<CountryCode>,
+
+    /// What the tax authority knows the seller by
+    #[arg(long, env, global = true, value_name = "ID")]
+    pub seller_tax_id: Option<TaxId>,
+
+    /// The seller's e-mail address on invoices
+    #[arg(long, env, global = true, value_name = "EMAIL")]
+    pub seller_email: Option<Email>,
+
+    /// The seller's logo on invoices: a PNG of at most 1 MB, read at start
+    #[arg(long, env, global = true, value_name = "FILE")]
+    pub seller_logo: Option<PathBuf>,
 
     /// How to log: `auto` is text in a terminal and JSON elsewhere
     #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT")]
@@ -476,6 +504,18 @@ fn parse_flag(text: &str) -> Result<bool, String> {
         .map_err(|_| "must be true or false".to_owned())
 }
 
+/// One byte more than a logo may have is read, and no more, whatever the file is.
+fn read_logo(path: &Path) -> crate::error::Result<Logo> {
+    let setup = |problem: String| {
+        Error::Setup(format!("SELLER_LOGO: {} {problem}; give the path of a PNG of at most 1 MB", path.display()))
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| setup(format!("cannot be opened ({error})")))?;
+    let read = file.take(Logo::BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| setup(format!("cannot be read ({error})")))?;
+    Logo::new(bytes).map_err(setup)
+}
+
 impl Settings {
     /// Where to listen: `BIND`, whose own port wins over `PORT`; `PORT` alone means every address.
     pub fn address(&self) -> SocketAddr {
@@ -514,6 +554,23 @@ impl Settings {
             Some(SecretKey(secret)) => Sealer::new(secret.as_bytes()),
             None => Sealer::new(&crate::random::bytes::<32>()?),
         })
+    }
+
+    /// Who sells, where no reseller does.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] where the logo cannot be read, or is none that a page can show.
+    pub fn seller(&self) -> crate::error::Result<Seller> {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let party = Party {
+            name: text(self.seller_name.as_ref().map(BusinessName::as_str)),
+            address: text(self.seller_address.as_ref().map(Address::as_str)),
+            country: self.seller_country,
+            tax_id: text(self.seller_tax_id.as_ref().map(TaxId::as_str)),
+            email: text(self.seller_email.as_ref().map(Email::as_str)),
+        };
+        let logo = self.seller_logo.as_deref().map(read_logo).transpose()?;
+        Ok(Seller { party: Some(party).filter(|party| *party != Party::default()), logo })
     }
 
     pub fn pools(&self) -> PoolSettings {

@@ -10,6 +10,7 @@
 //! - [`http`]: THE route table (`http/mod.rs`); request and response bodies and their handlers, a file a noun.
 //! - [`services`]: use cases, one a function. Each owns its transaction.
 //! - [`domain`]: the rules, pure: no async, no clock, no I/O.
+//! - [`documents`]: invoices as people read them, HTML and PDF, pure: the same document gives the same bytes.
 //! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
 //!   show which database is open; `storage/{db,bulk,local}.rs` hold the rest of that knowledge.
 //! - [`worker`]: does what is scheduled. [`outbound`]: the only caller of addresses that somebody else names.
@@ -18,7 +19,7 @@
 //!
 //! # Who may use whom
 //!
-//! `http → services → domain, storage`; `storage → domain`; `domain →` nothing of ours. `http` never touches `storage`
+//! `http → services → domain, storage`; `http → documents → domain`; `storage → domain`; `domain →` nothing of ours. `http` never touches `storage`
 //! or sqlx, `services` never touch axum, and no service calls another. `tests/it/architecture.rs` reads the `use` lines
 //! and fails on a breach.
 //!
@@ -74,6 +75,10 @@
 //!   keep the connections that others need.
 //! - A COMMIT whose outcome is unknown is looked up again by its idempotency key before anything is answered.
 //! - Metrics are `prometheus-client`'s: typed, without a global, and with no upkeep to run between scrapes.
+//! - PDFs are drawn with krilla, in fonts of our own (`documents/fonts/`), shaped by rustybuzz: no browser, no fonts of the
+//!   system, and what is filed for years is PDF/A. The page in HTML is plain text with a style: no template to learn for
+//!   one page, and one function escapes all of it.
+//! - Both forms of an invoice are made of one sheet of words ([`documents::sheet`]), so that they cannot differ.
 //! - The names of countries are a data file of our own (`seeds/countries.txt`): short names as people say them, which the
 //!   crates at hand do not have.
 //! - Who may do what is one table ([`domain::access`]). A handler takes a right in its signature and gets whose things it
@@ -102,6 +107,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod connections;
+pub mod documents;
 pub mod domain;
 pub mod error;
 pub mod http;

@@ -155,6 +155,7 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
                         address, and with it the limits of one; no login is then marked as encrypted either";
         tracing::warn!("{sentence}");
     }
+    let state = app::http_state(settings, billing.clone())?;
     let listener = app::listen(settings.address()).await?;
     let metrics_listener = match settings.metrics_bind {
         Some(address) => Some(app::listen(address).await?),
@@ -163,7 +164,6 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     let metrics_address = metrics_listener.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
     greet(settings, &billing, listener.local_addr()?, metrics_address).await?;
     let limits = ConnectionLimits { caps, ..app::connection_limits(settings) };
-    let state = app::http_state(settings, billing.clone());
     let service = http::service(state.clone());
     if let Some(listener) = metrics_listener {
         let caps = ConnectionCaps { total: METRICS_CONNECTIONS_MAX, per_address: METRICS_CONNECTIONS_MAX };
@@ -290,6 +290,13 @@ async fn check(settings: &Settings) -> Outcome {
     match settings.validate() {
         Ok(()) => say!("ok       settings: listens on {}, AUTH={}", settings.address(), settings.auth),
         Err(problem) => problems.push(problem),
+    }
+    match settings.seller() {
+        Ok(seller) if seller.party.is_none() => {
+            say!("ok       seller: no details, so invoices name none (SELLER_NAME)")
+        }
+        Ok(_) => say!("ok       seller: details and logo can be shown"),
+        Err(error) => problems.push(error.to_string()),
     }
     match storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await {
         Ok(db) => {

@@ -15,7 +15,7 @@ use super::listing::{self, ListQuery};
 use super::openapi::{CommonErrors, Forbidden, Missing};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
-use crate::domain::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
+use crate::domain::invoices::{Invoice, InvoiceKind, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::money::Money;
 use crate::domain::sid::InvoiceSid;
@@ -136,6 +136,12 @@ pub struct AnyInvoiceBody {
     invoice: InvoiceBody,
 }
 
+impl AnyInvoiceBody {
+    pub fn new(kind: InvoiceKind, invoice: Invoice) -> AnyInvoiceBody {
+        AnyInvoiceBody { kind, invoice: invoice.into() }
+    }
+}
+
 /// Show an invoice
 ///
 /// Whosever it is, with its lines: those of a draft are worked out, those of a closed month were frozen.
@@ -152,5 +158,5 @@ pub async fn show_any_invoice(
     SidPath(sid): SidPath<InvoiceSid>,
 ) -> Result<Json<AnyInvoiceBody>, Problem> {
     let (kind, invoice) = services::invoices::find(&state.billing, sid).await?;
-    Ok(Json(AnyInvoiceBody { kind, invoice: invoice.into() }))
+    Ok(Json(AnyInvoiceBody::new(kind, invoice)))
 }

@@ -1,5 +1,6 @@
 //! HTTP: the route table, and how requests become calls to services.
 
+pub mod accept;
 pub mod admin;
 pub mod admin_adjustments;
 pub mod admin_alerts;
@@ -32,6 +33,7 @@ pub mod extract;
 pub mod failed_credentials;
 pub mod head_limits;
 pub mod health;
+pub mod invoice_documents;
 pub mod invoices;
 pub mod json_depth;
 pub mod keys;
@@ -66,7 +68,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
@@ -78,6 +80,7 @@ use client_address::TrustedProxies;
 use error::Problem;
 use exports::Exports;
 use failed_credentials::FailedCredentials;
+use invoice_documents::Documents;
 use metrics::Metrics;
 use rate_limits::RateLimits;
 
@@ -109,6 +112,9 @@ routes! {
     get  "/api/billing/usage/{business_sid}/"        => usage::show_usage;
     get  "/api/billing/usage/{business_sid}/export.csv/" => exports::export_usage;
     get  "/api/billing/invoices/{business_sid}/"     => invoices::show_invoice;
+    get  "/api/billing/invoices/{business_sid}/{invoice_sid}/" => invoice_documents::show_own_invoice;
+    get  "/api/billing/invoices/{business_sid}/{invoice_sid}/html/" => invoice_documents::show_invoice_as_html;
+    get  "/api/billing/invoices/{business_sid}/{invoice_sid}/pdf/" => invoice_documents::show_invoice_as_pdf;
     get  "/api/billing/alerts/{business_sid}/"       => alerts::list_alerts;
     get  "/api/billing/alerts/{business_sid}/count/" => alerts::count_alerts;
     post "/api/billing/alerts/{business_sid}/read-all/" => alerts::read_all_alerts;
@@ -205,6 +211,7 @@ pub struct HttpState {
     pub logins: FailedCredentials,
     pub body_budget: BodyBudget,
     pub exports: Exports,
+    pub documents: Documents,
     /// Whether /metrics is served here, and not at an address of its own.
     pub serves_metrics: bool,
 }
@@ -255,11 +262,13 @@ pub fn service(state: AppState) -> Service {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(other_method)
         .with_state(state.clone());
+    // A PDF is compressed inside.
+    let is_compressible = SizeAbove::new(1_024).and(NotForContentType::const_new("application/pdf"));
     let guard = middleware::from_fn_with_state(state.clone(), edge::guard);
     let edge = middleware::from_fn_with_state(state.clone(), edge::wrap);
     let for_pages = router
         .clone()
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1_024)))
+        .layer(CompressionLayer::new().compress_when(is_compressible))
         .layer(guard.clone())
         .layer(cors(&state))
         .layer(edge.clone());

@@ -3,7 +3,7 @@
 use super::Billing;
 use crate::domain::access::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::businesses::BusinessSid;
+use crate::domain::businesses::{Business, BusinessSid};
 use crate::domain::currency::Currency;
 use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListPage, ListRequest};
@@ -137,8 +137,49 @@ pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<(InvoiceKind, In
     let Some((id, summary)) = storage::invoices::find_by_sid(&mut conn, sid).await? else {
         return Err(Error::NotFound { code: "invoice_not_found", sentence: "There is no such invoice." });
     };
-    let wallet = storage::wallet::find(&mut conn, &summary.business_sid).await?;
+    found(&mut conn, sid, id, summary).await
+}
+
+async fn found(
+    conn: &mut Conn<'_>,
+    sid: InvoiceSid,
+    id: i64,
+    summary: InvoiceSummary,
+) -> Result<(InvoiceKind, Invoice)> {
+    let wallet = storage::wallet::find(conn, &summary.business_sid).await?;
     let wallet = wallet.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no wallet")))?;
     let stored = StoredInvoice { id, header: summary.header };
-    Ok((summary.kind, with_lines(&mut conn, wallet, stored, summary.period).await?))
+    Ok((summary.kind, with_lines(conn, wallet, stored, summary.period).await?))
+}
+
+/// An invoice and those it stands between.
+#[derive(Debug)]
+pub struct OwnInvoice {
+    pub kind: InvoiceKind,
+    pub invoice: Invoice,
+    pub buyer: Business,
+    /// The reseller it buys from; none: the platform itself.
+    pub seller: Option<Business>,
+}
+
+/// An invoice of a business by its SID, with its lines and with what is known of buyer and seller.
+///
+/// # Errors
+/// [`Error::NotFound`] where the business has no such invoice, and those of the database.
+pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Result<OwnInvoice> {
+    let mut snapshot = billing.db.snapshot().await?;
+    let mut conn = snapshot.conn();
+    let own = storage::invoices::find_by_sid(&mut conn, sid).await?;
+    let Some((id, summary)) = own.filter(|(_, summary)| summary.business_sid == *tenant.sid()) else {
+        let sentence = "There is no such invoice, or it is none of this business's.";
+        return Err(Error::NotFound { code: "invoice_not_found", sentence });
+    };
+    let (kind, invoice) = found(&mut conn, sid, id, summary).await?;
+    let buyer = storage::businesses::find(&mut conn, tenant.sid()).await?;
+    let buyer = buyer.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no business")))?;
+    let seller = match &buyer.parent {
+        Some(parent) => storage::businesses::find(&mut conn, parent).await?,
+        None => None,
+    };
+    Ok(OwnInvoice { kind, invoice, buyer, seller })
 }

@@ -43,6 +43,9 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/billing/usage/{business_sid}/", Read),
     ("get", "/api/billing/usage/{business_sid}/export.csv/", Read),
     ("get", "/api/billing/invoices/{business_sid}/", Read),
+    ("get", "/api/billing/invoices/{business_sid}/{invoice_sid}/", Read),
+    ("get", "/api/billing/invoices/{business_sid}/{invoice_sid}/html/", Read),
+    ("get", "/api/billing/invoices/{business_sid}/{invoice_sid}/pdf/", Read),
     ("get", "/api/billing/alerts/{business_sid}/", Read),
     ("post", "/api/billing/charges/", Charge),
     ("post", "/api/billing/charges/batch/", Charge),
@@ -263,9 +266,8 @@ impl World<'_> {
             address = address.replace("{webhook_sid}", &webhook).replace("{delivery_sid}", &delivery);
         }
         address = address.replace("{alert_sid}", &format!("alert_{:0>32}", hexadecimal(target)));
-        if let Some(sid) = self.invoice_sids.get(target) {
-            address = address.replace("{invoice_sid}", sid);
-        }
+        let nothing = format!("inv_{}", "0".repeat(32));
+        address = address.replace("{invoice_sid}", self.invoice_sids.get(target).unwrap_or(&nothing));
         if path == "/api/billing/keys/" && method == "get" {
             address = format!("{address}?business_sid={target}");
         }

@@ -24,6 +24,7 @@ mod crash;
 mod deliveries;
 mod exports;
 mod http;
+mod invoice_documents;
 mod invoices;
 mod keys;
 mod limits;

@@ -111,7 +111,7 @@ impl Server {
         seed::load(&billing, settings.auth == AuthMode::Open).await.unwrap();
         let listener = app::listen(settings.address()).await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
-        let service = app::http_service(&settings, billing.clone());
+        let service = app::http_service(&settings, billing.clone()).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let limits = app::connection_limits(&settings);
         tokio::spawn(app::serve(listener, service, limits, async {

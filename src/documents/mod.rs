@@ -1,0 +1,107 @@
+//! Invoices as people read and file them: a page of HTML, a PDF. Pure: the same document gives the same bytes.
+//!
+//! [`InvoiceDocument`] is all that a page shows; [`sheet`] puts it into words once, so that both forms say the same.
+
+pub mod figures;
+pub mod html;
+pub mod logo;
+pub mod pdf;
+pub mod sheet;
+
+#[cfg(test)]
+mod fixtures;
+
+use chrono::NaiveDate;
+
+use crate::domain::businesses::Business;
+use crate::domain::countries::CountryCode;
+use crate::domain::currency::Currency;
+use crate::domain::invoices::{InvoiceKind, InvoiceLine, InvoiceStatus};
+use crate::domain::money::{BasisPoints, Money};
+use crate::domain::time::{DayRange, Timestamp};
+pub use logo::Logo;
+
+/// All that a page shows of an invoice or a credit note.
+#[derive(Clone, Debug)]
+pub struct InvoiceDocument {
+    pub kind: InvoiceKind,
+    /// None on a draft.
+    pub number: Option<String>,
+    pub status: InvoiceStatus,
+    pub period: DayRange,
+    pub issued_on: Option<NaiveDate>,
+    pub due_on: Option<NaiveDate>,
+    pub paid_on: Option<NaiveDate>,
+    pub currency: Currency,
+    /// None where nobody said who sells.
+    pub seller: Option<Party>,
+    pub buyer: Party,
+    pub lines: Vec<InvoiceLine>,
+    /// The sum of the lines.
+    pub total: Money,
+    pub tax: Option<Tax>,
+    /// What was paid before or since, as by a prepaid wallet.
+    pub paid: Option<Money>,
+    /// What is still to be paid.
+    pub due: Option<Money>,
+    pub logo: Option<Logo>,
+    /// On a credit note: the number of the invoice that it takes from.
+    pub credits: Option<String>,
+    /// When what it shows changed last.
+    pub updated_at: Timestamp,
+}
+
+/// Who sells, or who buys. What nobody said is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Party {
+    pub name: String,
+    pub address: String,
+    pub country: Option<CountryCode>,
+    pub tax_id: String,
+    pub email: String,
+}
+
+impl From<&Business> for Party {
+    fn from(business: &Business) -> Party {
+        Party {
+            name: business.name.as_str().to_owned(),
+            address: business.address.as_str().to_owned(),
+            country: business.country,
+            tax_id: business.tax_id.as_str().to_owned(),
+            email: business.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The tax on an invoice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tax {
+    pub rate: BasisPoints,
+    pub amount: Money,
+    /// Whether the total holds it already; else it is added.
+    pub is_included: bool,
+}
+
+impl InvoiceDocument {
+    /// What to call a file of it, without the ending: letters, digits and `_ . -` alone.
+    pub fn file_name(&self) -> String {
+        let is_fit = |letter: &char| letter.is_ascii_alphanumeric() || "_.-".contains(*letter);
+        let number: String = self.number.iter().flat_map(|number| number.chars()).filter(is_fit).collect();
+        if number.is_empty() { format!("DRAFT-{}", self.period.first.format("%Y-%m")) } else { number }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures;
+
+    #[test]
+    fn file_names() {
+        let mut document = fixtures::invoice();
+        assert_eq!(document.file_name(), "INV-2026-000001");
+        document.number = Some("A\"/../\r\nB".to_owned());
+        assert_eq!(document.file_name(), "A..B");
+        document.number = None;
+        assert_eq!(document.file_name(), "DRAFT-2026-03");
+    }
+}
