@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::domain::audit::Actor;
 use crate::domain::jobs::{Job, JobKind, Next};
-use crate::error::Result;
+use crate::domain::time::{CalendarDay, CalendarMonth};
+use crate::error::{Error, Result};
 use crate::services::{self, Billing};
 
 /// How often to look for work that is due.
@@ -17,15 +19,22 @@ const PAUSE: Duration = Duration::from_millis(500);
 const fn side_by_side(kind: JobKind) -> usize {
     match kind {
         JobKind::Payment | JobKind::Webhooks => 16,
-        JobKind::Recharge => 1,
+        JobKind::Recharge | JobKind::MonthClose => 1,
     }
 }
 
 /// Does what is due, again and again, until `stop` ends; then finishes what it has begun.
 pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
     let mut running = Running::default();
+    let mut is_scheduled = false;
     let mut stop = std::pin::pin!(stop);
     loop {
+        if !is_scheduled {
+            match schedule(&billing).await {
+                Ok(()) => is_scheduled = true,
+                Err(error) => tracing::warn!(%error, "cannot schedule the close of months"),
+            }
+        }
         if let Err(error) = running.begin(&billing).await {
             tracing::warn!(%error, "cannot look for scheduled work");
         }
@@ -36,6 +45,15 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
         }
     }
     while running.tasks.join_next().await.is_some() {}
+}
+
+/// Schedules what is to be done without anybody's asking: the close of the next month.
+///
+/// # Errors
+/// Those of the database.
+pub async fn schedule(billing: &Billing) -> Result<()> {
+    let month = services::month_close::next_month(billing).await?;
+    services::jobs::schedule(billing, &[services::month_close::job(billing, month)]).await
 }
 
 /// What this server is at.
@@ -116,6 +134,26 @@ async fn do_it(billing: &Billing, mut job: Job) {
 async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
     match job.kind {
         JobKind::Recharge => services::recharges::judge(billing, &job.subject).await,
+        JobKind::MonthClose => close_month(billing, job).await,
         JobKind::Payment | JobKind::Webhooks => Ok(Next::At(billing.clock.now().plus_seconds(60))),
     }
+}
+
+/// Closes a month, and schedules the next one: after a time without a server there may be several to catch up with.
+async fn close_month(billing: &Billing, job: &mut Job) -> Result<Next> {
+    let Ok(day) = job.subject.parse::<CalendarDay>() else {
+        return Err(Error::Corrupt(format!("the month {} of scheduled work", job.subject)));
+    };
+    let month = CalendarMonth::of(day.date());
+    // Somebody may have closed it before, and what became of its invoices since is theirs to say.
+    if !services::month_close::is_closed(billing, month).await? {
+        let mut closing = services::month_close::begin(billing, month, Actor::scheduled()).await?;
+        while closing.step(billing).await? {
+            services::jobs::extend(billing, job).await?;
+        }
+        let outcome = closing.finish(billing).await?;
+        tracing::info!(%month, invoices = outcome.invoices, "a month was closed");
+    }
+    schedule(billing).await?;
+    Ok(Next::Done)
 }

@@ -12,6 +12,8 @@ named_enum! {
         Recharge = "recharge",
         /// Delivers what waits for one endpoint. Its subject is the endpoint's number.
         Webhooks = "webhooks",
+        /// Closes a month into invoices. Its subject is the month's first day.
+        MonthClose = "month-close",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::domain::access::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
-use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary};
+use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceLine, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListPage, ListRequest};
 use crate::domain::sid::InvoiceSid;
 use crate::domain::time::{DayRange, Moment};
@@ -103,9 +103,9 @@ async fn computed_lines(
     period: DayRange,
     currency: Currency,
 ) -> Result<Vec<InvoiceLine>> {
-    let mut lines = invoices::usage_lines(storage::usage::by_price(conn, wallet_id, period).await?, currency)?;
-    lines.extend(invoices::item_lines(storage::invoices::items(conn, wallet_id, period).await?, currency)?);
-    Ok(lines)
+    let usages = storage::usage::by_price(conn, wallet_id, period).await?;
+    let items = storage::invoices::items(conn, wallet_id, period).await?;
+    Ok(invoices::lines(usages, items, currency)?)
 }
 
 async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> Result<Invoice> {
@@ -127,11 +127,11 @@ pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<I
     storage::invoices::page(&mut billing.db.read().await?.conn(), request).await
 }
 
-/// An invoice by its SID, with its lines, and of which kind it is.
+/// An invoice by its SID, with its lines.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
-pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<(InvoiceKind, Invoice)> {
+pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<Invoice> {
     let mut snapshot = billing.db.snapshot().await?;
     let mut conn = snapshot.conn();
     let Some((id, summary)) = storage::invoices::find_by_sid(&mut conn, sid).await? else {
@@ -140,5 +140,5 @@ pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<(InvoiceKind, In
     let wallet = storage::wallet::find(&mut conn, &summary.business_sid).await?;
     let wallet = wallet.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no wallet")))?;
     let stored = StoredInvoice { id, header: summary.header };
-    Ok((summary.kind, with_lines(&mut conn, wallet, stored, summary.period).await?))
+    with_lines(&mut conn, wallet, stored, summary.period).await
 }
