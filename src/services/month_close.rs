@@ -190,7 +190,11 @@ impl Closing {
         let mut rows = Vec::with_capacity(closed.len());
         for (wallet, closed) in closed {
             let row = row_of(wallet.id);
-            rows.push((row.ok_or_else(|| Error::Corrupt("a draft is gone while it is made".to_owned()))?, wallet, closed));
+            rows.push((
+                row.ok_or_else(|| Error::Corrupt("a draft is gone while it is made".to_owned()))?,
+                wallet,
+                closed,
+            ));
         }
         let lines: Vec<(i64, &ClosedInvoice)> = rows.iter().map(|((id, ..), _, closed)| (*id, closed)).collect();
         storage::month_close::insert_lines(conn, &lines).await?;
@@ -245,9 +249,8 @@ impl Closing {
         // Whoever waited for wallets that another close held sees only now what that one made.
         let finalised: BTreeSet<i64> = finalised.into_iter().map(|existing| existing.wallet_id).collect();
         wallets.retain(|wallet| !finalised.contains(&wallet.id));
-        let draft = |found: Existing| {
-            (found.wallet_id, Draft { id: found.id, sid: found.sid, created_at: found.created_at })
-        };
+        let draft =
+            |found: Existing| (found.wallet_id, Draft { id: found.id, sid: found.sid, created_at: found.created_at });
         Ok((wallets, drafts.into_iter().map(draft).collect()))
     }
 
@@ -263,8 +266,7 @@ impl Closing {
         let mut usage = grouped(storage::month_close::usage(conn, &ids, month).await?);
         let mut items = grouped(storage::month_close::items(conn, &ids, month).await?);
         // The balance is that of the month's end already where nothing has happened since.
-        let changed: Vec<&ClosingWallet> =
-            wallets.iter().filter(|wallet| wallet.updated_at >= self.ends_at).collect();
+        let changed: Vec<&ClosingWallet> = wallets.iter().filter(|wallet| wallet.updated_at >= self.ends_at).collect();
         let changed_ids: BTreeSet<i64> = changed.iter().map(|wallet| wallet.id).collect();
         let balances: HashMap<i64, Money> =
             storage::month_close::balances(conn, &changed, self.ends_at).await?.into_iter().collect();

@@ -27,6 +27,7 @@ pub mod pricing;
 pub mod rate_cards;
 pub mod recharges;
 pub mod reconcile;
+pub mod reconcile_invoices;
 pub mod seeds;
 pub mod sessions;
 pub mod transactions;

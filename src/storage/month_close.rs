@@ -297,12 +297,8 @@ pub async fn usage(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) ->
 impl bulk::FromRow for (i64, InvoiceItem) {
     fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, InvoiceItem)> {
         let wallet_id = row.take()?;
-        let item = InvoiceItem {
-            day: row.take()?,
-            category: row.take()?,
-            description: row.take()?,
-            amount: row.take()?,
-        };
+        let item =
+            InvoiceItem { day: row.take()?, category: row.take()?, description: row.take()?, amount: row.take()? };
         Ok((wallet_id, item))
     }
 }

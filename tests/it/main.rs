@@ -28,6 +28,7 @@ mod keys;
 mod limits;
 mod logins;
 mod many_servers;
+mod month_close;
 mod openapi;
 mod process;
 mod query_plans;

@@ -52,12 +52,7 @@ pub struct ToldInvoice {
 }
 
 impl ToldInvoice {
-    pub fn new(
-        business_sid: BusinessSid,
-        currency: Currency,
-        period: DayRange,
-        header: InvoiceHeader,
-    ) -> ToldInvoice {
+    pub fn new(business_sid: BusinessSid, currency: Currency, period: DayRange, header: InvoiceHeader) -> ToldInvoice {
         ToldInvoice {
             sid: header.sid.map(|sid| sid.to_string()),
             business_sid,
