@@ -12,8 +12,8 @@ pub const FIND: &str = "SELECT invoices FROM closed_months WHERE period_start = 
 
 /// The invoices of a month as they are now.
 pub const NOTE: &str = "INSERT INTO closed_months (period_start, invoices, closed_at) \
-     SELECT $1, (SELECT COUNT(*) FROM invoices i WHERE i.period_start = $1 AND i.kind = 'INVOICE' \
-     AND i.status NOT IN ('DRAFT', 'CANCELLED')), $2 WHERE TRUE \
+     VALUES ($1, (SELECT COUNT(*) FROM invoices i WHERE i.period_start = $1 AND i.kind = 'INVOICE' \
+     AND i.status NOT IN ('DRAFT', 'CANCELLED')), $2) \
      ON CONFLICT (period_start) DO UPDATE SET invoices = excluded.invoices RETURNING invoices";
 
 /// When the ledger's first entry was made.
