@@ -151,6 +151,7 @@ impl Closing {
     async fn try_step(&mut self, billing: &Billing) -> Result<Option<i64>> {
         let mut tx = billing.db.begin().await?;
         let mut conn = tx.conn();
+        storage::month_close::prefer_indexes(&mut conn).await?;
         let wallets = storage::month_close::next(&mut conn, self.at, self.month.days(), WALLETS_A_STEP).await?;
         let Some(last) = wallets.last().map(|wallet| wallet.id) else { return Ok(None) };
         let now = billing.clock.now();

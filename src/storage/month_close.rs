@@ -234,6 +234,18 @@ pub async fn next(conn: &mut Conn<'_>, after: i64, month: DayRange, most: i64) -
     rows.into_iter().map(ClosingWallet::try_from).collect()
 }
 
+/// Has Postgres find each wallet's rows by index, as they are few however many there are in all. How far a chain is walked
+/// its planner cannot know, and what it guesses could have it read whole tables.
+pub async fn prefer_indexes(conn: &mut Conn<'_>) -> Result<()> {
+    if let Conn::Postgres(c) = conn {
+        for set in ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"] {
+            let sql = sqlx::AssertSqlSafe(format!("SET LOCAL {set} = off"));
+            sqlx::query(sql).execute(&mut **c).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The highest id of a wallet.
 pub async fn last_wallet(conn: &mut Conn<'_>) -> Result<i64> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(LAST_WALLET).fetch_one(c).await)?)
