@@ -79,6 +79,7 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         calendar,
         terms,
         watch,
+        tax_rates: settings.tax_rates.clone(),
         prices,
     })
 }

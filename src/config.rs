@@ -17,10 +17,12 @@ use crate::domain::access::Role;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
+use crate::domain::invoices::tax::TaxRates;
 use crate::domain::money::Money;
 use crate::domain::secrets::Sealer;
 use crate::domain::sid::KeySid;
 use crate::domain::text::{Address, BusinessName, TaxId, Title};
+use crate::domain::time::CalendarMonth;
 use crate::domain::users::Email;
 use crate::error::Error;
 use crate::http::Limits;
@@ -58,6 +60,9 @@ pub enum Command {
     Check,
     /// Check that all the money and all the counts in the database agree, also while the server runs
     Reconcile,
+    /// Close a month: give its invoices their numbers, also while the server runs. The server does so by itself 72 hours
+    /// after a month's end
+    CloseMonth(CloseMonthArgs),
     /// Write a consistent copy of the database, also while the server runs
     Backup {
         /// The file to write; it must not exist yet
@@ -79,6 +84,15 @@ pub struct ServeArgs {
     /// Load the sample data first
     #[arg(long)]
     pub seed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct CloseMonthArgs {
+    /// The month, such as 2026-02 [default: the last one]
+    pub month: Option<CalendarMonth>,
+    /// Close it even before the 72 hours after its end are over
+    #[arg(long)]
+    pub now: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -242,6 +256,11 @@ pub struct Settings {
     /// The seller's logo on invoices: a PNG of at most 1 MB, read at start
     #[arg(long, env, global = true, value_name = "FILE")]
     pub seller_logo: Option<PathBuf>,
+
+    /// The tax on invoices by the country of the business, in percent with at most two decimals, such as KE:16,UG:18
+    /// [default: none]
+    #[arg(long, env, global = true, default_value = "", hide_default_value = true, value_name = "RATES")]
+    pub tax_rates: TaxRates,
 
     /// How to log: `auto` is text in a terminal and JSON elsewhere
     #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT")]

@@ -74,6 +74,11 @@
 //! - On Postgres every connection has a `lock_timeout`: who waits for a row that somebody holds fails alone, and does not
 //!   keep the connections that others need.
 //! - A COMMIT whose outcome is unknown is looked up again by its idempotency key before anything is answered.
+//! - A month is closed some wallets at a time ([`services::month_close`]), each step a transaction that holds just those: it
+//!   may be killed between any two, and several may do it at once. The counter that numbers come from is taken last, so that
+//!   no number is lost and nobody waits for it long.
+//! - What a line of an invoice came to before it was rounded is stored beside it, so that `reconcile` can compare it with
+//!   the month to the millionth.
 //! - Metrics are `prometheus-client`'s: typed, without a global, and with no upkeep to run between scrapes.
 //! - PDFs are drawn with krilla, in fonts of our own (`documents/fonts/`), shaped by rustybuzz: no browser, no fonts of the
 //!   system, and what is filed for years is PDF/A. The page in HTML is plain text with a style: no template to learn for

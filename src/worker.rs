@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::domain::audit::Actor;
 use crate::domain::jobs::{Job, JobKind, Next};
-use crate::error::Result;
+use crate::domain::time::{CalendarDay, CalendarMonth};
+use crate::error::{Error, Result};
 use crate::services::{self, Billing};
 
 /// How often to look for work that is due.
@@ -18,18 +20,22 @@ const fn side_by_side(kind: JobKind) -> usize {
     match kind {
         JobKind::Payment => 16,
         JobKind::Webhooks => 32,
-        JobKind::Recharge | JobKind::Housekeeping => 1,
+        JobKind::Recharge | JobKind::Housekeeping | JobKind::MonthClose => 1,
     }
 }
 
 /// Does what is due, again and again, until `stop` ends; then finishes what it has begun.
 pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
     let mut running = Running::default();
+    let mut is_scheduled = false;
     let mut stop = std::pin::pin!(stop);
-    if let Err(error) = schedule_daily_work(&billing).await {
-        tracing::warn!(%error, "cannot schedule the daily work");
-    }
     loop {
+        if !is_scheduled {
+            match schedule(&billing).await {
+                Ok(()) => is_scheduled = true,
+                Err(error) => tracing::warn!(%error, "cannot schedule the work of every day"),
+            }
+        }
         if let Err(error) = running.begin(&billing).await {
             tracing::warn!(%error, "cannot look for scheduled work");
         }
@@ -42,12 +48,15 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
     while running.tasks.join_next().await.is_some() {}
 }
 
-/// Schedules what is there to do from the beginning, once however many servers start.
+/// Schedules what is to be done without anybody's asking, once however many servers start: the daily tidying, and the close
+/// of the next month.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn schedule_daily_work(billing: &Billing) -> Result<()> {
-    services::jobs::schedule(billing, &[services::housekeeping::job(billing)]).await
+pub async fn schedule(billing: &Billing) -> Result<()> {
+    let month = services::month_close::next_month(billing).await?;
+    let jobs = [services::housekeeping::job(billing), services::month_close::job(billing, month)];
+    services::jobs::schedule(billing, &jobs).await
 }
 
 /// What this server is at.
@@ -131,5 +140,25 @@ async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
         JobKind::Webhooks => services::webhook_deliveries::deliver(billing, job).await,
         JobKind::Housekeeping => services::housekeeping::tidy(billing).await,
         JobKind::Payment => Ok(Next::At(billing.clock.now().plus_seconds(60))),
+        JobKind::MonthClose => close_month(billing, job).await,
     }
+}
+
+/// Closes a month, and schedules the next one: after a time without a server there may be several to catch up with.
+async fn close_month(billing: &Billing, job: &mut Job) -> Result<Next> {
+    let Ok(day) = job.subject.parse::<CalendarDay>() else {
+        return Err(Error::Corrupt(format!("the month {} of scheduled work", job.subject)));
+    };
+    let month = CalendarMonth::of(day.date());
+    // Somebody may have closed it before, and what became of its invoices since is theirs to say.
+    if !services::month_close::is_closed(billing, month).await? {
+        let mut closing = services::month_close::begin(billing, month, Actor::scheduled()).await?;
+        while closing.step(billing).await? {
+            services::jobs::extend(billing, job).await?;
+        }
+        let outcome = closing.finish(billing).await?;
+        tracing::info!(%month, invoices = outcome.invoices, "a month was closed");
+    }
+    schedule(billing).await?;
+    Ok(Next::Done)
 }

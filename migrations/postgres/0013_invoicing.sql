@@ -14,6 +14,8 @@ ALTER TABLE invoices ADD COLUMN tax_included BOOLEAN NOT NULL DEFAULT TRUE;
 -- The invoice that a credit note takes something off, and why.
 ALTER TABLE invoices ADD COLUMN credited_invoice_id BIGINT REFERENCES invoices (id);
 ALTER TABLE invoices ADD COLUMN reason TEXT;
+-- What the line came to before it was rounded; NULL where nothing was.
+ALTER TABLE invoice_line_items ADD COLUMN cost BIGINT;
 
 CREATE UNIQUE INDEX invoices_by_number ON invoices (COALESCE(seller_id, 0), number) WHERE number IS NOT NULL;
 CREATE INDEX invoices_open ON invoices (wallet_id, period_start) WHERE status IN ('SENT', 'OVERDUE');

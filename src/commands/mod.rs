@@ -1,6 +1,7 @@
 //! What the subcommands do, and how they speak to the person who runs them.
 
 mod access;
+mod month_close;
 
 use std::io::{IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -88,6 +89,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Openapi => openapi(),
         Command::Check => check(&settings).await,
         Command::Reconcile => reconcile(&settings).await,
+        Command::CloseMonth(args) => month_close::close_month(&settings, args).await,
         Command::Backup { file } => backup(&settings, &file).await,
         Command::CreateAdmin(args) => access::create_admin(&settings, args).await,
         Command::Keys { command } => access::keys(&settings, command).await,

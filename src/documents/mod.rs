@@ -16,8 +16,9 @@ use chrono::NaiveDate;
 use crate::domain::businesses::Business;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
+use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{InvoiceKind, InvoiceLine, InvoiceStatus};
-use crate::domain::money::{BasisPoints, Money};
+use crate::domain::money::Money;
 use crate::domain::time::{DayRange, Timestamp};
 pub use logo::Logo;
 
@@ -71,15 +72,6 @@ impl From<&Business> for Party {
             email: business.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
         }
     }
-}
-
-/// The tax on an invoice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tax {
-    pub rate: BasisPoints,
-    pub amount: Money,
-    /// Whether the total holds it already; else it is added.
-    pub is_included: bool,
 }
 
 impl InvoiceDocument {

@@ -64,6 +64,7 @@ named_enum! {
         RateCardChanged = "rate_card.changed",
         RateCardDeleted = "rate_card.deleted",
         InvoiceDrafted = "invoice.drafted",
+        MonthClosed = "month.closed",
         KeyCreated = "key.created",
         KeyRotated = "key.rotated",
         KeyRevoked = "key.revoked",

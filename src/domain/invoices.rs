@@ -1,5 +1,9 @@
 //! Invoices: what a month's usage adds up to.
 
+pub mod close;
+pub mod tax;
+pub mod told;
+
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +14,7 @@ use super::money::{Money, MoneyError};
 use super::names::named_enum;
 use super::sid::InvoiceSid;
 use super::time::{DayRange, Timestamp};
+use tax::Tax;
 
 named_enum! {
     pub enum InvoiceStatus {
@@ -33,6 +38,7 @@ named_enum! {
 /// What an invoice is apart from its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvoiceHeader {
+    pub kind: InvoiceKind,
     /// `None` on a preview, which is computed and not kept.
     pub sid: Option<InvoiceSid>,
     /// Given at month close; a draft has none.
@@ -40,6 +46,14 @@ pub struct InvoiceHeader {
     pub status: InvoiceStatus,
     /// Frozen at month close; a draft's is the sum of its lines.
     pub frozen_total: Option<Money>,
+    /// The reseller who issues it; none: the platform itself.
+    pub seller: Option<BusinessSid>,
+    pub issue_date: Option<NaiveDate>,
+    /// What was to be paid at its close, tax included.
+    pub amount_due: Money,
+    /// What was paid of it since.
+    pub amount_paid: Money,
+    pub tax: Tax,
     pub due_date: Option<NaiveDate>,
     pub paid_date: Option<NaiveDate>,
     pub created_at: Timestamp,
@@ -47,12 +61,25 @@ pub struct InvoiceHeader {
 }
 
 impl InvoiceHeader {
+    /// What is still to be paid: nothing of an invoice that was cancelled.
+    pub fn still_due(&self) -> Money {
+        let is_open = matches!(self.status, InvoiceStatus::Sent | InvoiceStatus::Overdue);
+        let left = self.amount_due.checked_sub(self.amount_paid).ok().filter(|left| is_open && !left.is_negative());
+        left.unwrap_or(Money::ZERO)
+    }
+
     pub fn preview(now: Timestamp) -> InvoiceHeader {
         InvoiceHeader {
+            kind: InvoiceKind::Invoice,
             sid: None,
             number: None,
             status: InvoiceStatus::Draft,
             frozen_total: None,
+            seller: None,
+            issue_date: None,
+            amount_due: Money::ZERO,
+            amount_paid: Money::ZERO,
+            tax: Tax::NONE,
             due_date: None,
             paid_date: None,
             created_at: now,
@@ -66,7 +93,6 @@ impl InvoiceHeader {
 pub struct InvoiceSummary {
     pub business_sid: BusinessSid,
     pub currency: Currency,
-    pub kind: InvoiceKind,
     pub period: DayRange,
     pub header: InvoiceHeader,
 }
@@ -79,6 +105,8 @@ pub struct InvoiceLine {
     pub unit_price: Money,
     /// Rounded half up to the currency's decimals.
     pub total: Money,
+    /// What was rounded; none on what never was, as a credit note.
+    pub cost: Option<Money>,
     pub category: LineCategory,
     pub details: Map<String, Value>,
 }
@@ -146,6 +174,7 @@ fn usage_line(usage: ChargedUsage, currency: Currency) -> Result<InvoiceLine, Mo
         quantity: usage.segments,
         unit_price: usage.unit_price,
         total: usage.cost.rounded_to_exponent(currency.exponent())?,
+        cost: Some(usage.cost),
         category: LineCategory::Sms,
         details: details.as_object().cloned().unwrap_or_default(),
     })
@@ -172,11 +201,26 @@ pub fn item_lines(items: Vec<InvoiceItem>, currency: Currency) -> Result<Vec<Inv
             quantity: 1,
             unit_price: item.amount,
             total: item.amount.rounded_to_exponent(currency.exponent())?,
+            cost: Some(item.amount),
             category: item.category,
             details: json!({"day": item.day}).as_object().cloned().unwrap_or_default(),
         })
     };
     items.into_iter().map(to_line).collect()
+}
+
+/// All lines of a period: messages first.
+///
+/// # Errors
+/// [`MoneyError::Overflow`] where a rounded line leaves its range.
+pub fn lines(
+    usages: Vec<ChargedUsage>,
+    items: Vec<InvoiceItem>,
+    currency: Currency,
+) -> Result<Vec<InvoiceLine>, MoneyError> {
+    let mut lines = usage_lines(usages, currency)?;
+    lines.extend(item_lines(items, currency)?);
+    Ok(lines)
 }
 
 /// Whether a period is kept as an invoice: whole months that have begun are; anything else is a preview.

@@ -14,6 +14,8 @@ named_enum! {
         Webhooks = "webhooks",
         /// Takes away what is no longer needed, once a day.
         Housekeeping = "housekeeping",
+        /// Closes a month into invoices. Its subject is the month's first day.
+        MonthClose = "month-close",
     }
 }
 

@@ -121,6 +121,19 @@ impl Money {
         Money::from_decimal(rounded)
     }
 
+    /// The part `numerator / denominator` of an amount: rounded once, half up (away from zero), to a currency's own decimals.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] outside the 64-bit range.
+    pub fn fraction(self, numerator: i64, denominator: i64, exponent: u32) -> Result<Money, MoneyError> {
+        let step = 10_i128.pow(DECIMALS as u32 - exponent.min(DECIMALS as u32));
+        let divisor =
+            i128::from(denominator).checked_mul(step).filter(|divisor| *divisor > 0).ok_or(MoneyError::Overflow)?;
+        let part = i128::from(self.0) * i128::from(numerator);
+        let steps = (2 * part.abs() + divisor) / (2 * divisor) * part.signum();
+        i64::try_from(steps * step).map(Money).map_err(|_| MoneyError::Overflow)
+    }
+
     pub fn to_decimal(self) -> Decimal {
         Decimal::new(self.0, DECIMALS as u32)
     }

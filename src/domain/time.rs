@@ -189,6 +189,50 @@ impl DayRange {
     }
 }
 
+/// A calendar month: `2026-02`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CalendarMonth(NaiveDate);
+
+impl CalendarMonth {
+    /// The month that holds `day`.
+    pub fn of(day: NaiveDate) -> CalendarMonth {
+        CalendarMonth(DayRange::month_of(day).first)
+    }
+
+    pub const fn first(self) -> NaiveDate {
+        self.0
+    }
+
+    pub fn days(self) -> DayRange {
+        DayRange::month_of(self.0)
+    }
+
+    pub fn next(self) -> CalendarMonth {
+        CalendarMonth(self.0.checked_add_months(Months::new(1)).unwrap_or(self.0))
+    }
+
+    pub fn previous(self) -> CalendarMonth {
+        CalendarMonth(self.0.checked_sub_months(Months::new(1)).unwrap_or(self.0))
+    }
+}
+
+impl fmt::Display for CalendarMonth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m"))
+    }
+}
+
+impl FromStr for CalendarMonth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CalendarMonth, String> {
+        let day = if text.len() == 7 { format!("{text}-01").parse::<CalendarDay>().ok() } else { None };
+        day.map(|day| CalendarMonth(day.date())).ok_or_else(|| {
+            format!("must be a month such as 2026-02, in the years {} to {}", YEARS.start(), YEARS.end())
+        })
+    }
+}
+
 /// The day after a day.
 pub fn day_after(day: NaiveDate) -> NaiveDate {
     day.succ_opt().unwrap_or(day)
@@ -346,6 +390,24 @@ mod tests {
         // Beirut skips from 00:00 to 01:00 on 2026-03-29.
         let start = calendar("Asia/Beirut").start_of(day("2026-03-29"));
         assert_eq!(start.to_string(), "2026-03-28T22:00:00.000000Z");
+    }
+
+    #[rstest]
+    #[case("2026-02", Some(("2026-01", "2026-03", "2026-02-28")))]
+    #[case("2027-12", Some(("2027-11", "2028-01", "2027-12-31")))]
+    #[case("2028-02", Some(("2028-01", "2028-03", "2028-02-29")))]
+    #[case("2026-2", None)]
+    #[case("2026-13", None)]
+    #[case("1999-12", None)]
+    #[case("2026-02-01", None)]
+    #[case("+026-02", None)]
+    fn months_by_name(#[case] text: &str, #[case] expected: Option<(&str, &str, &str)>) {
+        let month = text.parse::<CalendarMonth>().ok();
+        let around = month.map(|month| {
+            assert_eq!(month.to_string(), text);
+            (month.previous().to_string(), month.next().to_string(), month.days().last.to_string())
+        });
+        assert_eq!(around, expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::AppState;
 use super::auth::{Administer, May};
 use super::error::Problem;
 use super::extract::{Json, Query, SidPath};
-use super::invoices::InvoiceBody;
+use super::invoices::{InvoiceBody, TaxBody};
 use super::listing::{self, ListQuery};
 use super::openapi::{CommonErrors, Forbidden, Missing};
 use crate::domain::businesses::BusinessSid;
@@ -36,11 +36,27 @@ pub struct InvoiceSummaryBody {
     period_start: NaiveDate,
     /// Included.
     period_end: NaiveDate,
+    /// The reseller who issues it; left out where the platform does, and on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BusinessSid>)]
+    seller: Option<BusinessSid>,
     /// Left out on a draft: it has none yet, and is worked out where the draft is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_amount: Option<Money>,
+    /// What was to be paid when the month was closed, tax included; left out on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_due: Option<Money>,
+    /// What was paid of it since; left out on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_paid: Option<Money>,
+    /// Left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tax: Option<TaxBody>,
     currency: Currency,
     status: InvoiceStatus,
+    /// Left out on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issue_date: Option<NaiveDate>,
     /// null where there is none.
     #[schema(required)]
     due_date: Option<NaiveDate>,
@@ -54,10 +70,16 @@ pub struct InvoiceSummaryBody {
 impl From<InvoiceSummary> for InvoiceSummaryBody {
     fn from(summary: InvoiceSummary) -> InvoiceSummaryBody {
         let header = summary.header;
+        let is_finalised = header.status != InvoiceStatus::Draft;
         InvoiceSummaryBody {
             sid: header.sid,
             business_sid: summary.business_sid,
-            kind: summary.kind,
+            kind: header.kind,
+            seller: header.seller,
+            amount_due: is_finalised.then_some(header.amount_due),
+            amount_paid: is_finalised.then_some(header.amount_paid),
+            tax: TaxBody::of(header.tax),
+            issue_date: header.issue_date,
             invoice_number: header.number.unwrap_or_else(|| "DRAFT".to_owned()),
             period_start: summary.period.first,
             period_end: summary.period.last,
@@ -127,21 +149,6 @@ pub async fn list_invoices(
     Ok(listing::answer(&uri, page))
 }
 
-/// An invoice with its lines.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AnyInvoice)]
-pub struct AnyInvoiceBody {
-    kind: InvoiceKind,
-    #[serde(flatten)]
-    invoice: InvoiceBody,
-}
-
-impl AnyInvoiceBody {
-    pub fn new(kind: InvoiceKind, invoice: Invoice) -> AnyInvoiceBody {
-        AnyInvoiceBody { kind, invoice: invoice.into() }
-    }
-}
-
 /// Show an invoice
 ///
 /// Whosever it is, with its lines: those of a draft are worked out, those of a closed month were frozen.
@@ -150,13 +157,12 @@ impl AnyInvoiceBody {
     path = "/api/admin/invoices/{invoice_sid}/",
     tag = "Admin",
     params(("invoice_sid" = InvoiceSid, Path, description = "The invoice")),
-    responses((status = 200, description = "The invoice", body = AnyInvoiceBody), CommonErrors, Forbidden, Missing),
+    responses((status = 200, description = "The invoice", body = InvoiceBody), CommonErrors, Forbidden, Missing),
 )]
 pub async fn show_any_invoice(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<InvoiceSid>,
-) -> Result<Json<AnyInvoiceBody>, Problem> {
-    let (kind, invoice) = services::invoices::find(&state.billing, sid).await?;
-    Ok(Json(AnyInvoiceBody::new(kind, invoice)))
+) -> Result<Json<InvoiceBody>, Problem> {
+    Ok(Json(services::invoices::find(&state.billing, sid).await?.into()))
 }

@@ -12,13 +12,14 @@ use tokio::sync::Semaphore;
 
 use super::AppState;
 use super::accept;
-use super::admin_invoices::AnyInvoiceBody;
 use super::auth::Read;
 use super::error::{Problem, ProblemBody};
 use super::extract::{InvoicePath, Json};
+use super::invoices::InvoiceBody;
 use super::openapi::{CommonErrors, Missing, TenantForbidden};
 use crate::documents::{InvoiceDocument, Logo, Party, html, pdf};
 use crate::domain::businesses::BusinessSid;
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::sid::InvoiceSid;
 use crate::services;
 use crate::services::invoices::OwnInvoice;
@@ -52,18 +53,22 @@ impl Documents {
 
     /// All that a page shows of an invoice. Who buys from a reseller is billed by it, under its name.
     fn document(&self, own: OwnInvoice) -> InvoiceDocument {
-        let OwnInvoice { kind, invoice, buyer, seller } = own;
+        let OwnInvoice { invoice, buyer, seller } = own;
         let (seller, logo) = match &seller {
             Some(reseller) => (Some(Party::from(reseller)), None),
             None => (self.seller.party.clone(), self.seller.logo.clone()),
         };
         let header = invoice.header;
+        // Of a draft nothing is due yet. What was not due at the close was paid before, by a prepaid wallet.
+        let is_final = header.status != InvoiceStatus::Draft && header.kind == InvoiceKind::Invoice;
+        let due = is_final.then(|| header.still_due());
+        let paid = due.and_then(|due| invoice.total.checked_add(header.tax.added()).ok()?.checked_sub(due).ok());
         InvoiceDocument {
-            kind,
+            kind: header.kind,
             number: header.number,
             status: header.status,
             period: invoice.period,
-            issued_on: None,
+            issued_on: header.issue_date,
             due_on: header.due_date,
             paid_on: header.paid_date,
             currency: invoice.currency,
@@ -71,9 +76,9 @@ impl Documents {
             buyer: Party::from(&buyer),
             lines: invoice.lines,
             total: invoice.total,
-            tax: None,
-            paid: None,
-            due: None,
+            tax: header.tax.is_any().then_some(header.tax),
+            paid,
+            due,
             logo,
             credits: None,
             updated_at: header.updated_at,
@@ -146,7 +151,7 @@ pub enum FormErrors<'a> {
     ),
     responses(
         (status = 200, description = "The invoice", content(
-            (AnyInvoiceBody = "application/json"),
+            (InvoiceBody = "application/json"),
             (String = "text/html"),
             (Vec<u8> = "application/pdf"),
         )),
@@ -166,7 +171,7 @@ pub async fn show_own_invoice(
     let mut response = match form {
         HTML => state.documents.html(own),
         PDF => state.documents.pdf(own).await?,
-        _ => Json(AnyInvoiceBody::new(own.kind, own.invoice)).into_response(),
+        _ => Json(InvoiceBody::from(own.invoice)).into_response(),
     };
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     Ok(response)

@@ -13,8 +13,9 @@ use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
-use crate::domain::invoices::{Invoice, InvoiceLine, InvoiceStatus, LineCategory};
-use crate::domain::money::Money;
+use crate::domain::invoices::tax::Tax;
+use crate::domain::invoices::{Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineCategory};
+use crate::domain::money::{BasisPoints, Money};
 use crate::domain::time::{Moment, Timestamp};
 use crate::services;
 
@@ -26,17 +27,34 @@ pub struct InvoiceBody {
     #[schema(example = "inv_019abc3456787def8123456789abcdef")]
     sid: String,
     business_sid: BusinessSid,
+    kind: InvoiceKind,
     /// `DRAFT` until the month is closed.
     #[schema(example = "DRAFT")]
     invoice_number: String,
+    /// The reseller who issues it; left out where the platform does, and on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BusinessSid>)]
+    seller: Option<BusinessSid>,
     period_start: NaiveDate,
     /// Included.
     period_end: NaiveDate,
     /// The sum of the lines.
     total_amount: Money,
+    /// What was to be paid when the month was closed, tax included; left out on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_due: Option<Money>,
+    /// What was paid of it since; left out on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_paid: Option<Money>,
+    /// Left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tax: Option<TaxBody>,
     currency: Currency,
     status: InvoiceStatus,
     line_items: Vec<LineBody>,
+    /// Left out on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issue_date: Option<NaiveDate>,
     /// null where there is none.
     #[schema(required)]
     due_date: Option<NaiveDate>,
@@ -45,6 +63,25 @@ pub struct InvoiceBody {
     paid_date: Option<NaiveDate>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+/// The tax of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoiceTax)]
+pub struct TaxBody {
+    #[schema(value_type = f64, example = 16)]
+    rate_percent: BasisPoints,
+    amount: Money,
+    /// Whether the total contains it; else it comes on top of what was due.
+    included: bool,
+}
+
+impl TaxBody {
+    /// None where there is none.
+    pub fn of(tax: Tax) -> Option<TaxBody> {
+        let Tax { rate, amount, is_included } = tax;
+        tax.is_any().then_some(TaxBody { rate_percent: rate, amount, included: is_included })
+    }
 }
 
 /// A line: one country, operator and unit price, or one fee.
@@ -79,9 +116,16 @@ impl From<InvoiceLine> for LineBody {
 impl From<Invoice> for InvoiceBody {
     fn from(invoice: Invoice) -> InvoiceBody {
         let header = invoice.header;
+        let is_finalised = header.status != InvoiceStatus::Draft;
         InvoiceBody {
             sid: header.sid.map_or_else(|| "inv_preview".to_owned(), |sid| sid.to_string()),
             business_sid: invoice.business_sid,
+            kind: header.kind,
+            seller: header.seller,
+            amount_due: is_finalised.then_some(header.amount_due),
+            amount_paid: is_finalised.then_some(header.amount_paid),
+            tax: TaxBody::of(header.tax),
+            issue_date: header.issue_date,
             invoice_number: header.number.unwrap_or_else(|| "DRAFT".to_owned()),
             period_start: invoice.period.first,
             period_end: invoice.period.last,

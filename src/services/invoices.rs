@@ -5,7 +5,7 @@ use crate::domain::access::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::{Business, BusinessSid};
 use crate::domain::currency::Currency;
-use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary};
+use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceLine, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListPage, ListRequest};
 use crate::domain::sid::InvoiceSid;
 use crate::domain::time::{DayRange, Moment};
@@ -103,9 +103,9 @@ async fn computed_lines(
     period: DayRange,
     currency: Currency,
 ) -> Result<Vec<InvoiceLine>> {
-    let mut lines = invoices::usage_lines(storage::usage::by_price(conn, wallet_id, period).await?, currency)?;
-    lines.extend(invoices::item_lines(storage::invoices::items(conn, wallet_id, period).await?, currency)?);
-    Ok(lines)
+    let usages = storage::usage::by_price(conn, wallet_id, period).await?;
+    let items = storage::invoices::items(conn, wallet_id, period).await?;
+    Ok(invoices::lines(usages, items, currency)?)
 }
 
 async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> Result<Invoice> {
@@ -127,11 +127,11 @@ pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<I
     storage::invoices::page(&mut billing.db.read().await?.conn(), request).await
 }
 
-/// An invoice by its SID, with its lines, and of which kind it is.
+/// An invoice by its SID, with its lines.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
-pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<(InvoiceKind, Invoice)> {
+pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<Invoice> {
     let mut snapshot = billing.db.snapshot().await?;
     let mut conn = snapshot.conn();
     let Some((id, summary)) = storage::invoices::find_by_sid(&mut conn, sid).await? else {
@@ -145,17 +145,16 @@ async fn found(
     sid: InvoiceSid,
     id: i64,
     summary: InvoiceSummary,
-) -> Result<(InvoiceKind, Invoice)> {
+) -> Result<Invoice> {
     let wallet = storage::wallet::find(conn, &summary.business_sid).await?;
     let wallet = wallet.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no wallet")))?;
     let stored = StoredInvoice { id, header: summary.header };
-    Ok((summary.kind, with_lines(conn, wallet, stored, summary.period).await?))
+    with_lines(conn, wallet, stored, summary.period).await
 }
 
 /// An invoice and those it stands between.
 #[derive(Debug)]
 pub struct OwnInvoice {
-    pub kind: InvoiceKind,
     pub invoice: Invoice,
     pub buyer: Business,
     /// The reseller it buys from; none: the platform itself.
@@ -174,12 +173,14 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
         let sentence = "There is no such invoice, or it is none of this business's.";
         return Err(Error::NotFound { code: "invoice_not_found", sentence });
     };
-    let (kind, invoice) = found(&mut conn, sid, id, summary).await?;
+    let invoice = found(&mut conn, sid, id, summary).await?;
     let buyer = storage::businesses::find(&mut conn, tenant.sid()).await?;
     let buyer = buyer.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no business")))?;
-    let seller = match &buyer.parent {
-        Some(parent) => storage::businesses::find(&mut conn, parent).await?,
+    // Whoever issued it stays its seller; a draft would be issued by whom the business buys from now.
+    let is_draft = invoice.header.status == InvoiceStatus::Draft;
+    let seller = match if is_draft { &buyer.parent } else { &invoice.header.seller } {
+        Some(seller) => storage::businesses::find(&mut conn, seller).await?,
         None => None,
     };
-    Ok(OwnInvoice { kind, invoice, buyer, seller })
+    Ok(OwnInvoice { invoice, buyer, seller })
 }

@@ -18,6 +18,7 @@ pub mod invoices;
 pub mod jobs;
 pub mod keys;
 pub mod logins;
+pub mod month_close;
 pub mod passwords;
 pub mod plan_sheets;
 pub mod posting;
@@ -42,6 +43,7 @@ pub mod webhooks;
 use chrono::NaiveDate;
 
 use crate::clock::Clock;
+use crate::domain::invoices::tax::TaxRates;
 use crate::domain::secrets::Sealer;
 use crate::domain::time::BillingCalendar;
 use crate::domain::wallet::OpeningTerms;
@@ -64,6 +66,8 @@ pub struct Billing {
     pub terms: OpeningTerms,
     /// What warnings go by where a wallet has no threshold of its own.
     pub watch: WatchRules,
+    /// What invoices are taxed by.
+    pub tax_rates: TaxRates,
     pub wallet_reads: WalletReads,
     pub prices: Prices,
     /// Where charges and delivery reports are settled.

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use uuid::Uuid;
 
+use crate::domain::reconcile::invoices::Invoices;
 use crate::domain::reconcile::refunds::RefundWalk;
 use crate::domain::reconcile::usage::{RateBook, Usage};
 use crate::domain::reconcile::wallets::Tallies;
@@ -46,7 +47,30 @@ pub async fn reconcile(db: &Db, zone_of_new: Tz, progress: Progress<'_>) -> Resu
     walk.invoice_items(&mut conn, &mut report).await?;
     walk.wallets(&mut conn, &mut report).await?;
     walk.usage(&mut conn, &mut report).await?;
+    invoices(&mut conn, &mut report, progress).await?;
     Ok(report)
+}
+
+/// Finalised invoices beside what their months were charged for, their numbers, and what was paid of them.
+async fn invoices(conn: &mut Conn<'_>, report: &mut Report, progress: Progress<'_>) -> Result<()> {
+    progress("invoices");
+    let (mut all, mut after) = (Invoices::default(), 0);
+    loop {
+        let (page, last) = storage::reconcile_invoices::page(conn, after).await?;
+        let Some(last) = last else { break };
+        after = last;
+        for check in [Check::Invoices, Check::Numbers, Check::Payments] {
+            report.checked(check, page.len() as u64);
+        }
+        for invoice in &page {
+            all.check(invoice, report);
+        }
+    }
+    all.check_numbers(storage::reconcile_invoices::counters(conn).await?, report);
+    for (number, sid) in storage::reconcile_invoices::stray_payments(conn).await? {
+        report.problem(Check::Payments, || format!("{number} is paid by {sid}, which is no entry of its wallet"));
+    }
+    Ok(())
 }
 
 async fn rates(conn: &mut Conn<'_>, report: &mut Report) -> Result<RateBook> {

@@ -11,22 +11,34 @@ use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{
     InvoiceHeader, InvoiceItem, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary, LineCategory,
 };
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
-use crate::domain::money::Money;
+use crate::domain::money::{BasisPoints, Money};
 use crate::domain::sid::{InvoiceSid, TransactionSid};
 use crate::domain::time::{DayRange, Timestamp};
 use crate::error::Result;
 
-pub const FIND: &str = "SELECT id, uid, number, status, total, due_date, paid_date, created_at, updated_at \
-     FROM invoices WHERE wallet_id = $1 AND period_start = $2 AND kind = 'INVOICE' AND status <> 'CANCELLED'";
+macro_rules! header {
+    () => {
+        "i.id, i.uid, i.kind, i.number, i.status, i.total, (SELECT s.sid FROM businesses s WHERE s.id = i.seller_id) AS seller, \
+         i.issue_date, i.amount_due, CAST(COALESCE((SELECT SUM(p.net + p.tax) FROM invoice_payments p \
+         WHERE p.invoice_id = i.id), 0) AS BIGINT) AS amount_paid, i.tax_rate, i.tax_amount, i.tax_included, i.due_date, \
+         i.paid_date, i.created_at, i.updated_at"
+    };
+}
+
+pub const FIND: &str = concat!(
+    "SELECT ",
+    header!(),
+    " FROM invoices i WHERE i.wallet_id = $1 AND i.period_start = $2 AND i.kind = 'INVOICE' AND i.status <> 'CANCELLED'"
+);
 
 macro_rules! columns {
     () => {
-        "i.id, b.sid AS business_sid, w.currency, i.kind, i.period_start, i.period_end, i.uid, i.number, i.status, i.total, \
-         i.due_date, i.paid_date, i.created_at, i.updated_at"
+        concat!("b.sid AS business_sid, w.currency, i.period_start, i.period_end, ", header!())
     };
 }
 
@@ -61,8 +73,8 @@ pub const INSERT_DRAFT: &str = "INSERT INTO invoices (uid, wallet_id, kind, numb
      VALUES ($1, $2, 'INVOICE', NULL, 'DRAFT', $3, $4, NULL, NULL, NULL, $5, $5) \
      ON CONFLICT (wallet_id, period_start) WHERE kind = 'INVOICE' AND status <> 'CANCELLED' DO NOTHING";
 
-pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details FROM invoice_line_items \
-     WHERE invoice_id = $1 ORDER BY position";
+pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details, cost \
+     FROM invoice_line_items WHERE invoice_id = $1 ORDER BY position";
 
 /// Months whose invoice is finalised.
 pub static CLOSED: Bulk = Bulk::new(
@@ -100,9 +112,17 @@ pub struct StoredInvoice {
 struct Row {
     id: i64,
     uid: InvoiceSid,
+    kind: InvoiceKind,
     number: Option<String>,
     status: InvoiceStatus,
     total: Option<Money>,
+    seller: Option<BusinessSid>,
+    issue_date: Option<NaiveDate>,
+    amount_due: Money,
+    amount_paid: Money,
+    tax_rate: BasisPoints,
+    tax_amount: Money,
+    tax_included: bool,
     due_date: Option<NaiveDate>,
     paid_date: Option<NaiveDate>,
     created_at: Timestamp,
@@ -112,10 +132,16 @@ struct Row {
 impl From<Row> for StoredInvoice {
     fn from(row: Row) -> StoredInvoice {
         let header = InvoiceHeader {
+            kind: row.kind,
             sid: Some(row.uid),
             number: row.number,
             status: row.status,
             frozen_total: row.total,
+            seller: row.seller,
+            issue_date: row.issue_date,
+            amount_due: row.amount_due,
+            amount_paid: row.amount_paid,
+            tax: Tax { rate: row.tax_rate, amount: row.tax_amount, is_included: row.tax_included },
             due_date: row.due_date,
             paid_date: row.paid_date,
             created_at: row.created_at,
@@ -129,7 +155,6 @@ impl From<Row> for StoredInvoice {
 struct SummaryRow {
     business_sid: BusinessSid,
     currency: Currency,
-    kind: InvoiceKind,
     period_start: NaiveDate,
     period_end: NaiveDate,
     #[sqlx(flatten)]
@@ -142,7 +167,6 @@ impl SummaryRow {
         let summary = InvoiceSummary {
             business_sid: self.business_sid,
             currency: self.currency,
-            kind: self.kind,
             period: DayRange { first: self.period_start, last: self.period_end },
             header: stored.header,
         };
@@ -158,6 +182,7 @@ struct LineRow {
     total: Money,
     category: LineCategory,
     details: Json<Map<String, Value>>,
+    cost: Option<Money>,
 }
 
 impl From<LineRow> for InvoiceLine {
@@ -169,6 +194,7 @@ impl From<LineRow> for InvoiceLine {
             total: row.total,
             category: row.category,
             details: row.details.0,
+            cost: row.cost,
         }
     }
 }

@@ -213,9 +213,8 @@ on_each_database! {
             assert_eq!(walk(server, &format!("/api/admin/invoices/?{query}")).await.len(), expected, "{query}");
         }
         let february = &walk(server, "/api/admin/invoices/?business_sid=biz_test_001&period_start=2026-02-01").await[0];
-        let mut shown = get(server, &format!("/api/admin/invoices/{}/", february["sid"].as_str().unwrap())).await;
+        let shown = get(server, &format!("/api/admin/invoices/{}/", february["sid"].as_str().unwrap())).await;
         assert_eq!((&shown["kind"], &shown["total_amount"]), (&json!("INVOICE"), &json!(0.24)));
-        shown.as_object_mut().unwrap().remove("kind");
         let own = "/api/billing/invoices/biz_test_001/?period_start=2026-02-01&period_end=2026-02-28";
         assert_eq!(server.get(own).await, shown, "as endpoint 7 has it");
         assert_eq!(get(server, &format!("/api/admin/invoices/{}/", all[3]["sid"].as_str().unwrap())).await["status"], "PAID");

@@ -30,6 +30,8 @@ mod keys;
 mod limits;
 mod logins;
 mod many_servers;
+mod month_close;
+mod month_close_load;
 mod openapi;
 mod process;
 mod query_plans;

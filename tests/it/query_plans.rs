@@ -5,7 +5,7 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, exports, idempotency, invoices, jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, deployment, events, exports, idempotency, invoice_series, invoices, jobs, login_failures, month_close, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -154,6 +154,11 @@ const QUERIES: &[(&str, &str)] = &[
     ("webhook_messages::INSERT", webhook_messages::INSERT),
     ("webhook_messages::SEND_AGAIN", webhook_messages::SEND_AGAIN),
     ("webhook_messages::DELETE_SOME", webhook_messages::DELETE_SOME),
+    ("closed_months::ALL", closed_months::ALL),
+    ("closed_months::FIND", closed_months::FIND),
+    ("closed_months::NOTE", closed_months::NOTE),
+    ("closed_months::FIRST_ENTRY", closed_months::FIRST_ENTRY),
+    ("month_close::LAST_WALLET", month_close::LAST_WALLET),
     ("seeds::CLAIM", seeds::CLAIM),
     ("deployment::FIX_TIMEZONE", deployment::FIX_TIMEZONE),
     ("deployment::TIMEZONE", deployment::TIMEZONE),
@@ -189,6 +194,15 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("charges::INSERT_DELIVERIES", &charges::INSERT_DELIVERIES),
     ("invoices::CLOSED", &invoices::CLOSED),
     ("invoices::INSERT_ITEMS", &invoices::INSERT_ITEMS),
+    ("invoice_series::TAKE", &invoice_series::TAKE),
+    ("month_close::EXISTING", &month_close::EXISTING),
+    ("month_close::USAGE", &month_close::USAGE),
+    ("month_close::ITEMS", &month_close::ITEMS),
+    ("month_close::BALANCES", &month_close::BALANCES),
+    ("month_close::STILL_DUE", &month_close::STILL_DUE),
+    ("month_close::INSERT_DRAFTS", &month_close::INSERT_DRAFTS),
+    ("month_close::INSERT_LINES", &month_close::INSERT_LINES),
+    ("month_close::FINALISE", &month_close::FINALISE),
     ("rate_cards::INSERT_MANY", &rate_cards::INSERT_MANY),
     ("transactions::INSERT", &transactions::INSERT),
     ("transactions::INSERT_MARKS", &transactions::INSERT_MARKS),
@@ -204,6 +218,8 @@ const DIALECTS: &[(Database, &str, &str)] = &[
     (Database::Postgres, "wallet::FIND_MANY_ON_POSTGRES", wallet::FIND_MANY_ON_POSTGRES),
     (Database::Sqlite, "transactions::PAGE_OF_TYPE_ON_SQLITE", transactions::PAGE_OF_TYPE_ON_SQLITE),
     (Database::Postgres, "transactions::PAGE_OF_TYPE_ON_POSTGRES", transactions::PAGE_OF_TYPE_ON_POSTGRES),
+    (Database::Sqlite, "month_close::NEXT_ON_SQLITE", month_close::NEXT_ON_SQLITE),
+    (Database::Postgres, "month_close::NEXT_ON_POSTGRES", month_close::NEXT_ON_POSTGRES),
     (Database::Sqlite, "jobs::CLAIM_ON_SQLITE", jobs::CLAIM_ON_SQLITE),
     (Database::Postgres, "jobs::CLAIM_ON_POSTGRES", jobs::CLAIM_ON_POSTGRES),
     (Database::Postgres, "idempotency::TAKE_TURN_ON_POSTGRES", idempotency::TAKE_TURN_ON_POSTGRES),

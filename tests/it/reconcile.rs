@@ -81,9 +81,7 @@ async fn mix(server: &Server) {
     let (status, answer) = server.post_as_admin("/api/admin/wallets/acme/adjustments/", &adjustment).await;
     assert_eq!(status, StatusCode::CREATED, "{answer}");
     server.set_clock("2026-04-02T10:00:00Z");
-    server.get("/api/billing/invoices/acme/?period_start=2026-03-01&period_end=2026-03-31").await;
-    let close = "UPDATE invoices SET status = 'PAID', number = 'INV-2026-000001', total = 0";
-    assert_eq!(server.execute(close).await.unwrap(), 1);
+    assert_eq!(crate::month_close::close(server, "2026-03").await.invoices, 2);
     report(server, (32..35).map(|n| format!("m-{n}")), "failed").await;
     assert_eq!(server.number("SELECT count(*) FROM invoice_items").await, 3);
     charge(server, (0..5).map(|n| message("acme", &format!("n-{n}"), numbers[1], 3)).collect()).await;
@@ -177,7 +175,7 @@ const CORRUPTIONS: &[(&str, &[Check], &str)] = &[
     ),
     (
         "UPDATE usage_metrics SET cost = cost + 1 WHERE id = (SELECT MIN(id) FROM usage_metrics)",
-        &[Check::Usage],
+        &[Check::Usage, Check::Invoices],
         "millionths of cost, should be",
     ),
     ("DELETE FROM usage_metrics WHERE day = '2026-04-02'", &[Check::Usage], "no row; 0 sent, should be 4"),
@@ -232,30 +230,85 @@ const CORRUPTIONS: &[(&str, &[Check], &str)] = &[
     ),
     ("UPDATE invoice_items SET amount = 1", &[Check::InvoiceItems], "but with another amount"),
     ("DELETE FROM invoice_items", &[Check::Usage], "should be"),
+    (
+        "UPDATE invoices SET total = total + 10000 WHERE number = 'INV-2026-000001'",
+        &[Check::Invoices],
+        "INV-2026-000001 of acme says",
+    ),
+    (
+        "UPDATE invoices SET wallet_id = $acme WHERE number = 'INV-2026-000002'",
+        &[Check::Invoices],
+        "acme is invoiced again for 2026-03-01 by INV-2026-000002",
+    ),
+    (
+        "UPDATE invoices SET number = 'INV-2026-000009' WHERE number = 'INV-2026-000001'",
+        &[Check::Numbers],
+        "INV-2026 has none of 000001",
+    ),
+    (
+        "UPDATE invoices SET amount_due = amount_due + 1 WHERE number = 'INV-2026-000001'",
+        &[Check::Payments],
+        "INV-2026-000001 of acme is PAID, and 0 of",
+    ),
+    (
+        "UPDATE invoices SET status = 'SENT' WHERE number = 'INV-2026-000001'",
+        &[Check::Payments],
+        "INV-2026-000001 of acme is SENT, and 0 of 0 is paid",
+    ),
+    ("UPDATE invoice_line_items SET cost = cost + 1", &[Check::Invoices], "INV-2026-000001 of acme"),
+    (
+        "UPDATE invoice_line_items SET quantity = quantity + 1",
+        &[Check::Invoices],
+        "lists other messages than its month",
+    ),
+    ("UPDATE invoice_line_items SET total = total + 10000", &[Check::Invoices], "but its lines add up to"),
+    ("DELETE FROM invoice_line_items WHERE position = 1", &[Check::Invoices], "INV-2026-000002 of other"),
+    ("UPDATE invoice_series SET last_number = last_number + 1", &[Check::Numbers], "INV-2026 counts to 3, but has 2"),
 ];
 
 /// Takes away what the database itself would refuse such changes with.
 async fn disarm(server: &Server) {
-    for table in ["transactions", "deliveries"] {
-        for change in ["update", "delete"] {
+    for (table, changes) in [
+        ("transactions", &["update", "delete"][..]),
+        ("deliveries", &["update", "delete"]),
+        ("invoices", &["update", "reopening"]),
+        ("invoice_line_items", &["insert", "update", "delete"]),
+    ] {
+        for change in changes {
             let on = if server.database == Database::Postgres { format!(" ON {table}") } else { String::new() };
             server.execute(&format!("DROP TRIGGER {table}_refuse_{change}{on}")).await.unwrap();
         }
     }
-    server.execute("DROP INDEX transactions_by_message").await.unwrap();
+    for index in ["transactions_by_message", "invoices_by_period"] {
+        server.execute(&format!("DROP INDEX {index}")).await.unwrap();
+    }
 }
 
 /// The tables that are changed by hand below.
-const CHANGED: [&str; 7] =
-    ["transactions", "transaction_marks", "wallets", "usage_metrics", "deliveries", "invoice_items", "applied_rates"];
+const CHANGED: [&str; 10] = [
+    "transactions",
+    "transaction_marks",
+    "wallets",
+    "usage_metrics",
+    "deliveries",
+    "invoice_items",
+    "applied_rates",
+    "invoices",
+    "invoice_line_items",
+    "invoice_series",
+];
 
 /// Puts a table back as it was saved.
 async fn restore(server: &Server, table: &str) {
-    if table == "wallets" {
+    let columns: &[&str] = match table {
+        "wallets" => &["balance", "last_seq", "last_uid", "updated_at", "tier_segments"],
+        "invoices" => &["wallet_id", "number", "status", "total", "amount_due"],
+        _ => &[],
+    };
+    if !columns.is_empty() {
         // Others refer to its rows, so they stay.
-        let columns = ["balance", "last_seq", "last_uid", "updated_at", "tier_segments"];
-        let set = columns.map(|column| format!("{column} = s.{column}")).join(", ");
-        let update = format!("UPDATE wallets SET {set} FROM saved_wallets s WHERE s.id = wallets.id");
+        let set = columns.iter().map(|column| format!("{column} = s.{column}")).collect::<Vec<_>>().join(", ");
+        let update = format!("UPDATE {table} SET {set} FROM saved_{table} s WHERE s.id = {table}.id");
         server.execute(&update).await.unwrap();
     } else {
         server.execute(&format!("DELETE FROM {table}")).await.unwrap();

@@ -524,8 +524,8 @@ delivered! {
         server.user("asha@example.com", wecall_billing::domain::access::Role::Admin, None).await;
         server.login("asha@example.com").await;
         set_minutes(server, 30 * 24 * 60 + 1);
-        worker::schedule_daily_work(&server.billing).await.unwrap();
-        worker::schedule_daily_work(&server.billing).await.unwrap();
+        worker::schedule(&server.billing).await.unwrap();
+        worker::schedule(&server.billing).await.unwrap();
         assert_eq!(server.number("SELECT count(*) FROM jobs").await, 1);
         assert_eq!(worker::run_due(&server.billing).await.unwrap(), 1);
         let log = send(server, Method::GET, &format!("{sid}/deliveries/"), json!({})).await.1;
@@ -533,7 +533,7 @@ delivered! {
         assert_eq!(server.number("SELECT count(*) FROM webhook_attempts").await, 1);
         assert_eq!(server.number("SELECT count(*) FROM sessions").await, 0);
         // Servers that start again do not have it done again.
-        worker::schedule_daily_work(&server.billing).await.unwrap();
+        worker::schedule(&server.billing).await.unwrap();
         assert_eq!(worker::run_due(&server.billing).await.unwrap(), 0);
         set_minutes(server, 31 * 24 * 60 + 1);
         assert_eq!(worker::run_due(&server.billing).await.unwrap(), 1);

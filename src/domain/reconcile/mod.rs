@@ -4,6 +4,7 @@
 //! the rows must not be what finds them right.
 
 pub mod entries;
+pub mod invoices;
 pub mod refunds;
 pub mod usage;
 pub mod wallets;
@@ -27,10 +28,13 @@ pub enum Check {
     Usage,
     Wallets,
     Tiers,
+    Invoices,
+    Numbers,
+    Payments,
 }
 
 impl Check {
-    pub const ALL: [Check; 11] = [
+    pub const ALL: [Check; 14] = [
         Check::Chain,
         Check::Marks,
         Check::Rates,
@@ -42,6 +46,9 @@ impl Check {
         Check::Usage,
         Check::Wallets,
         Check::Tiers,
+        Check::Invoices,
+        Check::Numbers,
+        Check::Payments,
     ];
 
     /// A word to find its lines by.
@@ -58,6 +65,9 @@ impl Check {
             Check::Usage => "usage",
             Check::Wallets => "wallets",
             Check::Tiers => "tiers",
+            Check::Invoices => "invoices",
+            Check::Numbers => "numbers",
+            Check::Payments => "payments",
         }
     }
 
@@ -75,6 +85,11 @@ impl Check {
             Check::Usage => "usage is what debits, refunds and reports come to",
             Check::Wallets => "each balance is the sum of its entries, numbered without a gap",
             Check::Tiers => "each tier counter is what its month comes to",
+            Check::Invoices => {
+                "each invoice lists what its month came to, to the millionth, and no month is invoiced twice"
+            }
+            Check::Numbers => "the numbers of each series have no gap",
+            Check::Payments => "of each invoice as much is paid as its status says",
         }
     }
 }

@@ -71,6 +71,7 @@ pub(crate) use on_each_database;
 /// A running server with the sample data loaded, its clock standing at [`START`].
 pub struct Server {
     pub database: Database,
+    pub database_url: String,
     pub base_url: String,
     pub billing: Billing,
     pub client: reqwest::Client,
@@ -118,7 +119,16 @@ impl Server {
             let _ = stopped.await;
         }));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Server { database, base_url, billing, client, admin_key: OnceCell::new(), _stop: stop, _home: home }
+        Server {
+            database,
+            database_url: database_url.to_owned(),
+            base_url,
+            billing,
+            client,
+            admin_key: OnceCell::new(),
+            _stop: stop,
+            _home: home,
+        }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,0 +1,39 @@
+//! Which months were closed.
+
+use chrono::NaiveDate;
+
+use super::db::{Conn, on};
+use crate::domain::time::{DayRange, Timestamp};
+use crate::error::Result;
+
+pub const ALL: &str = "SELECT period_start FROM closed_months";
+
+pub const FIND: &str = "SELECT invoices FROM closed_months WHERE period_start = $1";
+
+/// The invoices of a month as they are now.
+pub const NOTE: &str = "INSERT INTO closed_months (period_start, invoices, closed_at) \
+     VALUES ($1, (SELECT COUNT(*) FROM invoices i WHERE i.period_start = $1 AND i.kind = 'INVOICE' \
+     AND i.status NOT IN ('DRAFT', 'CANCELLED')), $2) \
+     ON CONFLICT (period_start) DO UPDATE SET invoices = excluded.invoices RETURNING invoices";
+
+/// When the ledger's first entry was made.
+pub const FIRST_ENTRY: &str = "SELECT created_at FROM transactions ORDER BY uid LIMIT 1";
+
+/// The first days of all months that were closed.
+pub async fn all(conn: &mut Conn<'_>) -> Result<Vec<NaiveDate>> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, NaiveDate>(ALL).fetch_all(c).await)?)
+}
+
+/// How many invoices a month came to when it was closed; none where it was not.
+pub async fn find(conn: &mut Conn<'_>, month: DayRange) -> Result<Option<i64>> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIND).bind(month.first).fetch_optional(c).await)?)
+}
+
+/// Notes that a month is closed; how many invoices it has.
+pub async fn note(conn: &mut Conn<'_>, month: DayRange, now: Timestamp) -> Result<i64> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(NOTE).bind(month.first).bind(now).fetch_one(c).await)?)
+}
+
+pub async fn first_entry(conn: &mut Conn<'_>) -> Result<Option<Timestamp>> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, Timestamp>(FIRST_ENTRY).fetch_optional(c).await)?)
+}

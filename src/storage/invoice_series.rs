@@ -1,0 +1,35 @@
+//! The numbers of invoices: gapless for each seller and series, because whoever takes some holds the counter's row until
+//! they are used or given up.
+
+use super::bulk::{self, Action, Bulk, Column};
+use super::db::BulkConn;
+use crate::error::Result;
+
+/// Takes numbers. On Postgres the rows are held in the order they come in, which is that of the sellers.
+pub static TAKE: Bulk = Bulk::new(
+    &[("seller_id", "BIGINT"), ("series", "TEXT"), ("count", "BIGINT")],
+    Action::Insert {
+        into: "invoice_series (seller_id, series, last_number)",
+        values: "given.seller_id, given.series, given.count",
+        unless: "ON CONFLICT (seller_id, series) DO UPDATE \
+                 SET last_number = invoice_series.last_number + excluded.last_number RETURNING seller_id, last_number",
+    },
+);
+
+impl bulk::FromRow for (i64, i64) {
+    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, i64)> {
+        Ok((row.take()?, row.take()?))
+    }
+}
+
+/// Takes numbers of a series for sellers (0: the platform), so many for each, in the order of their ids. The last number
+/// that each got. Nobody else gets any of these sellers until the transaction ends, so this comes last in it.
+pub async fn take(conn: &mut BulkConn<'_>, series: &str, counts: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
+    debug_assert!(counts.is_sorted_by(|a, b| a.0 < b.0));
+    let columns = vec![
+        Column::integers(counts.iter().map(|(seller, _)| *seller)),
+        Column::texts(counts.iter().map(|_| series)),
+        Column::integers(counts.iter().map(|(_, count)| *count)),
+    ];
+    TAKE.fetch(conn, columns).await
+}
