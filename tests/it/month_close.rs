@@ -137,7 +137,7 @@ on_each_database! {
         close(server, "2026-04").await;
         let april = invoice(server, "later", "2026-04").await;
         assert_eq!(dues(&april), [&json!("INV-2026-000002"), &json!("SENT"), &json!(0.6), &json!(0.6)]);
-        // Half of May was paid for before it was used: 0.9 went to March, and of 1.5 in all 0.6 is still due.
+        // Of March 0.3 is still due then, and of April 0.6: what May is about comes on top.
         let pay = "INSERT INTO invoice_payments (invoice_id, transaction_uid, net, tax, paid_on, created_at) \
                    SELECT i.id, w.last_uid, 900000, 0, '2026-05-02', 0 FROM invoices i JOIN wallets w ON w.id = i.wallet_id \
                    WHERE i.number = 'INV-2026-000001'";
