@@ -17,12 +17,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 const fn side_by_side(kind: JobKind) -> usize {
     match kind {
         JobKind::Payment | JobKind::Webhooks => 16,
-        JobKind::Recharge => 1,
+        JobKind::Recharge | JobKind::InvoiceReminders => 1,
     }
 }
 
 /// Does what is due, again and again, until `stop` ends; then finishes what it has begun.
 pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
+    if let Err(error) = schedule_standing(&billing).await {
+        tracing::warn!(%error, "cannot schedule what is done every day");
+    }
     let mut running = Running::default();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -36,6 +39,14 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
         }
     }
     while running.tasks.join_next().await.is_some() {}
+}
+
+/// Schedules what is done every day for ever. It is there once, however many servers start.
+///
+/// # Errors
+/// Those of the database.
+pub async fn schedule_standing(billing: &Billing) -> Result<()> {
+    services::jobs::schedule(billing, &[services::reminders::job(billing)]).await
 }
 
 /// What this server is at.
@@ -116,6 +127,7 @@ async fn do_it(billing: &Billing, mut job: Job) {
 async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
     match job.kind {
         JobKind::Recharge => services::recharges::judge(billing, &job.subject).await,
+        JobKind::InvoiceReminders => services::reminders::remind(billing).await,
         JobKind::Payment | JobKind::Webhooks => Ok(Next::At(billing.clock.now().plus_seconds(60))),
     }
 }

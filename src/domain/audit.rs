@@ -62,6 +62,8 @@ named_enum! {
         RateCardChanged = "rate_card.changed",
         RateCardDeleted = "rate_card.deleted",
         InvoiceDrafted = "invoice.drafted",
+        InvoiceCancelled = "invoice.cancelled",
+        CreditNoteWritten = "credit_note.written",
         KeyCreated = "key.created",
         KeyRotated = "key.rotated",
         KeyRevoked = "key.revoked",

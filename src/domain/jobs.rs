@@ -12,6 +12,8 @@ named_enum! {
         Recharge = "recharge",
         /// Delivers what waits for one endpoint. Its subject is the endpoint's number.
         Webhooks = "webhooks",
+        /// Reminds of invoices that are due soon or overdue, once a day. There is one.
+        InvoiceReminders = "invoice_reminders",
     }
 }
 

@@ -2,14 +2,17 @@
 
 pub mod access;
 pub mod alerts;
+pub mod allocation;
 pub mod api_keys;
 pub mod audit;
 pub mod businesses;
 pub mod charges;
 pub mod charging;
 pub mod countries;
+pub mod credit_notes;
 pub mod currency;
 pub mod destinations;
+pub mod dues;
 pub mod events;
 pub mod fields;
 pub mod hierarchy;
@@ -36,6 +39,7 @@ pub mod rate_cards;
 pub mod rating;
 pub mod recharges;
 pub mod reconcile;
+pub mod reminders;
 pub mod secrets;
 pub mod segments;
 pub mod sessions;

@@ -39,6 +39,12 @@ pub struct InvoiceSummaryBody {
     /// Left out on a draft: it has none yet, and is worked out where the draft is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_amount: Option<Money>,
+    /// What was to be paid when the month was closed, tax included; what was paid in advance is left out.
+    amount_due: Money,
+    /// What was paid of that, or credited.
+    amount_paid: Money,
+    /// What is still to be paid.
+    amount_outstanding: Money,
     currency: Currency,
     status: InvoiceStatus,
     /// null where there is none.
@@ -47,14 +53,28 @@ pub struct InvoiceSummaryBody {
     /// null where there is none.
     #[schema(required)]
     paid_date: Option<NaiveDate>,
+    /// Of a credit note alone: the invoice that it takes something off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credited_invoice_sid: Option<InvoiceSid>,
+    /// Of a credit note alone: why it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl From<InvoiceSummary> for InvoiceSummaryBody {
     fn from(summary: InvoiceSummary) -> InvoiceSummaryBody {
+        // Both are sums of what the database holds of one invoice, and so inside the range.
+        let amount_paid = summary.dues.paid().unwrap_or_default();
+        let amount_outstanding = summary.outstanding().unwrap_or_default();
         let header = summary.header;
         InvoiceSummaryBody {
+            amount_due: summary.dues.at_close,
+            amount_paid,
+            amount_outstanding,
+            credited_invoice_sid: summary.credited_invoice,
+            reason: summary.reason,
             sid: header.sid,
             business_sid: summary.business_sid,
             kind: summary.kind,

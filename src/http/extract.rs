@@ -81,6 +81,28 @@ impl<R: Needs> FromRequestParts<AppState> for AlertPath<R> {
     }
 }
 
+/// The `{business_sid}` and `{invoice_sid}` of a path, of a business that the caller has the right `R` over.
+#[derive(Debug)]
+pub struct InvoicePath<R> {
+    pub tenant: Tenant,
+    pub invoice: InvoiceSid,
+    pub may: May<R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for InvoicePath<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<InvoicePath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (business, invoice) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let business = parse_business(&business)?;
+        let invoice = invoice.parse().map_err(|problem: String| Problem::invalid("invoice_sid", problem))?;
+        let tenant = may.tenant(state, business).await?;
+        Ok(InvoicePath { tenant, invoice, may })
+    }
+}
+
 /// What a path names by its SID: which part of the path that is.
 pub trait InPath: FromStr<Err = String> {
     const PART: &'static str;

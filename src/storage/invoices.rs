@@ -11,11 +11,12 @@ use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::dues::Dues;
 use crate::domain::invoices::{
     InvoiceHeader, InvoiceItem, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary, LineCategory,
 };
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
-use crate::domain::money::Money;
+use crate::domain::money::{BasisPoints, Money};
 use crate::domain::sid::{InvoiceSid, TransactionSid};
 use crate::domain::time::{DayRange, Timestamp};
 use crate::error::Result;
@@ -26,15 +27,20 @@ pub const FIND: &str = "SELECT id, uid, number, status, total, due_date, paid_da
 macro_rules! columns {
     () => {
         "i.id, b.sid AS business_sid, w.currency, i.kind, i.period_start, i.period_end, i.uid, i.number, i.status, i.total, \
-         i.due_date, i.paid_date, i.created_at, i.updated_at"
+         i.due_date, i.paid_date, i.created_at, i.updated_at, i.amount_due, i.tax_rate, i.tax_amount, i.tax_included, \
+         (SELECT CAST(COALESCE(SUM(p.net), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_net, \
+         (SELECT CAST(COALESCE(SUM(p.tax), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_tax, \
+         (SELECT c.uid FROM invoices c WHERE c.id = i.credited_invoice_id) AS credited_uid, i.reason"
     };
 }
+pub(super) use columns;
 
 macro_rules! tables {
     () => {
         "invoices i JOIN wallets w ON w.id = i.wallet_id JOIN businesses b ON b.id = w.business_id"
     };
 }
+pub(super) use tables;
 
 pub const FIND_BY_SID: &str = concat!("SELECT ", columns!(), " FROM ", tables!(), " WHERE i.uid = $1");
 
@@ -60,6 +66,9 @@ pub const INSERT_DRAFT: &str = "INSERT INTO invoices (uid, wallet_id, kind, numb
      total, due_date, paid_date, created_at, updated_at) \
      VALUES ($1, $2, 'INVOICE', NULL, 'DRAFT', $3, $4, NULL, NULL, NULL, $5, $5) \
      ON CONFLICT (wallet_id, period_start) WHERE kind = 'INVOICE' AND status <> 'CANCELLED' DO NOTHING";
+
+/// Of a finalised invoice nothing else ever changes.
+pub const SET_STATUS: &str = "UPDATE invoices SET status = $2, paid_date = $3, updated_at = $4 WHERE id = $1";
 
 pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details FROM invoice_line_items \
      WHERE invoice_id = $1 ORDER BY position";
@@ -125,19 +134,28 @@ impl From<Row> for StoredInvoice {
     }
 }
 
+/// As `columns!` names them.
 #[derive(FromRow)]
-struct SummaryRow {
+pub(super) struct SummaryRow {
     business_sid: BusinessSid,
     currency: Currency,
     kind: InvoiceKind,
     period_start: NaiveDate,
     period_end: NaiveDate,
+    amount_due: Money,
+    tax_rate: BasisPoints,
+    tax_amount: Money,
+    tax_included: bool,
+    paid_net: Money,
+    paid_tax: Money,
+    credited_uid: Option<InvoiceSid>,
+    reason: Option<String>,
     #[sqlx(flatten)]
     row: Row,
 }
 
 impl SummaryRow {
-    fn split(self) -> (i64, InvoiceSummary) {
+    pub(super) fn split(self) -> (i64, InvoiceSummary) {
         let stored = StoredInvoice::from(self.row);
         let summary = InvoiceSummary {
             business_sid: self.business_sid,
@@ -145,6 +163,16 @@ impl SummaryRow {
             kind: self.kind,
             period: DayRange { first: self.period_start, last: self.period_end },
             header: stored.header,
+            dues: Dues {
+                at_close: self.amount_due,
+                tax_rate: self.tax_rate,
+                tax_amount: self.tax_amount,
+                is_tax_included: self.tax_included,
+                paid_net: self.paid_net,
+                paid_tax: self.paid_tax,
+            },
+            credited_invoice: self.credited_uid,
+            reason: self.reason,
         };
         (stored.id, summary)
     }
@@ -192,6 +220,25 @@ pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage
 pub async fn find_by_sid(conn: &mut Conn<'_>, sid: InvoiceSid) -> Result<Option<(i64, InvoiceSummary)>> {
     let row = on!(conn, c => sqlx::query_as::<_, SummaryRow>(FIND_BY_SID).bind(sid).fetch_optional(c).await)?;
     Ok(row.map(SummaryRow::split))
+}
+
+/// An invoice's status, and the day it was paid. Whoever changes them holds the wallet.
+pub async fn set_status(
+    conn: &mut Conn<'_>,
+    id: i64,
+    status: InvoiceStatus,
+    paid_date: Option<NaiveDate>,
+    now: Timestamp,
+) -> Result<()> {
+    on!(conn, c => sqlx::query(SET_STATUS)
+        .bind(id)
+        .bind(status)
+        .bind(paid_date)
+        .bind(now)
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
 }
 
 /// Whether the draft was new: the month's invoice stays as it is.

@@ -38,8 +38,12 @@ const SERVICES: &[&str] = &[
     "audit",
     "businesses",
     "charges",
+    "credit_notes",
+    "fees",
     "health",
+    "invoice_payments",
     "invoices",
+    "jobs",
     "keys",
     "logins",
     "plan_sheets",
@@ -47,7 +51,9 @@ const SERVICES: &[&str] = &[
     "quotes",
     "rate_card_sheets",
     "rate_cards",
+    "recharges",
     "reconcile",
+    "reminders",
     "transactions",
     "usage",
     "users",
@@ -56,7 +62,19 @@ const SERVICES: &[&str] = &[
 ];
 
 /// Not use cases but what they work with.
-const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "credentials", "passwords", "batch", "committer", "counts"];
+const TOOLS: &[&str] = &[
+    "mod",
+    "wallet_reads",
+    "prices",
+    "credentials",
+    "passwords",
+    "batch",
+    "committer",
+    "counts",
+    "posting",
+    "consequences",
+    "invoice_credits",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

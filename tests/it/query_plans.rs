@@ -5,8 +5,8 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, idempotency, invoices,
-    jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, credit_notes, deployment, events, idempotency, invoice_payments,
+    invoice_series, invoices, jobs, login_failures, pricing, rate_cards, recharges, reminders, seeds, sessions, transactions, turns, usage, users, wallet,
     watches,
 };
 
@@ -120,6 +120,16 @@ const QUERIES: &[(&str, &str)] = &[
     ("invoices::FIND", invoices::FIND),
     ("invoices::INSERT_DRAFT", invoices::INSERT_DRAFT),
     ("invoices::LINES", invoices::LINES),
+    ("invoices::SET_STATUS", invoices::SET_STATUS),
+    ("invoice_payments::OPEN", invoice_payments::OPEN),
+    ("invoice_payments::INSERT", invoice_payments::INSERT),
+    ("invoice_payments::CREDITS_SINCE", invoice_payments::CREDITS_SINCE),
+    ("invoice_series::NEXT", invoice_series::NEXT),
+    ("credit_notes::EARLIER", credit_notes::EARLIER),
+    ("credit_notes::INSERT", credit_notes::INSERT),
+    ("credit_notes::FINALISE", credit_notes::FINALISE),
+    ("reminders::DUE", reminders::DUE),
+    ("reminders::INSERT", reminders::INSERT),
     ("invoices::ITEMS", invoices::ITEMS),
     ("alerts::PAGE", alerts::PAGE),
     ("alerts::PAGE_OF_UNREAD", alerts::PAGE_OF_UNREAD),
@@ -161,6 +171,7 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("charges::INSERT_DELIVERIES", &charges::INSERT_DELIVERIES),
     ("invoices::CLOSED", &invoices::CLOSED),
     ("invoices::INSERT_ITEMS", &invoices::INSERT_ITEMS),
+    ("credit_notes::INSERT_LINES", &credit_notes::INSERT_LINES),
     ("rate_cards::INSERT_MANY", &rate_cards::INSERT_MANY),
     ("transactions::INSERT", &transactions::INSERT),
     ("transactions::INSERT_MARKS", &transactions::INSERT_MARKS),
@@ -256,7 +267,9 @@ fn alias_of(table: &str) -> Vec<&str> {
         "transaction_marks" => vec!["transaction_marks", "m"],
         "deliveries" => vec!["deliveries", "d"],
         "usage_metrics" => vec!["usage_metrics", "u"],
-        "invoices" => vec!["invoices", "i"],
+        "invoices" => vec!["invoices", "i", "c"],
+        "invoice_payments" => vec!["invoice_payments", "p"],
+        "invoice_reminders" => vec!["invoice_reminders", "r"],
         "alerts" => vec!["alerts", "a"],
         other => vec![other],
     }

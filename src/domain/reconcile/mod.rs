@@ -24,13 +24,14 @@ pub enum Check {
     Refunds,
     Deliveries,
     InvoiceItems,
+    InvoicePayments,
     Usage,
     Wallets,
     Tiers,
 }
 
 impl Check {
-    pub const ALL: [Check; 11] = [
+    pub const ALL: [Check; 12] = [
         Check::Chain,
         Check::Marks,
         Check::Rates,
@@ -39,6 +40,7 @@ impl Check {
         Check::Refunds,
         Check::Deliveries,
         Check::InvoiceItems,
+        Check::InvoicePayments,
         Check::Usage,
         Check::Wallets,
         Check::Tiers,
@@ -55,6 +57,7 @@ impl Check {
             Check::Refunds => "refunds",
             Check::Deliveries => "deliveries",
             Check::InvoiceItems => "invoice items",
+            Check::InvoicePayments => "payments",
             Check::Usage => "usage",
             Check::Wallets => "wallets",
             Check::Tiers => "tiers",
@@ -72,6 +75,7 @@ impl Check {
             Check::Refunds => "each refund reverses a debit of its wallet, and none exceeds it",
             Check::Deliveries => "each report is of a debit",
             Check::InvoiceItems => "each item of an invoice is of an entry of its wallet",
+            Check::InvoicePayments => "each payment of an invoice is by a credit of its wallet, and none is paid too much",
             Check::Usage => "usage is what debits, refunds and reports come to",
             Check::Wallets => "each balance is the sum of its entries, numbered without a gap",
             Check::Tiers => "each tier counter is what its month comes to",
