@@ -75,7 +75,9 @@ impl Check {
             Check::Refunds => "each refund reverses a debit of its wallet, and none exceeds it",
             Check::Deliveries => "each report is of a debit",
             Check::InvoiceItems => "each item of an invoice is of an entry of its wallet",
-            Check::InvoicePayments => "each payment of an invoice is by a credit of its wallet, and none is paid too much",
+            Check::InvoicePayments => {
+                "each payment of an invoice is by a credit of its wallet, and none is paid too much"
+            }
             Check::Usage => "usage is what debits, refunds and reports come to",
             Check::Wallets => "each balance is the sum of its entries, numbered without a gap",
             Check::Tiers => "each tier counter is what its month comes to",
