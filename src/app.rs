@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::http::auth::PeerAddress;
 use crate::http::bodies::BodyBudget;
 use crate::http::client_address::TrustedProxies;
+use crate::http::exports::Exports;
 use crate::http::failed_credentials::FailedCredentials;
 use crate::http::metrics::Metrics;
 use crate::http::rate_limits::RateLimits;
@@ -128,6 +129,7 @@ pub fn http_state(settings: &Settings, billing: Billing) -> AppState {
         failed_credentials: FailedCredentials::new(settings.rate_limit_failures),
         logins: FailedCredentials::new(settings.rate_limit_failures),
         body_budget: BodyBudget::default(),
+        exports: Exports::default(),
         serves_metrics: settings.metrics_bind.is_none(),
     })
 }

@@ -3,7 +3,7 @@
 //! # Map
 //!
 //! Layers are folders, and the same nouns are file names in each of them (wallet, transactions, charges, quotes, pricing,
-//! rate_cards, usage, invoices, alerts, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
+//! rate_cards, usage, exports, invoices, alerts, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
 //!
 //! - [`config`]: every setting, checked whole at start. [`app`]: start-up, the accept loop, shutdown. [`connections`]: how
 //!   many there may be. [`commands`]: what the subcommands do. [`seed`]: loads `seeds/`.
@@ -83,6 +83,10 @@
 //! - Keys and session tokens are 256 random bits, so a plain SHA-256 of them is enough to keep; passwords are not, so they
 //!   are hashed slowly, few at a time, and the line before that has an end ([`services::passwords`]).
 //! - Limits on requests are counted in memory by each server: a limit in the database would cost every request a write.
+//! - An export is read a page at a time along the chain ([`storage::exports`]), from sixteen marks at once: on Postgres a step
+//!   of a recursion costs more than a row. Each page is read whole before any of it is sent, in a task of its own, and its
+//!   connection goes back: a client that reads slowly holds two pages, and nothing of the database. What breaks off, or has
+//!   a gap, ends the connection.
 //! - Everything that answers HTTP returns either its body or a [`http::error::Problem`]; the outermost layer alone
 //!   writes error bodies, because it alone knows the request's id.
 

@@ -19,6 +19,7 @@ CREATE UNIQUE INDEX invoices_by_number ON invoices (COALESCE(seller_id, 0), numb
 CREATE INDEX invoices_open ON invoices (wallet_id, period_start) WHERE status IN ('SENT', 'OVERDUE');
 CREATE INDEX invoices_of_wallet ON invoices (wallet_id, id);
 CREATE INDEX invoices_by_due_date ON invoices (due_date) WHERE status = 'SENT';
+CREATE INDEX invoices_by_seller ON invoices (seller_id) WHERE seller_id IS NOT NULL;
 CREATE INDEX invoices_by_credited ON invoices (credited_invoice_id) WHERE credited_invoice_id IS NOT NULL;
 
 CREATE TRIGGER invoices_refuse_update BEFORE UPDATE ON invoices

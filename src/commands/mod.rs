@@ -17,6 +17,7 @@ use crate::app::{self, ConnectionLimits};
 use crate::clock::Clock;
 use crate::config::{Cli, Command, LogFormat, SeedArgs, ServeArgs, Settings};
 use crate::connections::{self, ConnectionCaps};
+use crate::domain::jobs::JobCounts;
 use crate::http;
 use crate::http::auth::AuthMode;
 use crate::seed;
@@ -371,6 +372,32 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
         Ok(false) => problems.push(no_default_plan(&billing)),
         Ok(true) => say!("ok       default plan: {}", billing.terms.plan_name),
         Err(error) => problems.push(error.to_string()),
+    }
+    check_jobs(&billing, problems).await
+}
+
+/// How late work may begin before something is wrong with those who do it.
+const JOB_DELAY_MAX_SECONDS: i64 = 15 * 60;
+
+/// Whether somebody does the scheduled work, and whether it goes well.
+async fn check_jobs(billing: &Billing, problems: &mut Vec<String>) -> Outcome {
+    let counts = services::jobs::counts(billing).await?;
+    let now = billing.clock.now();
+    let sound = problems.len();
+    for JobCounts { kind, waiting, due, failing, oldest_due, last_error } in &counts {
+        if let Some(oldest) = oldest_due.filter(|oldest| oldest.plus_seconds(JOB_DELAY_MAX_SECONDS) < now) {
+            problems.push(format!(
+                "scheduled work: {due} of {waiting} of kind {kind} are due, the oldest since {oldest}; is a server with \
+                 WORKER=true running?"
+            ));
+        }
+        if let Some(error) = last_error {
+            problems.push(format!("scheduled work: {failing} of kind {kind} failed and are tried again: {error}"));
+        }
+    }
+    if problems.len() == sound {
+        let waiting: i64 = counts.iter().map(|counts| counts.waiting).sum();
+        say!("ok       scheduled work: {waiting} waiting, none late or failing");
     }
     Ok(())
 }

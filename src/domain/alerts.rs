@@ -47,6 +47,14 @@ pub struct AlertDraft {
     pub current_value: Money,
 }
 
+/// How many alerts nobody has read, by how much they matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnreadAlerts {
+    pub critical: i64,
+    pub warning: i64,
+    pub info: i64,
+}
+
 /// An alert, and whose it is.
 #[derive(Clone, Debug)]
 pub struct OwnedAlert {

@@ -55,6 +55,8 @@ named_enum! {
         WalletCreated = "wallet.created",
         WalletChanged = "wallet.changed",
         AlertChanged = "alert.changed",
+        AlertsRead = "alerts.read",
+        ThresholdsChanged = "wallet.thresholds_changed",
         PlanCreated = "plan.created",
         PlanChanged = "plan.changed",
         PlanDeleted = "plan.deleted",

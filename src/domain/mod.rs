@@ -14,6 +14,7 @@ pub mod currency;
 pub mod destinations;
 pub mod dues;
 pub mod events;
+pub mod exports;
 pub mod fields;
 pub mod hierarchy;
 pub mod idempotency;

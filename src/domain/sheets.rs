@@ -4,20 +4,23 @@
 //! the comma stands before decimals, so there `0,02` is a number too), with or without a byte order mark, the columns in any
 //! order.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and runs it. Such a text is written with
-//! an apostrophe before it, and so is one that begins with an apostrophe itself; reading takes the apostrophe off again, so
-//! that every text comes back as it was.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` (some: the same signs in full width) for a formula, and
+//! runs it; one that begins with a tab or a line break may lose that and then be one. Such a text is written with an
+//! apostrophe before it, and so is one that begins with an apostrophe itself; reading takes the apostrophe off again, so that
+//! every text comes back as it was. This file alone knows that rule.
 
 use std::borrow::Cow;
+use std::fmt::{Display, Write};
 
-use csv::{ReaderBuilder, StringRecord, Terminator, WriterBuilder};
+use csv::{ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 
 use super::fields::FieldError;
 
 /// How many rows one sheet brings at most: they are stored in one transaction, and everybody else waits for it.
 const ROWS_MAX: usize = 10_000;
 
-const GUARDED: &[char] = &['=', '+', '-', '@', '\''];
+/// How texts begin that get an apostrophe.
+const GUARDED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '\''];
 
 /// A sheet as it was read: each row as its cells, or why it has none.
 pub type Rows = Vec<Result<SheetRow, RefusedLine>>;
@@ -172,13 +175,76 @@ fn places(header: &StringRecord, columns: &[&str]) -> Result<Vec<usize>, String>
 
 /// Writes a sheet. Every row has a cell for every column.
 pub fn write(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-    // A buffer in memory takes all it is given, and what goes in is text.
-    let _ = writer.write_record(columns);
+    let mut sheet = SheetWriter::new();
+    sheet.header(columns);
     for row in rows {
-        let _ = writer.write_record(row.iter().map(|cell| guarded(cell).into_owned()));
+        row.iter().for_each(|cell| sheet.text(cell));
+        sheet.end_line();
     }
-    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
+    String::from_utf8(sheet.into_bytes()).unwrap_or_default()
+}
+
+/// Writes a sheet, or a piece of one, cell by cell. Every line has a cell for every column.
+#[derive(Debug)]
+pub struct SheetWriter {
+    writer: Writer<Vec<u8>>,
+    /// What the last plain value looked like: one allocation for all.
+    scratch: String,
+}
+
+impl Default for SheetWriter {
+    fn default() -> SheetWriter {
+        SheetWriter::new()
+    }
+}
+
+// A buffer in memory takes all it is given, and pieces of UTF-8 go in: nothing here can fail.
+impl SheetWriter {
+    pub fn new() -> SheetWriter {
+        let writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+        SheetWriter { writer, scratch: String::new() }
+    }
+
+    /// The line that names the columns.
+    pub fn header(&mut self, columns: &[&str]) {
+        let _ = self.writer.write_record(columns);
+    }
+
+    /// A text, which is never run as a formula.
+    pub fn text(&mut self, cell: &str) {
+        let _ = self.writer.write_field(guarded(cell).as_bytes());
+    }
+
+    /// A number, time, id or name of a fixed set: what can be no formula, however it begins. A spreadsheet sees a number
+    /// below zero as a number.
+    pub fn plain(&mut self, value: impl Display) {
+        self.scratch.clear();
+        let _ = write!(self.scratch, "{value}");
+        let _ = self.writer.write_field(&self.scratch);
+    }
+
+    /// The same, or an empty cell.
+    pub fn plain_or_blank(&mut self, value: Option<impl Display>) {
+        match value {
+            Some(value) => self.plain(value),
+            None => self.blank(1),
+        }
+    }
+
+    /// So many empty cells.
+    pub fn blank(&mut self, cells: usize) {
+        for _ in 0..cells {
+            let _ = self.writer.write_field("");
+        }
+    }
+
+    pub fn end_line(&mut self) {
+        let _ = self.writer.write_record(None::<&[u8]>);
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.writer.into_inner().unwrap_or_default()
+    }
 }
 
 fn guarded(cell: &str) -> Cow<'_, str> {
@@ -257,6 +323,27 @@ mod tests {
         let text = format!("name,price\n{}", "x,1\n".repeat(ROWS_MAX));
         assert_eq!(rows(&text).len(), ROWS_MAX);
         assert!(read(format!("{text}x,1\n").as_bytes(), COLUMNS).is_err());
+    }
+
+    #[rstest]
+    #[case("=1+1", "'=1+1")]
+    #[case("+1", "'+1")]
+    #[case("-1", "'-1")]
+    #[case("@SUM(A1)", "'@SUM(A1)")]
+    #[case("\t=1", "'\t=1")]
+    #[case("\r=1", "\"'\r=1\"")]
+    #[case("\n=1", "\"'\n=1\"")]
+    #[case("＝1", "'＝1")]
+    #[case("'=1", "''=1")]
+    #[case("a=1", "a=1")]
+    #[case("=\"a\",1", "\"'=\"\"a\"\",1\"")]
+    fn texts_and_numbers(#[case] text: &str, #[case] cell: &str) {
+        let mut sheet = SheetWriter::new();
+        sheet.text(text);
+        sheet.plain(-1);
+        sheet.plain_or_blank(None::<i64>);
+        sheet.end_line();
+        assert_eq!(String::from_utf8(sheet.into_bytes()), Ok(format!("{cell},-1,\r\n")));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::countries::CountryCode;
 use super::currency::Currency;
 use super::money::{Money, MoneyError};
 use super::names::named_enum;
-use super::time::{DayRange, Moment, days_before};
+use super::time::{BillingCalendar, DayRange, Moment, days_before};
 
 named_enum! {
     /// Days are those of the billing time zone; weeks start on Monday.
@@ -36,6 +36,32 @@ const TOP_LENGTH: usize = 10;
 pub enum PeriodRequest {
     Named(Period),
     Custom { start: Moment, end: Moment },
+}
+
+impl PeriodRequest {
+    /// Which period, and its days.
+    ///
+    /// # Errors
+    /// The parameter that is wrong and what it must be, where a custom period runs backwards or over a year.
+    pub fn resolve(
+        self,
+        today: NaiveDate,
+        calendar: BillingCalendar,
+    ) -> Result<(Period, DayRange), (&'static str, String)> {
+        match self {
+            PeriodRequest::Named(period) => period
+                .days(today)
+                .map(|days| (period, days))
+                .ok_or_else(|| ("start", "is needed with period=CUSTOM, and `end` too".to_owned())),
+            PeriodRequest::Custom { start, end } => {
+                let days = calendar.range(start, end).map_err(|problem| ("end", problem.to_string()))?;
+                if days.len_days() > LONGEST_PERIOD_DAYS {
+                    return Err(("end", format!("must leave a period of at most {LONGEST_PERIOD_DAYS} days")));
+                }
+                Ok((Period::Custom, days))
+            }
+        }
+    }
 }
 
 impl Period {
@@ -101,6 +127,11 @@ pub struct OperatorUsage {
     /// Empty where the operator was not known.
     pub operator: String,
     pub counts: UsageCounts,
+}
+
+/// What people are shown for an operator.
+pub fn operator_name(operator: &str) -> &str {
+    if operator.is_empty() { "Other" } else { operator }
 }
 
 /// What was sent to one country.

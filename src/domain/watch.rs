@@ -38,7 +38,7 @@ impl Level {
 }
 
 /// Of the credit limit, the share whose use is warned of.
-const OVERAGE_PERCENT: i64 = 80;
+pub const OVERAGE_PERCENT: i64 = 80;
 
 /// A day's spend is unusual above so many times the mean of the week before it.
 pub const UNUSUAL_SPEND_FACTOR: i64 = 3;
@@ -117,6 +117,22 @@ impl RechargeWatch {
 pub struct WatchRules {
     /// The threshold of wallets that have none of their own.
     pub low_balance_threshold: Money,
+}
+
+/// The most that a threshold can be.
+const THRESHOLD_MAX: Money = Money::from_units(1_000_000_000);
+
+/// What somebody wants to be warned at; `None`: at the server's own threshold.
+///
+/// # Errors
+/// What it must be, where it is none.
+pub fn low_balance_threshold(asked: Option<Money>) -> Result<Option<Money>, String> {
+    match asked {
+        Some(amount) if amount.is_negative() || amount > THRESHOLD_MAX => {
+            Err(format!("must be 0 to {THRESHOLD_MAX}, or null for the server's own threshold"))
+        }
+        fine => Ok(fine),
+    }
 }
 
 /// A change of a wallet's balance.

@@ -12,7 +12,7 @@ use super::extract::{AlertPath, BusinessPath, Flag, Json, Query};
 use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use super::page::next_link;
 use super::to_the_end;
-use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert};
+use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::money::Money;
 use crate::domain::paging::{Cursor, Limit};
@@ -138,4 +138,95 @@ pub async fn mark_alert(
     let business = tenant.sid().clone();
     let mark = async move { services::alerts::mark(&state.billing, &tenant, alert, body.is_read, &may.actor).await };
     Ok(Json(AlertBody::new(business, to_the_end(mark).await?)))
+}
+
+/// Mark an alert as read
+///
+/// The same as `PATCH` with `{"is_read": true}`, for callers that send no body. Again changes nothing.
+#[utoipa::path(
+    post,
+    path = "/api/billing/alerts/{business_sid}/{alert_sid}/read/",
+    tag = "Alerts",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("alert_sid" = AlertSid, Path, description = "The alert"),
+    ),
+    responses(
+        (status = 200, description = "The alert as it is now", body = AlertBody),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn read_alert(
+    State(state): State<AppState>,
+    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+) -> Result<Json<AlertBody>, Problem> {
+    let business = tenant.sid().clone();
+    let mark = async move { services::alerts::mark(&state.billing, &tenant, alert, true, &may.actor).await };
+    Ok(Json(AlertBody::new(business, to_the_end(mark).await?)))
+}
+
+/// How many alerts were marked.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MarkedAlerts)]
+pub struct MarkedBody {
+    business_sid: BusinessSid,
+    /// Those that were unread before.
+    marked: u64,
+}
+
+/// Mark all alerts as read
+///
+/// All that the business has by now. Again marks none.
+#[utoipa::path(
+    post,
+    path = "/api/billing/alerts/{business_sid}/read-all/",
+    tag = "Alerts",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
+    responses(
+        (status = 200, description = "How many were marked", body = MarkedBody),
+        CommonErrors,
+        TenantForbidden,
+    ),
+)]
+pub async fn read_all_alerts(
+    State(state): State<AppState>,
+    BusinessPath { tenant, may }: BusinessPath<Manage>,
+) -> Result<Json<MarkedBody>, Problem> {
+    let business_sid = tenant.sid().clone();
+    let mark = async move { services::alerts::mark_all_read(&state.billing, &tenant, &may.actor).await };
+    Ok(Json(MarkedBody { business_sid, marked: to_the_end(mark).await? }))
+}
+
+/// How many alerts nobody has read.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertCount)]
+pub struct AlertCountBody {
+    business_sid: BusinessSid,
+    /// All of them.
+    unread: i64,
+    /// Of those, by severity.
+    critical: i64,
+    warning: i64,
+    info: i64,
+}
+
+/// Count unread alerts
+///
+/// For a badge beside a bell.
+#[utoipa::path(
+    get,
+    path = "/api/billing/alerts/{business_sid}/count/",
+    tag = "Alerts",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
+    responses((status = 200, description = "How many nobody has read", body = AlertCountBody), CommonErrors),
+)]
+pub async fn count_alerts(
+    State(state): State<AppState>,
+    BusinessPath { tenant, .. }: BusinessPath<Read>,
+) -> Result<Json<AlertCountBody>, Problem> {
+    let UnreadAlerts { critical, warning, info } = services::alerts::count_unread(&state.billing, &tenant).await?;
+    let business_sid = tenant.into_sid();
+    Ok(Json(AlertCountBody { business_sid, unread: critical + warning + info, critical, warning, info }))
 }

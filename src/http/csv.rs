@@ -1,8 +1,9 @@
 //! Sheets as they travel: `text/csv` (RFC 4180, RFC 7111).
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 
 use super::error::Problem;
@@ -25,10 +26,10 @@ impl FromRequest<AppState> for Csv {
     }
 }
 
-/// A sheet to save under a name.
-pub fn download(file: &'static str, sheet: String) -> Response {
+/// A sheet to save under a name, which is of letters, digits and `_.-`.
+pub fn download(file: &str, sheet: impl Into<Body>) -> Response {
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file}\""));
-    let mut response = sheet.into_response();
+    let mut response = Response::new(sheet.into());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
     if let Ok(disposition) = disposition {

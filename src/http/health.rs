@@ -47,7 +47,7 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Probl
 
 /// Metrics for Prometheus
 ///
-/// Requests and latencies by route template, what became of charges, and the state of the database pools, in the
+/// Requests and latencies by route template, what became of charges, scheduled work, and the state of the database pools, in the
 /// OpenMetrics text format. Where METRICS_BIND is set it is served there instead, to everybody who reaches it.
 #[utoipa::path(
     get,
@@ -60,18 +60,22 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Probl
     ),
 )]
 pub async fn metrics(State(state): State<AppState>, _: May<Watch>) -> Result<MetricsText, Problem> {
-    if state.serves_metrics { render(&state) } else { Err(Problem::not_found()) }
+    if state.serves_metrics { render(&state).await } else { Err(Problem::not_found()) }
 }
 
 /// The same, where whoever reaches the address may ask.
 pub async fn metrics_of_their_own(State(state): State<AppState>) -> Result<MetricsText, Problem> {
-    render(&state)
+    render(&state).await
 }
 
 type MetricsText = ([(HeaderName, &'static str); 1], String);
 
-fn render(state: &AppState) -> Result<MetricsText, Problem> {
-    let text = state.metrics.render(&services::health::pools(&state.billing), state.billing.committer.waiting());
+async fn render(state: &AppState) -> Result<MetricsText, Problem> {
+    let billing = &state.billing;
+    // A database that does not answer is no reason to tell nothing.
+    let jobs = services::jobs::counts(billing).await.unwrap_or_default();
+    let (pools, waiting) = (services::health::pools(billing), billing.committer.waiting());
+    let text = state.metrics.render(&pools, waiting, &jobs, billing.clock.now());
     let text = text.map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }

@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::domain::jobs::{JobCounts, JobKind};
+use crate::domain::time::Timestamp;
 use crate::services::charges::counts::Counts;
 use crate::services::health::PoolState;
 
@@ -36,6 +38,17 @@ struct PoolLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabels {
+    kind: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobKindLabels {
+    kind: &'static str,
+}
+
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -43,6 +56,8 @@ pub struct Metrics {
     latencies: Family<RouteLabels, Histogram, fn() -> Histogram>,
     pool_connections: Family<PoolLabels, Gauge>,
     charge_queue: Gauge,
+    jobs: Family<JobLabels, Gauge>,
+    job_delays: Family<JobKindLabels, Gauge>,
 }
 
 impl Metrics {
@@ -62,7 +77,16 @@ impl Metrics {
         registry.register("charge_batch_commands", help, charges.batch_commands.clone());
         let charge_queue = Gauge::default();
         registry.register("charge_queue_commands", "Commands that wait or are being settled", charge_queue.clone());
-        Metrics { registry, requests, latencies, pool_connections, charge_queue }
+        let jobs = Family::default();
+        registry.register(
+            "jobs",
+            "Scheduled work of all servers: all of it, what is due, what has failed",
+            jobs.clone(),
+        );
+        let job_delays = Family::default();
+        let help = "For how long the oldest work that is due has been so";
+        registry.register_with_unit("job_delay", help, Unit::Seconds, job_delays.clone());
+        Metrics { registry, jobs, job_delays, requests, latencies, pool_connections, charge_queue }
     }
 
     pub fn count(&self, method: &'static str, route: &str, status: u16, latency: Duration) {
@@ -76,7 +100,25 @@ impl Metrics {
     ///
     /// # Errors
     /// None that a `String` can give; the encoder's type has one.
-    pub fn render(&self, pools: &[PoolState], waiting_commands: usize) -> Result<String, std::fmt::Error> {
+    pub fn render(
+        &self,
+        pools: &[PoolState],
+        waiting_commands: usize,
+        jobs: &[JobCounts],
+        now: Timestamp,
+    ) -> Result<String, std::fmt::Error> {
+        for kind in JobKind::ALL {
+            let counts = jobs.iter().find(|counts| counts.kind == *kind);
+            let kind = kind.as_str();
+            let of = |count: fn(&JobCounts) -> i64| counts.map_or(0, count);
+            self.jobs.get_or_create(&JobLabels { kind, state: "waiting" }).set(of(|counts| counts.waiting));
+            self.jobs.get_or_create(&JobLabels { kind, state: "due" }).set(of(|counts| counts.due));
+            self.jobs.get_or_create(&JobLabels { kind, state: "failing" }).set(of(|counts| counts.failing));
+            let oldest = counts.and_then(|counts| counts.oldest_due);
+            let delay = oldest.map_or(0, |oldest| (now.micros() - oldest.micros()) / 1_000_000);
+            self.job_delays.get_or_create(&JobKindLabels { kind }).set(delay);
+        }
+
         for state in pools {
             let idle = i64::try_from(state.idle).unwrap_or(i64::MAX);
             let in_use = (i64::from(state.open) - idle).max(0);

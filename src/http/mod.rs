@@ -29,6 +29,7 @@ pub mod docs;
 pub mod edge;
 pub mod error;
 pub mod etag;
+pub mod exports;
 pub mod extract;
 pub mod failed_credentials;
 pub mod head_limits;
@@ -50,6 +51,7 @@ pub mod rate_cards;
 pub mod rate_limits;
 pub mod rating;
 pub mod schema;
+pub mod thresholds;
 pub mod transactions;
 pub mod usage;
 pub mod wallet;
@@ -62,7 +64,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -75,6 +77,7 @@ use auth::AuthMode;
 use bodies::BodyBudget;
 use client_address::TrustedProxies;
 use error::Problem;
+use exports::Exports;
 use failed_credentials::FailedCredentials;
 use metrics::Metrics;
 use rate_limits::RateLimits;
@@ -100,19 +103,27 @@ macro_rules! routes {
 routes! {
     get  "/api/billing/wallet/{business_sid}/"       => wallet::show_wallet;
     get  "/api/billing/transactions/{business_sid}/" => transactions::list_transactions;
+    get  "/api/billing/transactions/{business_sid}/export.csv/" => exports::export_transactions;
     post "/api/billing/topup/"                       => wallet::top_up;
     get  "/api/billing/pricing-plans/"               => pricing::list_pricing_plans;
     get  "/api/billing/rate-cards/"                  => rate_cards::list_rate_cards;
     get  "/api/billing/usage/{business_sid}/"        => usage::show_usage;
+    get  "/api/billing/usage/{business_sid}/export.csv/" => exports::export_usage;
     get  "/api/billing/invoices/{business_sid}/"     => invoices::show_invoice;
     get  "/api/billing/invoices/{business_sid}/list/" => invoice_lists::list_own_invoices;
     post "/api/billing/invoices/{business_sid}/{invoice_sid}/payments/" => invoice_payments::pay_invoice;
     post "/api/billing/invoices/{business_sid}/{invoice_sid}/cancel/" => credit_notes::cancel_invoice;
     post "/api/billing/invoices/{business_sid}/{invoice_sid}/credit-notes/" => credit_notes::write_credit_note;
     get  "/api/billing/alerts/{business_sid}/"       => alerts::list_alerts;
+    get  "/api/billing/alerts/{business_sid}/count/" => alerts::count_alerts;
+    post "/api/billing/alerts/{business_sid}/read-all/" => alerts::read_all_alerts;
     patch "/api/billing/alerts/{business_sid}/{alert_sid}/" => alerts::mark_alert;
+    post "/api/billing/alerts/{business_sid}/{alert_sid}/read/" => alerts::read_alert;
+    get  "/api/billing/wallet/{business_sid}/thresholds/" => thresholds::show_thresholds;
+    put  "/api/billing/wallet/{business_sid}/thresholds/" => thresholds::set_thresholds;
     post "/api/billing/charges/"                     => charges::charge;
     post "/api/billing/charges/batch/"               => charges::charge_batch;
+    get  "/api/billing/charges/{business_sid}/export.csv/" => exports::export_charges;
     get  "/api/billing/charges/{business_sid}/{message_sid}/" => charges::show_charge;
     post "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => deliveries::report_delivery;
     post "/api/billing/charges/{business_sid}/{message_sid}/refund/" => charges::refund_charge;
@@ -189,6 +200,7 @@ pub struct HttpState {
     /// Where logins come from, those that work too.
     pub logins: FailedCredentials,
     pub body_budget: BodyBudget,
+    pub exports: Exports,
     /// Whether /metrics is served here, and not at an address of its own.
     pub serves_metrics: bool,
 }

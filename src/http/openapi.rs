@@ -79,6 +79,18 @@ pub enum ChargeNotFound<'a> {
     NotFound(ProblemBody<'a>),
 }
 
+/// How an export can be refused besides.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum ExportErrors<'a> {
+    /// There is no such business, or it is none of yours: nobody can tell which.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(ProblemBody<'a>),
+    /// The request came by HTTP/1.0, whose answers do not tell whether they are whole.
+    #[response(status = 505, content_type = "application/problem+json")]
+    HttpVersion(ProblemBody<'a>),
+}
+
 /// How what is asked for can be missing.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]

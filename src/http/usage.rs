@@ -16,7 +16,7 @@ use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::{Money, serialize_decimal};
 use crate::domain::time::Moment;
-use crate::domain::usage::{CountryUsage, DayUsage, OperatorUsage, Period, PeriodRequest, UsageMetrics};
+use crate::domain::usage::{CountryUsage, DayUsage, OperatorUsage, Period, PeriodRequest, UsageMetrics, operator_name};
 use crate::services;
 
 /// What a business sent over a period, and what it cost.
@@ -125,7 +125,7 @@ impl From<CountryUsage> for CountryBody {
 impl From<OperatorUsage> for OperatorBody {
     fn from(usage: OperatorUsage) -> OperatorBody {
         OperatorBody {
-            operator: if usage.operator.is_empty() { "Other".to_owned() } else { usage.operator },
+            operator: operator_name(&usage.operator).to_owned(),
             country: usage.country.name(),
             country_code: usage.country,
             messages_sent: usage.counts.messages_sent,
@@ -162,7 +162,7 @@ pub struct UsageQuery {
 }
 
 impl UsageQuery {
-    fn request(&self) -> Result<PeriodRequest, Problem> {
+    pub fn request(&self) -> Result<PeriodRequest, Problem> {
         match (self.period.unwrap_or(Period::ThisMonth), self.start, self.end) {
             (Period::Custom, Some(start), Some(end)) => Ok(PeriodRequest::Custom { start, end }),
             (Period::Custom, None, _) => Err(Problem::invalid("start", "is needed with period=CUSTOM")),

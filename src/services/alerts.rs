@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Billing;
 use crate::domain::access::Tenant;
-use crate::domain::alerts::{BillingAlert, OwnedAlert};
+use crate::domain::alerts::{BillingAlert, OwnedAlert, UnreadAlerts};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::listing::{ListPage, ListRequest};
 use crate::domain::paging::{Cursor, Limit, Page};
@@ -65,6 +65,43 @@ pub async fn mark(
     }
     let (before, after) = (json!({"is_read": !is_read}), json!({"is_read": is_read}));
     let entry = AuditEntry::changed(AuditAction::AlertChanged, sid.to_string(), before, after);
+    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+    tx.commit().await?;
+    Ok(marked)
+}
+
+/// How many of a business's alerts nobody has read.
+///
+/// # Errors
+/// Those of the database.
+pub async fn count_unread(billing: &Billing, tenant: &Tenant) -> Result<UnreadAlerts> {
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    match storage::wallet::find(&mut conn, tenant.sid()).await? {
+        Some(stored) => storage::alerts::count_unread(&mut conn, stored.id).await,
+        None => Ok(UnreadAlerts::default()),
+    }
+}
+
+/// Says of all a business's alerts that they were read; how many that changed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn mark_all_read(billing: &Billing, tenant: &Tenant, actor: &Actor) -> Result<u64> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let Some(stored) = storage::wallet::find(&mut conn, tenant.sid()).await? else {
+        tx.roll_back().await?;
+        return Ok(0);
+    };
+    let marked = storage::alerts::mark_all_read(&mut conn, stored.id).await?;
+    if marked == 0 {
+        tx.roll_back().await?;
+        return Ok(0);
+    }
+    let (before, after) = (json!({"unread": marked}), json!({"unread": 0}));
+    let entry = AuditEntry::changed(AuditAction::AlertsRead, stored.wallet.sid.to_string(), before, after);
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     tx.commit().await?;
     Ok(marked)

@@ -52,13 +52,7 @@ async fn history(
     }
     let Some(last_sid) = stored.last_sid else { return Ok(statement(empty)) };
     let last = (stored.wallet.last_seq, last_sid);
-    let mut span = Span { wallet_id: stored.id, last, first_seq: 1, end_seq: last.0 + 1 };
-    if let Some(from) = filter.from {
-        span.first_seq = storage::transactions::first_seq_since(&mut conn, span, from).await?;
-    }
-    if let Some(until) = filter.until {
-        span.end_seq = storage::transactions::first_seq_since(&mut conn, span, until).await?;
-    }
+    let mut span = Span::between(&mut conn, stored.id, last, filter.from, filter.until).await?;
     span.end_seq = span.end_seq.min(cursor.position());
     Ok(statement(match filter.transaction_type {
         None => page(storage::transactions::page(&mut conn, span, limit).await?, limit),

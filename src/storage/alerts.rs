@@ -6,7 +6,7 @@ use super::bulk::{Action, Bulk, Column};
 use super::businesses::wallet_of;
 use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
-use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType, BillingAlert, OwnedAlert};
+use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::Money;
@@ -60,6 +60,38 @@ pub const FIND: &str = concat!(
 
 /// Only where it changes something.
 pub const MARK: &str = "UPDATE alerts SET is_read = $2 WHERE id = $1 AND is_read <> $2";
+
+/// Those of a wallet that nobody has read.
+pub const COUNT_UNREAD: &str =
+    "SELECT severity, COUNT(*) AS alerts FROM alerts WHERE wallet_id = $1 AND NOT is_read GROUP BY severity";
+
+pub const MARK_ALL_READ: &str = "UPDATE alerts SET is_read = TRUE WHERE wallet_id = $1 AND NOT is_read";
+
+#[derive(FromRow)]
+struct CountRow {
+    severity: AlertSeverity,
+    alerts: i64,
+}
+
+/// How many alerts of a wallet nobody has read, by how much they matter.
+pub async fn count_unread(conn: &mut Conn<'_>, wallet_id: i64) -> Result<UnreadAlerts> {
+    let rows = on!(conn, c => sqlx::query_as::<_, CountRow>(COUNT_UNREAD).bind(wallet_id).fetch_all(c).await)?;
+    let of = |severity| rows.iter().filter(|row| row.severity == severity).map(|row| row.alerts).sum();
+    Ok(UnreadAlerts {
+        critical: of(AlertSeverity::Critical),
+        warning: of(AlertSeverity::Warning),
+        info: of(AlertSeverity::Info),
+    })
+}
+
+/// Marks all alerts of a wallet as read; how many that changed.
+pub async fn mark_all_read(conn: &mut Conn<'_>, wallet_id: i64) -> Result<u64> {
+    Ok(on!(conn, c => sqlx::query(MARK_ALL_READ)
+        .bind(wallet_id)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?)
+}
 
 #[derive(FromRow)]
 struct Row {

@@ -13,6 +13,7 @@ pub mod credit_notes;
 pub mod db;
 pub mod deployment;
 pub mod events;
+pub mod exports;
 pub mod idempotency;
 pub mod invoice_payments;
 pub mod invoice_series;

@@ -349,6 +349,29 @@ pub struct Span {
     pub end_seq: i64,
 }
 
+impl Span {
+    /// All of a wallet's history, or what of it lies between two instants: from the first, included, to the second, not.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn between(
+        conn: &mut Conn<'_>,
+        wallet_id: i64,
+        last: (i64, TransactionSid),
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Span> {
+        let mut span = Span { wallet_id, last, first_seq: 1, end_seq: last.0 + 1 };
+        if let Some(from) = from {
+            span.first_seq = first_seq_since(conn, span, from).await?;
+        }
+        if let Some(until) = until {
+            span.end_seq = first_seq_since(conn, span, until).await?;
+        }
+        Ok(span)
+    }
+}
+
 /// A page of all types, newest first, with one row more than `limit` where there is one.
 pub async fn page(conn: &mut Conn<'_>, span: Span, limit: Limit) -> Result<Vec<Transaction>> {
     if span.end_seq <= span.first_seq {
@@ -451,7 +474,7 @@ pub async fn of_charge(conn: &mut Conn<'_>, charge: TransactionSid) -> Result<Ve
 }
 
 /// A row at `seq` or little above it: the next marked one, or the wallet's newest.
-async fn start_at(conn: &mut Conn<'_>, span: Span, seq: i64) -> Result<(i64, Uuid)> {
+pub(super) async fn start_at(conn: &mut Conn<'_>, span: Span, seq: i64) -> Result<(i64, Uuid)> {
     let newest = (span.last.0, span.last.1.uuid());
     if span.last.0 - seq < MARK_EVERY {
         return Ok(newest);
@@ -465,7 +488,7 @@ async fn start_at(conn: &mut Conn<'_>, span: Span, seq: i64) -> Result<(i64, Uui
 }
 
 /// The first `seq` whose row was made at or after `instant`; one past the newest where there is none.
-pub async fn first_seq_since(conn: &mut Conn<'_>, span: Span, instant: Timestamp) -> Result<i64> {
+async fn first_seq_since(conn: &mut Conn<'_>, span: Span, instant: Timestamp) -> Result<i64> {
     let last_seq = span.last.0;
     let mark = on!(conn, c => sqlx::query_scalar::<_, i64>(FIRST_MARK_SINCE)
         .bind(span.wallet_id)

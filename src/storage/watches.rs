@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::bulk::{Action, Bulk, Column, FromRow, Row};
-use super::db::BulkConn;
+use super::db::{BulkConn, Conn, on};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::domain::watch::{RechargeWatch, SPEND_DAYS, Watch};
@@ -28,6 +28,10 @@ pub static UPDATE_RECHARGES: Bulk = Bulk::new(
         by: "wallets.id = given.id",
     },
 );
+
+pub const FIND_THRESHOLD: &str = "SELECT low_balance_threshold FROM wallets WHERE id = $1";
+
+pub const UPDATE_THRESHOLD: &str = "UPDATE wallets SET low_balance_threshold = $2 WHERE id = $1";
 
 /// What messages of wallets cost in the days from `first` on and before `today`; nothing where they sent none that long
 /// ago.
@@ -86,4 +90,14 @@ pub async fn spent_in_week_before(
     ];
     let rows = SPENT.fetch::<Spent>(conn, columns).await?;
     Ok(rows.into_iter().map(|Spent(id, sum)| (id, sum.unwrap_or(Money::ZERO))).collect())
+}
+
+/// Under which balance a wallet warns; `None`: at the server's own threshold.
+pub async fn threshold(conn: &mut Conn<'_>, wallet_id: i64) -> Result<Option<Money>> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, Option<Money>>(FIND_THRESHOLD).bind(wallet_id).fetch_one(c).await)?)
+}
+
+pub async fn update_threshold(conn: &mut Conn<'_>, wallet_id: i64, threshold: Option<Money>) -> Result<()> {
+    on!(conn, c => sqlx::query(UPDATE_THRESHOLD).bind(wallet_id).bind(threshold).execute(c).await.map(|_| ()))?;
+    Ok(())
 }

@@ -36,10 +36,12 @@ use Needs::{Administer, Anybody, Charge, Login, Manage, Nothing, Quote, Read, To
 const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/billing/wallet/{business_sid}/", Read),
     ("get", "/api/billing/transactions/{business_sid}/", Read),
+    ("get", "/api/billing/transactions/{business_sid}/export.csv/", Read),
     ("post", "/api/billing/topup/", TopUp),
     ("get", "/api/billing/pricing-plans/", Anybody),
     ("get", "/api/billing/rate-cards/", Anybody),
     ("get", "/api/billing/usage/{business_sid}/", Read),
+    ("get", "/api/billing/usage/{business_sid}/export.csv/", Read),
     ("get", "/api/billing/invoices/{business_sid}/", Read),
     ("get", "/api/billing/invoices/{business_sid}/list/", Read),
     ("post", "/api/billing/invoices/{business_sid}/{invoice_sid}/payments/", TopUp),
@@ -48,6 +50,7 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/billing/alerts/{business_sid}/", Read),
     ("post", "/api/billing/charges/", Charge),
     ("post", "/api/billing/charges/batch/", Charge),
+    ("get", "/api/billing/charges/{business_sid}/export.csv/", Read),
     ("get", "/api/billing/charges/{business_sid}/{message_sid}/", Quote),
     ("post", "/api/billing/charges/{business_sid}/{message_sid}/delivery/", Charge),
     ("post", "/api/billing/charges/{business_sid}/{message_sid}/refund/", Administer),
@@ -85,6 +88,11 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("delete", "/api/admin/users/{user_sid}/", Administer),
     ("post", "/api/admin/users/{user_sid}/password/", Administer),
     ("patch", "/api/billing/alerts/{business_sid}/{alert_sid}/", Manage),
+    ("get", "/api/billing/alerts/{business_sid}/count/", Read),
+    ("post", "/api/billing/alerts/{business_sid}/read-all/", Manage),
+    ("post", "/api/billing/alerts/{business_sid}/{alert_sid}/read/", Manage),
+    ("get", "/api/billing/wallet/{business_sid}/thresholds/", Read),
+    ("put", "/api/billing/wallet/{business_sid}/thresholds/", Manage),
     ("get", "/api/admin/wallets/", Administer),
     ("get", "/api/admin/wallets/{business_sid}/", Administer),
     ("patch", "/api/admin/wallets/{business_sid}/", Administer),
@@ -254,7 +262,7 @@ impl World<'_> {
         }
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let mut request = self.prove(actor, self.server.request(method.clone(), &address)).await;
-        if method == Method::POST {
+        if method == Method::POST || method == Method::PUT {
             request = request.json(&body(path, target));
         }
         if method == Method::PATCH {
@@ -283,6 +291,7 @@ fn body(path: &str, target: &str) -> Value {
         "/api/billing/charges/{business_sid}/{message_sid}/delivery/" => json!({"status": "delivered"}),
         "/api/billing/charges/{business_sid}/{message_sid}/refund/" => json!({"reason": "test", "amount": 0.000_001}),
         "/api/billing/alerts/{business_sid}/{alert_sid}/" => json!({"is_read": true}),
+        "/api/billing/wallet/{business_sid}/thresholds/" => json!({"low_balance": 5}),
         "/api/admin/wallets/{business_sid}/" => json!({"credit_limit": 1}),
         "/api/admin/wallets/{business_sid}/adjustments/" => json!({"amount": 1, "reason": "test"}),
         "/api/admin/wallets/{business_sid}/fees/" => {

@@ -40,6 +40,7 @@ const SERVICES: &[&str] = &[
     "charges",
     "credit_notes",
     "fees",
+    "exports",
     "health",
     "invoice_payments",
     "invoices",
@@ -54,6 +55,7 @@ const SERVICES: &[&str] = &[
     "recharges",
     "reconcile",
     "reminders",
+    "thresholds",
     "transactions",
     "usage",
     "users",
@@ -64,6 +66,8 @@ const SERVICES: &[&str] = &[
 /// Not use cases but what they work with.
 const TOOLS: &[&str] = &[
     "mod",
+    "consequences",
+    "posting",
     "wallet_reads",
     "prices",
     "credentials",
@@ -158,6 +162,7 @@ fn few_know_which_database_is_open() {
         "wallet.rs",
         "transactions.rs",
         "idempotency.rs",
+        "jobs.rs",
         "login_failures.rs",
         "bulk.rs",
         "listing.rs",

@@ -23,6 +23,7 @@ mod committer;
 mod contract;
 mod crash;
 mod deliveries;
+mod exports;
 mod http;
 mod invoices;
 mod keys;

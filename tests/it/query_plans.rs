@@ -8,6 +8,11 @@ use wecall_billing::storage::{
     accounts, alerts, api_keys, applied_rates, audit, businesses, charges, credit_notes, deployment, events,
     idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, pricing, rate_cards, recharges,
     reminders, seeds, sessions, transactions, turns, usage, users, wallet, watches,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, idempotency, invoices,
+    jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet,
+    watches,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, exports, idempotency, invoices,
+    login_failures, pricing, rate_cards, seeds, sessions, transactions, turns, usage, users, wallet,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -63,6 +68,10 @@ const QUERIES: &[(&str, &str)] = &[
     ("businesses::ADD", businesses::ADD),
     ("businesses::UPDATE", businesses::UPDATE),
     ("businesses::DELETE", businesses::DELETE),
+    ("alerts::COUNT_UNREAD", alerts::COUNT_UNREAD),
+    ("alerts::MARK_ALL_READ", alerts::MARK_ALL_READ),
+    ("watches::FIND_THRESHOLD", watches::FIND_THRESHOLD),
+    ("watches::UPDATE_THRESHOLD", watches::UPDATE_THRESHOLD),
     ("jobs::DUE_KINDS", jobs::DUE_KINDS),
     ("jobs::COUNTS", jobs::COUNTS),
     ("jobs::FINISH", jobs::FINISH),
@@ -95,6 +104,9 @@ const QUERIES: &[(&str, &str)] = &[
     ("transactions::MARK_ABOVE", transactions::MARK_ABOVE),
     ("transactions::FIRST_MARK_SINCE", transactions::FIRST_MARK_SINCE),
     ("transactions::FIRST_SEQ_SINCE", transactions::FIRST_SEQ_SINCE),
+    ("exports::HISTORY", exports::HISTORY),
+    ("exports::CHARGES", exports::CHARGES),
+    ("exports::USAGE", exports::USAGE),
     ("idempotency::FIND", idempotency::FIND),
     ("idempotency::INSERT", idempotency::INSERT),
     ("pricing::LIST", pricing::LIST),
@@ -301,6 +313,9 @@ on_each_database! {
         for (sql, index, columns) in [
             (transactions::CHAIN, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
             (by_type, ["transactions_by_type", "transactions_by_type"], ["wallet_id", "type", "seq"]),
+            (exports::HISTORY, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
+            (exports::CHARGES, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
+            (exports::USAGE, ["sqlite_autoindex_usage_metrics", "usage_metrics_wallet_id_day"], ["wallet_id", "day", "day"]),
             (transactions::PAGE_OF_ALL, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
             (
                 transactions::PAGE_OF_MESSAGE,
@@ -313,7 +328,13 @@ on_each_database! {
             let plan = plan(server, sql).await.join("\n");
             // The rows of a chain come in order, but only we know it; there are no more of them than the page shows. A page of
             // all wallets is put in order again after it was cut.
-            let sorts_a_page = [transactions::CHAIN, transactions::PAGE_OF_ALL, transactions::PAGE_OF_MESSAGE];
+            let sorts_a_page = [
+                transactions::CHAIN,
+                transactions::PAGE_OF_ALL,
+                transactions::PAGE_OF_MESSAGE,
+                exports::HISTORY,
+                exports::CHARGES,
+            ];
             let is_sorted = plan.contains("TEMP B-TREE") || plan.contains("Sort");
             assert!(!is_sorted || sorts_a_page.contains(&sql), "{sql}:\n{plan}");
             let index = index[usize::from(server.database == Database::Postgres)];
