@@ -75,8 +75,6 @@ const TOOLS: &[&str] = &[
     "batch",
     "committer",
     "counts",
-    "posting",
-    "consequences",
     "invoice_credits",
 ];
 
