@@ -144,8 +144,12 @@ pub async fn pay_with_earlier_credits(
     let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(Vec::new()) };
     let actor = Actor::scheduled();
     let (mut paid, mut events) = (Vec::new(), Vec::new());
-    for credit in storage::invoice_payments::credits_since(conn, wallet_id, since_seq).await? {
+    let credits = storage::invoice_payments::credits_since(conn, wallet_id, since_seq).await?;
+    for credit in credits.into_iter().filter(|credit| credit.left > Money::ZERO) {
         let paying = pay(conn, wallet_id, account.currency, credit.left, None).await?;
+        if paying.parts.is_empty() {
+            break;
+        }
         let tax = paying.tax;
         let posting = tax_posting(credit.sid, &paying.numbers());
         let settled = write(conn, paying, credit.sid, billing.calendar.day_of(now), now).await?;

@@ -66,14 +66,14 @@ async fn rates(conn: &mut Conn<'_>, report: &mut Report) -> Result<RateBook> {
 
 /// What credits paid of invoices.
 async fn payments(conn: &mut Conn<'_>, report: &mut Report) -> Result<()> {
-    let (count, strays, overpaid) = stored::payments(conn).await?;
-    report.checked(Check::InvoicePayments, count.unsigned_abs());
-    for (business, number, sid) in strays {
+    let found = stored::payments(conn).await?;
+    report.checked(Check::InvoicePayments, found.count.unsigned_abs());
+    for (business, number, sid) in found.strays {
         report.problem(Check::InvoicePayments, || {
             format!("{number} of {business} was paid by {sid}, which is no credit of its wallet")
         });
     }
-    for (business, number, due, paid) in overpaid {
+    for (business, number, due, paid) in found.overpaid {
         report.problem(Check::InvoicePayments, || format!("{number} of {business} was paid {paid}, but {due} was due"));
     }
     Ok(())

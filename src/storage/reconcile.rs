@@ -489,16 +489,23 @@ pub async fn items(conn: &mut Conn<'_>, after: Uuid) -> Result<Vec<Item>> {
     Ok(rows.into_iter().map(Item::from).collect())
 }
 
-/// How many payments of invoices there are; those that no credit of the same wallet made (whose, of which invoice, by
-/// which entry); and the invoices that were paid more than was due (whose, which, how much was due, how much was paid).
-#[expect(clippy::type_complexity, reason = "rows to be told, and nothing else")]
-pub async fn payments(
-    conn: &mut Conn<'_>,
-) -> Result<(i64, Vec<(String, String, TransactionSid)>, Vec<(String, String, Money, Money)>)> {
-    let count = on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_PAYMENTS).fetch_one(c).await)?;
-    let strays = on!(conn, c => sqlx::query_as(STRAY_PAYMENTS).fetch_all(c).await)?;
-    let overpaid = on!(conn, c => sqlx::query_as(OVERPAID).fetch_all(c).await)?;
-    Ok((count, strays, overpaid))
+/// Payments of invoices, and what is wrong with them.
+#[derive(Debug)]
+pub struct PaymentFindings {
+    pub count: i64,
+    /// Whose, of which invoice, by which entry: none that is a credit of the same wallet.
+    pub strays: Vec<(String, String, TransactionSid)>,
+    /// Whose, which invoice, how much was due on it, and how much more was paid.
+    pub overpaid: Vec<(String, String, Money, Money)>,
+}
+
+/// What credits paid of invoices, looked at as a whole.
+pub async fn payments(conn: &mut Conn<'_>) -> Result<PaymentFindings> {
+    Ok(PaymentFindings {
+        count: on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_PAYMENTS).fetch_one(c).await)?,
+        strays: on!(conn, c => sqlx::query_as(STRAY_PAYMENTS).fetch_all(c).await)?,
+        overpaid: on!(conn, c => sqlx::query_as(OVERPAID).fetch_all(c).await)?,
+    })
 }
 
 /// A page of rates by number.

@@ -5,14 +5,9 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, credit_notes, deployment, events,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, credit_notes, deployment, events, exports,
     idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, pricing, rate_cards, recharges,
     reminders, seeds, sessions, transactions, turns, usage, users, wallet, watches,
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, idempotency, invoices,
-    jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet,
-    watches,
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, exports, idempotency, invoices,
-    login_failures, pricing, rate_cards, seeds, sessions, transactions, turns, usage, users, wallet,
 };
 
 use crate::support::{Database, Server, on_each_database};
