@@ -1,6 +1,8 @@
 //! What can go wrong, in the domain's words. What HTTP makes of it stands in `http::error`.
 
 use crate::domain::charges::Refusal;
+use crate::domain::credit_notes::CreditNoteError;
+use crate::domain::dues::BillRefusal;
 use crate::domain::fields::FieldError;
 use crate::domain::hierarchy::HierarchyRefusal;
 use crate::domain::messages::InvalidMessage;
@@ -130,6 +132,22 @@ fn told_line(refused: &RefusedLine) -> String {
 
 fn counted(lines: usize) -> String {
     if lines == 1 { "One line".to_owned() } else { format!("{lines} lines") }
+}
+
+impl From<BillRefusal> for Error {
+    fn from(refusal: BillRefusal) -> Error {
+        Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
+    }
+}
+
+impl From<CreditNoteError> for Error {
+    fn from(error: CreditNoteError) -> Error {
+        match error {
+            CreditNoteError::Invalid { field, problem } => Error::Invalid { field, problem },
+            CreditNoteError::Refused(refusal) => refusal.into(),
+            CreditNoteError::Money(error) => error.into(),
+        }
+    }
 }
 
 impl From<PlanRefusal> for Error {

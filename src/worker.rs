@@ -20,7 +20,7 @@ const fn side_by_side(kind: JobKind) -> usize {
     match kind {
         JobKind::Payment => 16,
         JobKind::Webhooks => 32,
-        JobKind::Recharge | JobKind::Housekeeping | JobKind::MonthClose => 1,
+        JobKind::Recharge | JobKind::Housekeeping | JobKind::MonthClose | JobKind::InvoiceReminders => 1,
     }
 }
 
@@ -48,14 +48,18 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
     while running.tasks.join_next().await.is_some() {}
 }
 
-/// Schedules what is to be done without anybody's asking, once however many servers start: the daily tidying, and the close
-/// of the next month.
+/// Schedules what is to be done without anybody's asking, once however many servers start: the daily tidying and
+/// reminders, and the close of the next month.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn schedule(billing: &Billing) -> Result<()> {
     let month = services::month_close::next_month(billing).await?;
-    let jobs = [services::housekeeping::job(billing), services::month_close::job(billing, month)];
+    let jobs = [
+        services::housekeeping::job(billing),
+        services::reminders::job(billing),
+        services::month_close::job(billing, month),
+    ];
     services::jobs::schedule(billing, &jobs).await
 }
 
@@ -137,6 +141,7 @@ async fn do_it(billing: &Billing, mut job: Job) {
 async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
     match job.kind {
         JobKind::Recharge => services::recharges::judge(billing, &job.subject).await,
+        JobKind::InvoiceReminders => services::reminders::remind(billing).await,
         JobKind::Webhooks => services::webhook_deliveries::deliver(billing, job).await,
         JobKind::Housekeeping => services::housekeeping::tidy(billing).await,
         JobKind::Payment => Ok(Next::At(billing.clock.now().plus_seconds(60))),

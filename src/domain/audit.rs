@@ -65,6 +65,8 @@ named_enum! {
         RateCardDeleted = "rate_card.deleted",
         InvoiceDrafted = "invoice.drafted",
         MonthClosed = "month.closed",
+        InvoiceCancelled = "invoice.cancelled",
+        CreditNoteWritten = "credit_note.written",
         KeyCreated = "key.created",
         KeyRotated = "key.rotated",
         KeyRevoked = "key.revoked",

@@ -5,11 +5,13 @@ pub mod tax;
 pub mod told;
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::businesses::BusinessSid;
 use super::countries::CountryCode;
 use super::currency::Currency;
+use super::dues::Dues;
 use super::money::{Money, MoneyError};
 use super::names::named_enum;
 use super::sid::InvoiceSid;
@@ -36,7 +38,7 @@ named_enum! {
 }
 
 /// What an invoice is apart from its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceHeader {
     pub kind: InvoiceKind,
     /// `None` on a preview, which is computed and not kept.
@@ -88,16 +90,22 @@ impl InvoiceHeader {
     }
 }
 
-/// An invoice without its lines, as lists show it.
-#[derive(Clone, Debug)]
+/// An invoice without its lines, as lists show it. Serialised, it is part of idempotent answers that are kept for 30 days:
+/// a field added later needs a default for those stored before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceSummary {
     pub business_sid: BusinessSid,
     pub currency: Currency,
     pub period: DayRange,
     pub header: InvoiceHeader,
+    pub dues: Dues,
+    /// The invoice that a credit note takes something off.
+    pub credited_invoice: Option<InvoiceSid>,
+    /// Why a credit note was written.
+    pub reason: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InvoiceLine {
     pub description: String,
     /// Segments, on a line for messages.

@@ -15,7 +15,9 @@ named_enum! {
         /// Takes away what is no longer needed, once a day.
         Housekeeping = "housekeeping",
         /// Closes a month into invoices. Its subject is the month's first day.
-        MonthClose = "month-close",
+        MonthClose = "month_close",
+        /// Reminds of invoices that are due soon or overdue, once a day. There is one.
+        InvoiceReminders = "invoice_reminders",
     }
 }
 

@@ -242,6 +242,10 @@ pub fn days_before(day: NaiveDate, count: u64) -> NaiveDate {
     day.checked_sub_days(Days::new(count)).unwrap_or(day)
 }
 
+pub fn days_after(day: NaiveDate, count: u64) -> NaiveDate {
+    day.checked_add_days(Days::new(count)).unwrap_or(day)
+}
+
 /// How far a browser's local midnight may lie from ours and still mean the same day: the widest offset in use is
 /// UTC+14.
 const LOCAL_MIDNIGHT_SLACK_MICROS: u64 = 14 * 3_600 * 1_000_000;

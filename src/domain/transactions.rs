@@ -1,16 +1,19 @@
 //! The entries of the ledger as callers see them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
 use super::businesses::BusinessSid;
 use super::currency::Currency;
+use super::invoices::LineCategory;
 use super::ledger::Entry;
 use super::messages::MessageSid;
 use super::money::Money;
 use super::names::named_enum;
 use super::sid::TransactionSid;
-use super::text::{Reason, Reference};
+use super::text::{LongText, Reason, Reference};
 use super::time::Timestamp;
 
 named_enum! {
@@ -49,6 +52,29 @@ impl JsonObject {
             Some(Err(_)) => self.text().map_or_else(String::new, |text| text.get().to_owned()),
             None => String::new(),
         }
+    }
+
+    /// What serialises as an object.
+    pub fn of(object: &impl Serialize) -> JsonObject {
+        // Texts and numbers always serialise.
+        JsonObject(serde_json::value::to_raw_value(object).ok())
+    }
+
+    /// The same with one more field, or another value of it; all others stay as they were written.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &impl Serialize) -> JsonObject {
+        let fields = self.text().map(|text| serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text.get()));
+        let mut fields = fields.and_then(Result::ok).unwrap_or_default();
+        if let Ok(value) = serde_json::value::to_raw_value(value) {
+            fields.insert(name.to_owned(), value);
+        }
+        JsonObject::of(&fields)
+    }
+
+    /// An amount among its fields, if there is one of that name.
+    pub fn amount(&self, name: &str) -> Option<Money> {
+        let fields = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(self.text()?.get()).ok()?;
+        serde_json::from_str(fields.get(name)?.get()).ok()
     }
 
     /// The text; `None` for the empty object.
@@ -144,6 +170,45 @@ pub fn adjustment_posting(reason: &Reason, reference: Reference) -> Posting {
     }
 }
 
+/// What somebody pays of invoices. Entering it notes the amount before tax is set apart, and that tax.
+pub fn invoice_payment_posting(invoice: Option<&str>, reference: Reference) -> Posting {
+    let details = invoice.map(|number| JsonObject::default().with("invoice", &number)).unwrap_or_default();
+    Posting { transaction_type: TransactionType::InvoicePayment, reference, details, metadata: JsonObject::default() }
+}
+
+/// What a credit note gives back.
+pub fn credit_note_posting(credit_note: &str, invoice: &str, reason: &str) -> Posting {
+    let details = serde_json::json!({"credit_note": credit_note, "invoice": invoice, "reason": reason});
+    Posting {
+        transaction_type: TransactionType::CreditAdjustment,
+        reference: credit_note.parse().unwrap_or_default(),
+        details: JsonObject::of(&details),
+        metadata: JsonObject::default(),
+    }
+}
+
+/// The tax in what a credit paid: that part of it is no money of the wallet's.
+pub fn tax_posting(credit: TransactionSid, invoices: &[&str]) -> Posting {
+    let details = serde_json::json!({"tax_of_invoices": invoices, "transaction": credit});
+    Posting {
+        transaction_type: TransactionType::Fee,
+        reference: invoices.first().and_then(|number| number.parse().ok()).unwrap_or_default(),
+        details: JsonObject::of(&details),
+        metadata: JsonObject::default(),
+    }
+}
+
+/// A fee, or a credit, that somebody adds to the invoice of the month.
+pub fn fee_posting(category: LineCategory, description: &LongText, reason: &Reason, reference: Reference) -> Posting {
+    let details = serde_json::json!({"category": category, "description": description, "reason": reason});
+    Posting {
+        transaction_type: TransactionType::Fee,
+        reference,
+        details: JsonObject::of(&details),
+        metadata: JsonObject::default(),
+    }
+}
+
 /// One row of a wallet's history. Rows of the ledger are never changed or deleted.
 #[derive(Clone, Debug)]
 pub struct Transaction {
@@ -201,6 +266,16 @@ mod tests {
     use uuid::{NoContext, Timestamp as UuidTimestamp, Uuid};
 
     use super::*;
+
+    #[test]
+    fn an_object_keeps_its_numbers() {
+        let object: JsonObject = serde_json::from_str(r#"{"b": 1.10, "a": 1234567890123.123456}"#).expect("an object");
+        let object = object.with("gross", &Money::from_micros(100_000)).with("b", &2);
+        let text = object.text().map(RawValue::get);
+        assert_eq!(text, Some(r#"{"a":1234567890123.123456,"b":2,"gross":0.1}"#));
+        assert_eq!(object.amount("gross"), Some(Money::from_micros(100_000)));
+        assert_eq!((object.amount("c"), JsonObject::default().amount("a")), (None, None));
+    }
 
     #[test]
     fn ids_lie_between_the_bounds_of_their_millisecond() {

@@ -49,6 +49,9 @@ pub struct InvoiceSummaryBody {
     /// What was paid of it since; left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_paid: Option<Money>,
+    /// What is still to be paid; left out on a draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_outstanding: Option<Money>,
     /// Left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     tax: Option<TaxBody>,
@@ -63,6 +66,12 @@ pub struct InvoiceSummaryBody {
     /// null where there is none.
     #[schema(required)]
     paid_date: Option<NaiveDate>,
+    /// Of a credit note alone: the invoice that it takes something off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credited_invoice_sid: Option<InvoiceSid>,
+    /// Of a credit note alone: why it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -72,6 +81,9 @@ impl From<InvoiceSummary> for InvoiceSummaryBody {
         let header = summary.header;
         let is_finalised = header.status != InvoiceStatus::Draft;
         InvoiceSummaryBody {
+            amount_outstanding: is_finalised.then(|| header.still_due()),
+            credited_invoice_sid: summary.credited_invoice,
+            reason: summary.reason,
             sid: header.sid,
             business_sid: summary.business_sid,
             kind: header.kind,

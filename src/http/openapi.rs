@@ -197,6 +197,21 @@ pub enum TenantForbidden<'a> {
     Forbidden(ProblemBody<'a>),
 }
 
+/// What cannot be done with an invoice.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum InvoiceRules<'a> {
+    /// The `Idempotency-Key` was used before with a different request.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(ProblemBody<'a>),
+    /// The request is understood but impossible: the invoice is a draft (`invoice_draft`), cancelled (`invoice_cancelled`), a
+    /// credit note (`invoice_is_credit_note`) or paid (`invoice_paid`); something was paid on it or credited
+    /// (`invoice_in_use`); less of it is left to credit (`credit_exceeds_invoice`, `invoice_credited`); or only an operator
+    /// can enter payments here (`no_payment_provider`).
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+}
+
 /// How a login fails besides.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]

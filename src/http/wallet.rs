@@ -153,12 +153,12 @@ pub async fn top_up(
     Ok((headers, Json(answer.value.try_into()?)))
 }
 
-/// Whether a top-up may be credited at once: anybody's in open mode, else an admin's. Everybody else's money has to come
+/// Whether a top-up, or the payment of an invoice, may be credited at once: anybody's in open mode, else an admin's. Everybody else's money has to come
 /// from somewhere first.
 ///
 /// # Errors
 /// 422 `no_payment_provider`.
-fn check_direct(mode: AuthMode, principal: Option<&Principal>) -> Result<(), Problem> {
+pub(super) fn check_direct(mode: AuthMode, principal: Option<&Principal>) -> Result<(), Problem> {
     if mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin) {
         return Ok(());
     }

@@ -6,7 +6,8 @@ use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::{Business, BusinessSid};
 use crate::domain::currency::Currency;
 use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceLine, InvoiceStatus, InvoiceSummary};
-use crate::domain::listing::{ListPage, ListRequest};
+use crate::domain::listing::{ListPage, ListRequest, ListValue};
+use crate::domain::money::Money;
 use crate::domain::sid::InvoiceSid;
 use crate::domain::time::{DayRange, Moment};
 use crate::domain::usage::LONGEST_PERIOD_DAYS;
@@ -125,6 +126,26 @@ async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> 
 /// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
 pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<InvoiceSummary>> {
     storage::invoices::page(&mut billing.db.read().await?.conn(), request).await
+}
+
+/// A page of a business's invoices and credit notes, without their lines. A draft's total is what its lines come to now.
+///
+/// # Errors
+/// [`Error::Invalid`] where the cursor is none of this list, and those of the database.
+pub async fn list_of(billing: &Billing, tenant: &Tenant, request: ListRequest) -> Result<ListPage<InvoiceSummary>> {
+    let business = ListValue::Text(tenant.sid().as_str().to_owned());
+    let request = request.filtered("business_sid", Some(business));
+    let mut snapshot = billing.db.snapshot().await?;
+    let mut conn = snapshot.conn();
+    let mut page = storage::invoices::page(&mut conn, &request).await?;
+    let wallet = storage::wallet::find(&mut conn, tenant.sid()).await?;
+    let Some(StoredWallet { id, wallet, .. }) = wallet else { return Ok(page) };
+    for draft in page.items.iter_mut().filter(|invoice| invoice.header.status == InvoiceStatus::Draft) {
+        let lines = computed_lines(&mut conn, id, draft.period, wallet.currency).await?;
+        draft.header.frozen_total = Some(Money::sum(lines.iter().map(|line| line.total))?);
+        draft.header.updated_at = draft.header.updated_at.max(wallet.updated_at);
+    }
+    Ok(page)
 }
 
 /// An invoice by its SID, with its lines.

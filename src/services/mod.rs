@@ -1,7 +1,7 @@
 //! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
 //! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
-//! how wallets, prices and keys are read fast. `passwords` hashes them. `posting` enters into the ledger whatever is no message, and `consequences` writes what
-//! follows from an entry, message or not.
+//! how wallets, prices and keys are read fast. `passwords` hashes them. `posting` enters into the ledger whatever is no message, `consequences` writes what
+//! follows from an entry, message or not, and `invoice_credits` lets credits pay open invoices.
 
 pub mod access;
 pub mod adjustments;
@@ -11,9 +11,13 @@ pub mod businesses;
 pub mod charges;
 pub mod consequences;
 pub mod credentials;
+pub mod credit_notes;
 pub mod exports;
+pub mod fees;
 pub mod health;
 pub mod housekeeping;
+pub mod invoice_credits;
+pub mod invoice_payments;
 pub mod invoices;
 pub mod jobs;
 pub mod keys;
@@ -29,6 +33,7 @@ pub mod rate_card_sheets;
 pub mod rate_cards;
 pub mod recharges;
 pub mod reconcile;
+pub mod reminders;
 pub mod thresholds;
 pub mod transactions;
 pub mod usage;

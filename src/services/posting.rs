@@ -3,16 +3,18 @@
 
 use super::Billing;
 use super::consequences::{self, Followed, Tools};
+use super::invoice_credits;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::Refusal;
 use crate::domain::charging::Account;
+use crate::domain::dues::PaidInvoice;
 use crate::domain::events::Event;
 use crate::domain::ledger::Entry;
 use crate::domain::money::Money;
 use crate::domain::sid::TransactionSid;
 use crate::domain::time::{DayRange, Timestamp};
-use crate::domain::transactions::{Posting, Transaction};
+use crate::domain::transactions::{Posting, Transaction, tax_posting};
 use crate::domain::watch::BalanceChange;
 use crate::error::{Error, Result};
 use crate::storage;
@@ -35,9 +37,12 @@ pub struct NewPosting<'a> {
 pub struct Posted {
     pub entry: Entry,
     pub account: Account,
+    /// What it paid of which invoices.
+    pub paid: Vec<PaidInvoice>,
 }
 
-/// Enters an amount into the wallet of a business, which exists. The transaction is the caller's.
+/// Enters an amount into the wallet of a business, which exists. A credit pays open invoices, oldest first. The
+/// transaction is the caller's.
 ///
 /// # Errors
 /// [`Error::Refused`] where the balance would leave its range, and those of the database.
@@ -48,27 +53,52 @@ pub async fn enter(
     new: NewPosting<'_>,
     now: Timestamp,
 ) -> Result<Posted> {
+    enter_paying_first(billing, conn, business, new, None, now).await
+}
+
+/// The same, but one invoice (by its key) is paid before all others.
+///
+/// # Errors
+/// As [`enter`].
+pub async fn enter_paying_first(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    new: NewPosting<'_>,
+    first: Option<i64>,
+    now: Timestamp,
+) -> Result<Posted> {
     let stored = storage::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();
     let stored = stored.ok_or_else(|| Error::Corrupt(format!("the wallet of {business} is gone while it is held")))?;
     let StoredAccount { wallet_id, mut account } = stored;
     let (before, watch_before) = (account.head, account.watch);
+    let NewPosting { amount, posting, actor, mut events } = new;
+    let credit = invoice_credits::decide(conn, wallet_id, account.currency, &posting, amount, first).await?;
+    let (amount, posting, tax_to_take) = credit.to_enter(amount, posting)?;
     let sid = TransactionSid::new(billing.clock.new_id());
-    let entry = account.head.enter(new.amount, sid, now).map_err(Refusal::from)?;
-    let transaction = Transaction { entry, posting: new.posting };
-    storage::transactions::append(conn, wallet_id, &transaction, new.actor).await?;
+    let entry = account.head.enter(amount, sid, now).map_err(Refusal::from)?;
+    storage::transactions::append(conn, wallet_id, &Transaction { entry, posting }, actor).await?;
+    if !tax_to_take.is_zero() {
+        let tax = Money::ZERO.checked_sub(tax_to_take)?;
+        let entry = account.head.enter(tax, TransactionSid::new(billing.clock.new_id()), now).map_err(Refusal::from)?;
+        let taken = Transaction { entry, posting: tax_posting(sid, &credit.numbers()) };
+        storage::transactions::append(conn, wallet_id, &taken, actor).await?;
+    }
     storage::accounts::update(&mut conn.bulk(), &[(wallet_id, before.last_seq, &account)]).await?;
+    let day = billing.calendar.day_of(entry.created_at);
+    let settled = invoice_credits::write(conn, credit, sid, day, now).await?;
+    events.extend(settled.events);
     let change = BalanceChange {
         before: before.balance,
-        after: entry.balance_after,
+        after: account.head.balance,
         credit_limit: account.credit_limit,
         currency: account.currency,
-        month: DayRange::month_of(billing.calendar.day_of(entry.created_at)).first,
+        month: DayRange::month_of(day).first,
     };
     let alerts = account.watch.follow(change, billing.watch);
-    let wants_recharge = account.watch.recharge.is_wanted(entry.balance_after, now);
-    let followed =
-        Followed { alerts, events: new.events, wants_recharge, ..Followed::of(wallet_id, &account, watch_before) };
+    let wants_recharge = account.watch.recharge.is_wanted(account.head.balance, now);
+    let followed = Followed { alerts, events, wants_recharge, ..Followed::of(wallet_id, &account, watch_before) };
     let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
     consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
-    Ok(Posted { entry, account })
+    Ok(Posted { entry, account, paid: settled.paid })
 }

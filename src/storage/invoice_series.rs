@@ -2,8 +2,8 @@
 //! they are used or given up.
 
 use super::bulk::{self, Action, Bulk, Column};
-use super::db::BulkConn;
-use crate::error::Result;
+use super::db::{BulkConn, Conn};
+use crate::error::{Error, Result};
 
 /// Takes numbers. On Postgres the rows are held in the order they come in, which is that of the sellers.
 pub static TAKE: Bulk = Bulk::new(
@@ -32,4 +32,11 @@ pub async fn take(conn: &mut BulkConn<'_>, series: &str, counts: &[(i64, i64)]) 
         Column::integers(counts.iter().map(|(_, count)| *count)),
     ];
     TAKE.fetch(conn, columns).await
+}
+
+/// Takes the next numbers of one seller's series (no seller: the platform's), `count` of them: the first.
+pub async fn next(conn: &mut Conn<'_>, seller: Option<i64>, series: &str, count: i64) -> Result<i64> {
+    let taken = take(&mut conn.bulk(), series, &[(seller.unwrap_or(0), count)]).await?.pop();
+    let (_, last) = taken.ok_or_else(|| Error::Corrupt(format!("the series {series} gave no number")))?;
+    Ok(last - count + 1)
 }

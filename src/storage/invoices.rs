@@ -11,6 +11,7 @@ use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::dues::Dues;
 use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{
     InvoiceHeader, InvoiceItem, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary, LineCategory,
@@ -38,15 +39,23 @@ pub const FIND: &str = concat!(
 
 macro_rules! columns {
     () => {
-        concat!("b.sid AS business_sid, w.currency, i.period_start, i.period_end, ", header!())
+        concat!(
+            "b.sid AS business_sid, w.currency, i.period_start, i.period_end, ",
+            header!(),
+            ", (SELECT CAST(COALESCE(SUM(p.net), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_net, \
+             (SELECT CAST(COALESCE(SUM(p.tax), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_tax, \
+             (SELECT c.uid FROM invoices c WHERE c.id = i.credited_invoice_id) AS credited_uid, i.reason"
+        )
     };
 }
+pub(super) use columns;
 
 macro_rules! tables {
     () => {
         "invoices i JOIN wallets w ON w.id = i.wallet_id JOIN businesses b ON b.id = w.business_id"
     };
 }
+pub(super) use tables;
 
 pub const FIND_BY_SID: &str = concat!("SELECT ", columns!(), " FROM ", tables!(), " WHERE i.uid = $1");
 
@@ -72,6 +81,9 @@ pub const INSERT_DRAFT: &str = "INSERT INTO invoices (uid, wallet_id, kind, numb
      total, due_date, paid_date, created_at, updated_at) \
      VALUES ($1, $2, 'INVOICE', NULL, 'DRAFT', $3, $4, NULL, NULL, NULL, $5, $5) \
      ON CONFLICT (wallet_id, period_start) WHERE kind = 'INVOICE' AND status <> 'CANCELLED' DO NOTHING";
+
+/// Of a finalised invoice nothing else ever changes.
+pub const SET_STATUS: &str = "UPDATE invoices SET status = $2, paid_date = $3, updated_at = $4 WHERE id = $1";
 
 pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details, cost \
      FROM invoice_line_items WHERE invoice_id = $1 ORDER BY position";
@@ -151,24 +163,40 @@ impl From<Row> for StoredInvoice {
     }
 }
 
+/// As `columns!` names them.
 #[derive(FromRow)]
-struct SummaryRow {
+pub(super) struct SummaryRow {
     business_sid: BusinessSid,
     currency: Currency,
     period_start: NaiveDate,
     period_end: NaiveDate,
+    paid_net: Money,
+    paid_tax: Money,
+    credited_uid: Option<InvoiceSid>,
+    reason: Option<String>,
     #[sqlx(flatten)]
     row: Row,
 }
 
 impl SummaryRow {
-    fn split(self) -> (i64, InvoiceSummary) {
+    pub(super) fn split(self) -> (i64, InvoiceSummary) {
+        let dues = Dues {
+            at_close: self.row.amount_due,
+            tax_rate: self.row.tax_rate,
+            tax_amount: self.row.tax_amount,
+            is_tax_included: self.row.tax_included,
+            paid_net: self.paid_net,
+            paid_tax: self.paid_tax,
+        };
         let stored = StoredInvoice::from(self.row);
         let summary = InvoiceSummary {
             business_sid: self.business_sid,
             currency: self.currency,
             period: DayRange { first: self.period_start, last: self.period_end },
             header: stored.header,
+            dues,
+            credited_invoice: self.credited_uid,
+            reason: self.reason,
         };
         (stored.id, summary)
     }
@@ -218,6 +246,25 @@ pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage
 pub async fn find_by_sid(conn: &mut Conn<'_>, sid: InvoiceSid) -> Result<Option<(i64, InvoiceSummary)>> {
     let row = on!(conn, c => sqlx::query_as::<_, SummaryRow>(FIND_BY_SID).bind(sid).fetch_optional(c).await)?;
     Ok(row.map(SummaryRow::split))
+}
+
+/// An invoice's status, and the day it was paid. Whoever changes them holds the wallet.
+pub async fn set_status(
+    conn: &mut Conn<'_>,
+    id: i64,
+    status: InvoiceStatus,
+    paid_date: Option<NaiveDate>,
+    now: Timestamp,
+) -> Result<()> {
+    on!(conn, c => sqlx::query(SET_STATUS)
+        .bind(id)
+        .bind(status)
+        .bind(paid_date)
+        .bind(now)
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
 }
 
 /// Whether the draft was new: the month's invoice stays as it is.

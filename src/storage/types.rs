@@ -17,6 +17,7 @@ use crate::domain::jobs::JobKind;
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::payments::{PaymentPurpose, PaymentStatus, ProviderName};
 use crate::domain::pricing::PlanType;
+use crate::domain::reminders::ReminderKind;
 use crate::domain::sid::{
     AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid,
     UserSid, WalletSid, WebhookSid,
@@ -93,6 +94,7 @@ column_types! {
     TransactionType as String: |transaction_type| transaction_type.as_str().to_owned(), |text| text.parse()?;
     InvoiceKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
     InvoiceStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
+    ReminderKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
     LineCategory as String: |category| category.as_str().to_owned(), |text| text.parse()?;
     AlertType as String: |alert_type| alert_type.as_str().to_owned(), |text| text.parse()?;
     AlertSeverity as String: |severity| severity.as_str().to_owned(), |text| text.parse()?;

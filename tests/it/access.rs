@@ -46,6 +46,10 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/billing/invoices/{business_sid}/{invoice_sid}/", Read),
     ("get", "/api/billing/invoices/{business_sid}/{invoice_sid}/html/", Read),
     ("get", "/api/billing/invoices/{business_sid}/{invoice_sid}/pdf/", Read),
+    ("get", "/api/billing/invoices/{business_sid}/list/", Read),
+    ("post", "/api/billing/invoices/{business_sid}/{invoice_sid}/payments/", TopUp),
+    ("post", "/api/billing/invoices/{business_sid}/{invoice_sid}/cancel/", Administer),
+    ("post", "/api/billing/invoices/{business_sid}/{invoice_sid}/credit-notes/", Administer),
     ("get", "/api/billing/alerts/{business_sid}/", Read),
     ("post", "/api/billing/charges/", Charge),
     ("post", "/api/billing/charges/batch/", Charge),
@@ -106,6 +110,7 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/admin/wallets/{business_sid}/", Administer),
     ("patch", "/api/admin/wallets/{business_sid}/", Administer),
     ("post", "/api/admin/wallets/{business_sid}/adjustments/", Administer),
+    ("post", "/api/admin/wallets/{business_sid}/fees/", Administer),
     ("get", "/api/admin/transactions/", Administer),
     ("get", "/api/admin/invoices/", Administer),
     ("get", "/api/admin/invoices/{invoice_sid}/", Administer),
@@ -238,6 +243,7 @@ impl World<'_> {
             let (_, invoice) = answer(server.as_admin(Method::GET, &invoices).await).await;
             invoice_sids.insert(target, invoice["sid"].as_str().unwrap().to_owned());
         }
+        invoice_sids.insert("nobody", format!("inv_{}", "0".repeat(32)));
         World { server, user_sid, proofs, invoice_sids }
     }
 
@@ -311,6 +317,11 @@ fn body(path: &str, target: &str) -> Value {
         "/api/admin/wallets/{business_sid}/" => json!({"credit_limit": 1}),
         "/api/admin/wallets/{business_sid}/adjustments/" => json!({"amount": 1, "reason": "test"}),
         "/api/billing/webhooks/{business_sid}/" => json!({"url": "https://example.com/", "events": ["*"]}),
+        "/api/admin/wallets/{business_sid}/fees/" => {
+            json!({"amount": 1, "category": "OTHER", "description": "test", "reason": "test"})
+        }
+        "/api/billing/invoices/{business_sid}/{invoice_sid}/cancel/"
+        | "/api/billing/invoices/{business_sid}/{invoice_sid}/credit-notes/" => json!({"reason": "test"}),
         "/api/billing/keys/" => json!({"name": "k", "role": "client", "business_sid": target}),
         _ => json!({}),
     }

@@ -70,9 +70,12 @@ const SERVICES: &[&str] = &[
     "audit",
     "businesses",
     "charges",
+    "credit_notes",
+    "fees",
     "exports",
     "health",
     "housekeeping",
+    "invoice_payments",
     "invoices",
     "jobs",
     "keys",
@@ -84,6 +87,7 @@ const SERVICES: &[&str] = &[
     "rate_cards",
     "recharges",
     "reconcile",
+    "reminders",
     "thresholds",
     "transactions",
     "usage",
@@ -110,6 +114,7 @@ const TOOLS: &[&str] = &[
     "consequences",
     "posting",
     "jobs",
+    "invoice_credits",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

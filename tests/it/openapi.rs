@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wecall_billing::domain::access::Role;
 use wecall_billing::http::ROUTES;
 
+use crate::support::bills::Bill;
 use crate::support::{Database, Server, answer, on_each_database};
 use crate::usage::roll_up;
 
@@ -194,6 +195,10 @@ on_each_database! {
             }
             if address.contains("{business_sid}") {
                 address = address.replace("{business_sid}", &new_business(server, number).await);
+            }
+            if path.starts_with("/api/billing/invoices/{business_sid}/{invoice_sid}/") && method == "post" {
+                let bill = Bill { month: (1 + number as u32 % 12, 2025), ..Bill::of("biz_test_001") };
+                address = address.replace("{invoice_sid}", &bill.insert(server).await);
             }
             address = address.replace("{alert_sid}", &alert).replace("{invoice_sid}", &invoice);
             assert!(!address.contains('{'), "{path} lacks an example for a path parameter");

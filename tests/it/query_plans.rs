@@ -5,7 +5,7 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, deployment, events, exports, idempotency, invoice_series, invoices, jobs, login_failures, month_close, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, credit_notes, deployment, events, exports, idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, month_close, pricing, rate_cards, recharges, reminders, seeds, sessions, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -125,6 +125,15 @@ const QUERIES: &[(&str, &str)] = &[
     ("invoices::FIND", invoices::FIND),
     ("invoices::INSERT_DRAFT", invoices::INSERT_DRAFT),
     ("invoices::LINES", invoices::LINES),
+    ("invoices::SET_STATUS", invoices::SET_STATUS),
+    ("invoice_payments::OPEN", invoice_payments::OPEN),
+    ("invoice_payments::INSERT", invoice_payments::INSERT),
+    ("invoice_payments::CREDITS_SINCE", invoice_payments::CREDITS_SINCE),
+    ("credit_notes::EARLIER", credit_notes::EARLIER),
+    ("credit_notes::INSERT", credit_notes::INSERT),
+    ("credit_notes::FINALISE", credit_notes::FINALISE),
+    ("reminders::DUE", reminders::DUE),
+    ("reminders::INSERT", reminders::INSERT),
     ("invoices::ITEMS", invoices::ITEMS),
     ("alerts::PAGE", alerts::PAGE),
     ("alerts::PAGE_OF_UNREAD", alerts::PAGE_OF_UNREAD),
@@ -203,6 +212,7 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("month_close::INSERT_DRAFTS", &month_close::INSERT_DRAFTS),
     ("month_close::INSERT_LINES", &month_close::INSERT_LINES),
     ("month_close::FINALISE", &month_close::FINALISE),
+    ("credit_notes::INSERT_LINES", &credit_notes::INSERT_LINES),
     ("rate_cards::INSERT_MANY", &rate_cards::INSERT_MANY),
     ("transactions::INSERT", &transactions::INSERT),
     ("transactions::INSERT_MARKS", &transactions::INSERT_MARKS),
@@ -300,7 +310,9 @@ fn alias_of(table: &str) -> Vec<&str> {
         "transaction_marks" => vec!["transaction_marks", "m"],
         "deliveries" => vec!["deliveries", "d"],
         "usage_metrics" => vec!["usage_metrics", "u"],
-        "invoices" => vec!["invoices", "i"],
+        "invoices" => vec!["invoices", "i", "c"],
+        "invoice_payments" => vec!["invoice_payments", "p"],
+        "invoice_reminders" => vec!["invoice_reminders", "r"],
         "alerts" => vec!["alerts", "a"],
         "webhook_endpoints" => vec!["webhook_endpoints", "e"],
         "webhook_messages" => vec!["webhook_messages", "m"],

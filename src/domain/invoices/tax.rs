@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::{BasisPoints, Money, MoneyError};
@@ -50,7 +52,7 @@ impl fmt::Display for TaxRates {
 }
 
 /// The tax of an invoice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tax {
     pub rate: BasisPoints,
     pub amount: Money,

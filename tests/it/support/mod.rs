@@ -1,6 +1,7 @@
 //! A server per test, in this process, on a database of its own.
 
 pub mod admin;
+pub mod bills;
 pub mod gateway;
 pub mod postgres;
 pub mod process;

@@ -1,0 +1,291 @@
+//! What is to be paid of an invoice, what was, and what may be done with it. Pure.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::allocation::{Allocation, OpenInvoice};
+use super::businesses::BusinessSid;
+use super::currency::Currency;
+use super::events::{Event, EventType};
+use super::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
+use super::money::{BasisPoints, Money, MoneyError};
+use super::sid::InvoiceSid;
+use super::time::Timestamp;
+
+/// What is to be paid of an invoice, and what was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dues {
+    /// What was to be paid at its close, tax included.
+    pub at_close: Money,
+    pub tax_rate: BasisPoints,
+    pub tax_amount: Money,
+    /// Whether the total contains the tax; otherwise it comes on top of what is due.
+    pub is_tax_included: bool,
+    /// What credits paid of it, the tax on top apart.
+    pub paid_net: Money,
+    pub paid_tax: Money,
+}
+
+impl Dues {
+    /// The part of what was to be paid that is tax on top.
+    pub fn tax_on_top(&self) -> Money {
+        if self.is_tax_included { Money::ZERO } else { self.tax_amount.min(self.at_close).max(Money::ZERO) }
+    }
+
+    /// # Errors
+    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
+    pub fn paid(&self) -> Result<Money, MoneyError> {
+        self.paid_net.checked_add(self.paid_tax)
+    }
+}
+
+/// What one credit paid of an invoice, and what became of that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidInvoice {
+    pub sid: Option<InvoiceSid>,
+    pub number: String,
+    pub net: Money,
+    pub tax: Money,
+    pub status: InvoiceStatus,
+}
+
+impl InvoiceSummary {
+    /// The same after a part of it was paid on a day: PAID, once nothing is left.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
+    pub fn after(mut self, paid: Allocation, day: NaiveDate) -> Result<InvoiceSummary, MoneyError> {
+        self.dues.paid_net = self.dues.paid_net.checked_add(paid.net)?;
+        self.dues.paid_tax = self.dues.paid_tax.checked_add(paid.tax)?;
+        self.header.amount_paid = self.dues.paid()?;
+        if self.outstanding()? <= Money::ZERO {
+            self.header.status = InvoiceStatus::Paid;
+            self.header.paid_date = Some(day);
+        }
+        Ok(self)
+    }
+
+    /// What is still to be paid: of a draft nothing yet, of a cancelled invoice nothing any more.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
+    pub fn outstanding(&self) -> Result<Money, MoneyError> {
+        match self.header.status {
+            InvoiceStatus::Sent | InvoiceStatus::Overdue => self.dues.at_close.checked_sub(self.dues.paid()?),
+            InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Cancelled => Ok(Money::ZERO),
+        }
+    }
+
+    /// As what credits pay.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
+    pub fn to_open(&self, id: i64) -> Result<OpenInvoice, MoneyError> {
+        let tax_on_top = self.dues.tax_on_top();
+        Ok(OpenInvoice {
+            id,
+            period_start: self.period.first,
+            number: self.number().to_owned(),
+            net: self.dues.at_close.checked_sub(tax_on_top)?.checked_sub(self.dues.paid_net)?,
+            tax: tax_on_top.checked_sub(self.dues.paid_tax)?,
+        })
+    }
+
+    /// What people call it.
+    pub fn number(&self) -> &str {
+        self.header.number.as_deref().unwrap_or("DRAFT")
+    }
+
+    /// # Errors
+    /// Why nobody can pay it.
+    pub fn check_payable(&self) -> Result<(), BillRefusal> {
+        match self.header.status {
+            _ if self.header.kind == InvoiceKind::CreditNote => Err(BillRefusal::CreditNote),
+            InvoiceStatus::Draft => Err(BillRefusal::Draft),
+            InvoiceStatus::Cancelled => Err(BillRefusal::Cancelled),
+            InvoiceStatus::Paid => Err(BillRefusal::Paid),
+            InvoiceStatus::Sent | InvoiceStatus::Overdue => Ok(()),
+        }
+    }
+
+    /// Whether there is anything to cancel: a cancelled invoice stays as it is.
+    ///
+    /// # Errors
+    /// Why it cannot be cancelled.
+    pub fn is_to_cancel(&self, has_credit_notes: bool) -> Result<bool, BillRefusal> {
+        match self.header.status {
+            _ if self.header.kind == InvoiceKind::CreditNote => Err(BillRefusal::CreditNote),
+            InvoiceStatus::Draft => Err(BillRefusal::Draft),
+            InvoiceStatus::Cancelled => Ok(false),
+            _ if has_credit_notes || !self.dues.paid_net.is_zero() || !self.dues.paid_tax.is_zero() => {
+                Err(BillRefusal::InUse)
+            }
+            InvoiceStatus::Paid if !self.dues.at_close.is_zero() => Err(BillRefusal::InUse),
+            InvoiceStatus::Sent | InvoiceStatus::Overdue | InvoiceStatus::Paid => Ok(true),
+        }
+    }
+
+    /// # Errors
+    /// Why no credit note can be written on it.
+    pub fn check_creditable(&self) -> Result<(), BillRefusal> {
+        match self.header.status {
+            _ if self.header.kind == InvoiceKind::CreditNote => Err(BillRefusal::CreditNote),
+            InvoiceStatus::Draft => Err(BillRefusal::Draft),
+            InvoiceStatus::Cancelled => Err(BillRefusal::Cancelled),
+            InvoiceStatus::Sent | InvoiceStatus::Overdue | InvoiceStatus::Paid => Ok(()),
+        }
+    }
+}
+
+/// An invoice as an event tells it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToldInvoice {
+    sid: Option<InvoiceSid>,
+    business_sid: BusinessSid,
+    kind: InvoiceKind,
+    invoice_number: String,
+    status: InvoiceStatus,
+    period_start: NaiveDate,
+    period_end: NaiveDate,
+    total_amount: Money,
+    amount_due: Money,
+    amount_paid: Money,
+    amount_outstanding: Money,
+    currency: Currency,
+    due_date: Option<NaiveDate>,
+    paid_date: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credited_invoice_sid: Option<InvoiceSid>,
+}
+
+impl InvoiceSummary {
+    /// # Errors
+    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
+    pub fn event(&self, event_type: EventType, at: Timestamp) -> Result<Event, MoneyError> {
+        let told = ToldInvoice {
+            sid: self.header.sid,
+            business_sid: self.business_sid.clone(),
+            kind: self.kind,
+            invoice_number: self.number().to_owned(),
+            status: self.header.status,
+            period_start: self.period.first,
+            period_end: self.period.last,
+            total_amount: self.header.frozen_total.unwrap_or_default(),
+            amount_due: self.dues.at_close,
+            amount_paid: self.dues.paid()?,
+            amount_outstanding: self.outstanding()?,
+            currency: self.currency,
+            due_date: self.header.due_date,
+            paid_date: self.header.paid_date,
+            credited_invoice_sid: self.credited_invoice,
+        };
+        Ok(Event::new(event_type, at, told))
+    }
+}
+
+/// Why an invoice cannot be paid, cancelled or credited.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BillRefusal {
+    #[error("This invoice is a draft: its month is not closed yet, and nothing is due on it.")]
+    Draft,
+    #[error("This invoice was cancelled: nothing is due on it, and nothing can be credited.")]
+    Cancelled,
+    #[error("This is a credit note: name the invoice that it takes something off.")]
+    CreditNote,
+    #[error("This invoice is paid; top up the wallet to put money into it.")]
+    Paid,
+    #[error("Something was paid on this invoice or credited: write a credit note instead of cancelling it.")]
+    InUse,
+    #[error("Of this invoice {left} {currency} can still be credited, which is less than what you ask.")]
+    TooMuch { left: Money, currency: &'static str },
+    #[error("This invoice is credited as a whole already, or there was nothing to pay for on it.")]
+    NothingLeft,
+}
+
+impl BillRefusal {
+    pub fn code(&self) -> &'static str {
+        match self {
+            BillRefusal::Draft => "invoice_draft",
+            BillRefusal::Cancelled => "invoice_cancelled",
+            BillRefusal::CreditNote => "invoice_is_credit_note",
+            BillRefusal::Paid => "invoice_paid",
+            BillRefusal::InUse => "invoice_in_use",
+            BillRefusal::TooMuch { .. } => "credit_exceeds_invoice",
+            BillRefusal::NothingLeft => "invoice_credited",
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::domain::invoices::InvoiceHeader;
+    use crate::domain::time::{DayRange, Timestamp};
+
+    pub fn invoice(status: InvoiceStatus, total: i32, at_close: i32) -> InvoiceSummary {
+        let is_draft = status == InvoiceStatus::Draft;
+        let header = InvoiceHeader {
+            number: (!is_draft).then(|| "INV-2026-000001".to_owned()),
+            status,
+            frozen_total: (!is_draft).then(|| Money::from_units(total)),
+            ..InvoiceHeader::preview(Timestamp::from_micros(0))
+        };
+        InvoiceSummary {
+            business_sid: "biz".parse().expect("a business"),
+            currency: "USD".parse().expect("a currency"),
+            kind: InvoiceKind::Invoice,
+            period: DayRange::month_of("2026-02-01".parse().expect("a day")),
+            header,
+            dues: Dues { at_close: Money::from_units(at_close), is_tax_included: true, ..Dues::default() },
+            credited_invoice: None,
+            reason: None,
+        }
+    }
+
+    /// Whether it can be paid, cancelled, credited: `+`, or the code of the refusal.
+    #[rstest]
+    #[case(InvoiceStatus::Draft, 0, "invoice_draft invoice_draft invoice_draft")]
+    #[case(InvoiceStatus::Sent, 0, "+ + +")]
+    #[case(InvoiceStatus::Sent, 5, "+ invoice_in_use +")]
+    #[case(InvoiceStatus::Overdue, 0, "+ + +")]
+    #[case(InvoiceStatus::Paid, 30, "invoice_paid invoice_in_use +")]
+    #[case(InvoiceStatus::Cancelled, 0, "invoice_cancelled = invoice_cancelled")]
+    fn what_may_be_done(#[case] status: InvoiceStatus, #[case] paid: i32, #[case] expected: &str) {
+        let mut summary = invoice(status, 30, 30);
+        summary.dues.paid_net = Money::from_units(paid);
+        let told = |outcome: Result<(), BillRefusal>| outcome.err().map_or("+", |refusal| refusal.code());
+        let cancel = match summary.is_to_cancel(false) {
+            Ok(true) => "+",
+            Ok(false) => "=",
+            Err(refusal) => refusal.code(),
+        };
+        let found = [told(summary.check_payable()), cancel, told(summary.check_creditable())].join(" ");
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_was_paid_in_advance_can_be_cancelled() {
+        assert_eq!(invoice(InvoiceStatus::Paid, 30, 0).is_to_cancel(false), Ok(true));
+        assert_eq!(invoice(InvoiceStatus::Paid, 30, 0).is_to_cancel(true), Err(BillRefusal::InUse));
+    }
+
+    #[test]
+    fn tax_on_top_is_part_of_what_is_due() {
+        let mut summary = invoice(InvoiceStatus::Sent, 30, 0);
+        summary.dues = Dues {
+            at_close: Money::from_micros(34_800_000),
+            tax_amount: Money::from_micros(4_800_000),
+            is_tax_included: false,
+            paid_net: Money::from_units(10),
+            paid_tax: Money::from_micros(1_600_000),
+            ..Dues::default()
+        };
+        let open = summary.to_open(7).expect("small sums");
+        assert_eq!((open.net, open.tax), (Money::from_units(20), Money::from_micros(3_200_000)));
+        assert_eq!(summary.outstanding(), Ok(Money::from_micros(23_200_000)));
+        summary.dues = Dues { paid_tax: Money::ZERO, is_tax_included: true, ..summary.dues };
+        assert_eq!(summary.to_open(7).expect("small sums").tax, Money::ZERO);
+    }
+}

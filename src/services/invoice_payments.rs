@@ -1,0 +1,138 @@
+//! Payments of invoices, entered at once.
+
+use serde::{Deserialize, Serialize};
+
+use super::Billing;
+use super::posting::{self, NewPosting};
+use crate::domain::access::Tenant;
+use crate::domain::audit::Actor;
+use crate::domain::dues::PaidInvoice;
+use crate::domain::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::invoices::InvoiceSummary;
+use crate::domain::ledger::Entry;
+use crate::domain::money::Money;
+use crate::domain::sid::InvoiceSid;
+use crate::domain::text::Reference;
+use crate::domain::transactions::{Transaction, invoice_payment_posting};
+use crate::error::{Error, Result};
+use crate::storage;
+use crate::storage::db::Conn;
+
+/// The most that one payment may bring.
+const PAYMENT_MAX: Money = Money::from_units(1_000_000_000);
+
+/// Money that somebody pays an invoice with.
+#[derive(Clone, Debug)]
+pub struct InvoicePayment {
+    pub business: Tenant,
+    pub invoice: InvoiceSid,
+    /// `None`: all that is due on it.
+    pub amount: Option<Money>,
+    pub reference: Reference,
+}
+
+impl InvoicePayment {
+    /// # Errors
+    /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
+    pub fn new(
+        business: Tenant,
+        invoice: InvoiceSid,
+        amount: Option<Money>,
+        reference: Reference,
+    ) -> Result<InvoicePayment> {
+        match amount {
+            Some(amount) if amount <= Money::ZERO => Err(Error::invalid("amount", "must be greater than 0")),
+            Some(amount) if amount > PAYMENT_MAX => Err(Error::invalid("amount", "must be at most 1000000000")),
+            _ => Ok(InvoicePayment { business, invoice, amount, reference }),
+        }
+    }
+
+    fn hash(&self) -> InputHash {
+        let (invoice, amount) = (self.invoice.to_string(), self.amount.map(|amount| amount.to_string()));
+        let amount = amount.unwrap_or_default();
+        InputHash::of(&[self.business.sid().as_str(), &invoice, &amount, self.reference.as_str()])
+    }
+}
+
+/// A payment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later
+/// needs a default for the answers stored before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentReceipt {
+    /// The invoice after it.
+    pub invoice: InvoiceSummary,
+    pub entry: Entry,
+    pub gross: Money,
+    pub reference: Reference,
+    pub paid: Vec<PaidInvoice>,
+}
+
+impl PaymentReceipt {
+    /// The payment as a row of the wallet's history.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] never: sums of what was paid are no larger than the payment.
+    pub fn transaction(&self) -> Result<Transaction> {
+        let mut posting = invoice_payment_posting(Some(self.invoice.number()), self.reference.clone());
+        let tax = Money::sum(self.paid.iter().map(|paid| paid.tax))?;
+        posting.details = posting.details.with("gross", &self.gross).with("tax", &tax);
+        Ok(Transaction { entry: self.entry, posting })
+    }
+}
+
+/// An invoice of this business, and the key its rows go by.
+async fn find(conn: &mut Conn<'_>, business: &Tenant, sid: InvoiceSid) -> Result<(i64, InvoiceSummary)> {
+    let found = storage::invoices::find_by_sid(conn, sid).await?;
+    found.filter(|(_, invoice)| invoice.business_sid == *business.sid()).ok_or(Error::NotFound {
+        code: "invoice_not_found",
+        sentence: "There is no such invoice, or it is none of this business's.",
+    })
+}
+
+/// Enters a payment at once. It pays what is open of the business's invoices, the oldest first; what is left over stays in
+/// the wallet. With a key it happens once, however often it is asked.
+///
+/// # Errors
+/// [`Error::NotFound`] where the business has no such invoice; [`Error::Impossible`] where nothing is due on it;
+/// [`Error::IdempotencyConflict`] where the key came with another input before; those of the database.
+pub async fn pay(
+    billing: &Billing,
+    payment: InvoicePayment,
+    key: Option<KeyScope>,
+    actor: &Actor,
+) -> Result<Answer<PaymentReceipt>> {
+    let now = billing.clock.now();
+    let (input, business) = (payment.hash(), payment.business.sid());
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
+    storage::wallet::lock(&mut conn, business).await?;
+    if let Some(key) = &key
+        && let Some(earlier) = storage::idempotency::find(&mut conn, key, &input, now).await?
+    {
+        tx.roll_back().await?;
+        return Ok(Answer { value: earlier, replayed: true });
+    }
+    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
+    invoice.check_payable()?;
+    let gross = payment.amount.map_or_else(|| invoice.outstanding(), Ok)?;
+    let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
+    let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
+    let posted = posting::enter(billing, &mut conn, business, new, now).await?;
+    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
+    let reference = payment.reference.clone();
+    let receipt = PaymentReceipt { invoice, entry: posted.entry, gross, reference, paid: posted.paid };
+    if let Some(key) = &key {
+        storage::idempotency::remember(&mut conn, key, &input, &receipt, now).await?;
+    }
+    match (tx.commit().await, &key) {
+        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
+        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
+            let mut tx = billing.db.begin().await?;
+            // Waits for the lost transaction, should the database still be at it.
+            storage::wallet::lock(&mut tx.conn(), business).await?;
+            let found = storage::idempotency::find(&mut tx.conn(), key, &input, billing.clock.now()).await?;
+            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
