@@ -98,4 +98,5 @@ pub mod random;
 pub mod seed;
 pub mod services;
 pub mod storage;
+pub mod tls;
 pub mod worker;
