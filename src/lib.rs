@@ -12,6 +12,7 @@
 //! - [`domain`]: the rules, pure: no async, no clock, no I/O.
 //! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
 //!   show which database is open; `storage/{db,bulk,local}.rs` hold the rest of that knowledge.
+//! - [`payment_settings`]: those of payment providers. [`tls`]: how this server asks others. [`worker`]: does what is scheduled.
 //! - [`clock`]: the only reader of the wall clock. [`random`]: the only reader of the system's randomness. [`error`]: what
 //!   can go wrong, in the domain's words.
 //!
@@ -94,6 +95,7 @@ pub mod connections;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod payment_settings;
 pub mod random;
 pub mod seed;
 pub mod services;

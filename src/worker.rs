@@ -116,6 +116,7 @@ async fn do_it(billing: &Billing, mut job: Job) {
 async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
     match job.kind {
         JobKind::Recharge => services::recharges::judge(billing, &job.subject).await,
-        JobKind::Payment | JobKind::Webhooks => Ok(Next::At(billing.clock.now().plus_seconds(60))),
+        JobKind::Payment => services::payments::perform(billing, &job.subject).await,
+        JobKind::Webhooks => Ok(Next::At(billing.clock.now().plus_seconds(60))),
     }
 }

@@ -1,6 +1,7 @@
 //! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
 //! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
-//! how wallets, prices and keys are read fast. `passwords` hashes them. `posting` enters into the ledger whatever is no message, and `consequences` writes what
+//! how wallets, prices and keys are read fast. `passwords` hashes them. `providers` are
+//! asked for money. `posting` enters into the ledger whatever is no message, and `consequences` writes what
 //! follows from an entry, message or not.
 
 pub mod access;
@@ -17,15 +18,20 @@ pub mod jobs;
 pub mod keys;
 pub mod logins;
 pub mod passwords;
+pub mod payment_methods;
+pub mod payments;
 pub mod plan_sheets;
 pub mod posting;
 pub mod prices;
 pub mod pricing;
+pub mod providers;
 pub mod quotes;
 pub mod rate_card_sheets;
 pub mod rate_cards;
+pub mod recharge_settings;
 pub mod recharges;
 pub mod reconcile;
+pub mod suspense;
 pub mod transactions;
 pub mod usage;
 pub mod users;
@@ -45,6 +51,7 @@ use charges::committer::Committer;
 use credentials::Credentials;
 use passwords::Passwords;
 use prices::Prices;
+use providers::Providers;
 use wallet_reads::WalletReads;
 
 /// What every use case works with.
@@ -67,6 +74,8 @@ pub struct Billing {
     pub session_hours: u16,
     /// For secrets that must be read back.
     pub sealer: Sealer,
+    /// Who is asked for money.
+    pub providers: Providers,
 }
 
 impl Billing {

@@ -7,19 +7,22 @@ use crate::domain::access::Tenant;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListCursor, ListPage, ListValue};
 use crate::domain::messages::MessageSid;
-use crate::domain::paging::{Cursor, Limit, Page};
+use crate::domain::paging::{Cursor, HistoryCursor, Limit, Page};
+use crate::domain::payments::{Payment, PaymentStatus};
 use crate::domain::sid::TransactionSid;
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{
-    LedgerQuery, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
-    first_sid_since,
+    History, LedgerQuery, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus,
+    TransactionType, first_sid_since, merge,
 };
 use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Conn;
+use crate::storage::payments::UnsettledQuery;
 use crate::storage::transactions::{NumberedTransaction, Span};
 
-/// A page of a wallet's history, newest first. A business that nobody has used yet has none.
+/// A page of a wallet's history, newest first, its open and failed payments among its entries. A business that nobody has
+/// used yet has none.
 ///
 /// # Errors
 /// Those of the database.
@@ -27,10 +30,48 @@ pub async fn list(
     billing: &Billing,
     tenant: Tenant,
     filter: TransactionFilter,
-    cursor: Cursor,
+    cursor: HistoryCursor,
     limit: Limit,
-) -> Result<Statement> {
-    history(billing, tenant.into_sid(), filter, cursor, limit).await
+) -> Result<History> {
+    let business = tenant.into_sid();
+    let payments = unsettled(billing, &business, filter, cursor, limit).await?;
+    let Statement { business_sid, currency, page } =
+        history(billing, business, filter, Cursor::below(cursor.seq), limit).await?;
+    Ok(History { business_sid, currency, page: merge(page, payments, cursor, limit) })
+}
+
+/// Its payments that the ledger does not hold, as far as they are asked for, each with its place among all payments.
+async fn unsettled(
+    billing: &Billing,
+    business: &BusinessSid,
+    filter: TransactionFilter,
+    cursor: HistoryCursor,
+    limit: Limit,
+) -> Result<Vec<(i64, Payment)>> {
+    let status = match filter.status {
+        None => None,
+        Some(TransactionStatus::Pending) => Some(PaymentStatus::Pending),
+        Some(TransactionStatus::Failed) => Some(PaymentStatus::Failed),
+        Some(TransactionStatus::Completed) => return Ok(Vec::new()),
+    };
+    let may_be_payment =
+        |wanted: TransactionType| matches!(wanted, TransactionType::Topup | TransactionType::InvoicePayment);
+    if !filter.transaction_type.is_none_or(may_be_payment) {
+        return Ok(Vec::new());
+    }
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let Some(stored) = storage::wallet::find(&mut conn, business).await? else { return Ok(Vec::new()) };
+    let query = UnsettledQuery {
+        wallet_id: stored.id,
+        below: cursor.payment,
+        from: filter.from,
+        until: filter.until,
+        status,
+        transaction_type: filter.transaction_type,
+    };
+    let rows = storage::payments::unsettled(&mut conn, query, limit).await?;
+    Ok(rows.into_iter().map(|row| (row.position, row.payment)).collect())
 }
 
 async fn history(
