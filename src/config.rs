@@ -668,6 +668,31 @@ mod tests {
         }
     }
 
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    #[rstest]
+    #[case(&[], None)]
+    #[case(&["--auth", "required", "--secret-key", KEY], None)]
+    #[case(&["--payment-providers", "simulated"], None)]
+    #[case(&["--payment-providers", "simulated", "--auth", "required", "--secret-key", KEY], Some("PAYMENTS_SIMULATED=allow"))]
+    #[case(
+        &["--payment-providers", "simulated", "--auth", "required", "--secret-key", KEY, "--payments-simulated", "allow"],
+        None
+    )]
+    #[case(&["--payment-providers", "a=https://a.example"], Some("PAYMENT_SECRETS has none for a"))]
+    #[case(&["--payment-providers", "a=https://a.example", "--payment-secrets", "a=0123456789abcdef01234567"], None)]
+    #[case(&["--payment-secrets", "a=0123456789abcdef01234567"], Some("PAYMENT_PROVIDERS does not name"))]
+    #[case(&["--payment-providers", "simulated,simulated"], Some("twice"))]
+    #[case(&["--payment-default-provider", "a"], Some("PAYMENT_DEFAULT_PROVIDER is a"))]
+    #[case(&["--payment-default-provider", "simulated"], None)]
+    fn payment_providers(#[case] args: &[&str], #[case] problem: Option<&str>) {
+        let verdict = settings(args).validate();
+        match problem {
+            None => assert_eq!(verdict, Ok(())),
+            Some(part) => assert!(verdict.as_ref().is_err_and(|sentence| sentence.contains(part)), "{verdict:?}"),
+        }
+    }
+
     #[rstest]
     #[case("http://localhost:3000", true)]
     #[case("https://app.example.com", true)]

@@ -20,6 +20,7 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::payments::UnsettledQuery;
 use crate::storage::transactions::{NumberedTransaction, Span};
+use crate::storage::wallet::StoredWallet;
 
 /// A page of a wallet's history, newest first, its open and failed payments among its entries. A business that nobody has
 /// used yet has none.
@@ -34,16 +35,22 @@ pub async fn list(
     limit: Limit,
 ) -> Result<History> {
     let business = tenant.into_sid();
-    let payments = unsettled(billing, &business, filter, cursor, limit).await?;
-    let Statement { business_sid, currency, page } =
-        history(billing, business, filter, Cursor::below(cursor.seq), limit).await?;
-    Ok(History { business_sid, currency, page: merge(page, payments, cursor, limit) })
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let Some(stored) = storage::wallet::find(&mut conn, &business).await? else {
+        let page = Page { items: Vec::new(), next: None };
+        return Ok(History { business_sid: business, currency: billing.terms.currency, page });
+    };
+    let payments = unsettled(&mut conn, stored.id, filter, cursor, limit).await?;
+    let entries = entries(&mut conn, &stored, filter, Cursor::below(cursor.seq), limit).await?;
+    let page = merge(entries, payments, cursor, limit);
+    Ok(History { business_sid: business, currency: stored.wallet.currency, page })
 }
 
-/// Its payments that the ledger does not hold, as far as they are asked for, each with its place among all payments.
+/// A wallet's payments that the ledger does not hold, as far as they are asked for, each with its place among all payments.
 async fn unsettled(
-    billing: &Billing,
-    business: &BusinessSid,
+    conn: &mut Conn<'_>,
+    wallet_id: i64,
     filter: TransactionFilter,
     cursor: HistoryCursor,
     limit: Limit,
@@ -59,18 +66,15 @@ async fn unsettled(
     if !filter.transaction_type.is_none_or(may_be_payment) {
         return Ok(Vec::new());
     }
-    let mut reader = billing.db.read().await?;
-    let mut conn = reader.conn();
-    let Some(stored) = storage::wallet::find(&mut conn, business).await? else { return Ok(Vec::new()) };
     let query = UnsettledQuery {
-        wallet_id: stored.id,
+        wallet_id,
         below: cursor.payment,
         from: filter.from,
         until: filter.until,
         status,
         transaction_type: filter.transaction_type,
     };
-    let rows = storage::payments::unsettled(&mut conn, query, limit).await?;
+    let rows = storage::payments::unsettled(conn, query, limit).await?;
     Ok(rows.into_iter().map(|row| (row.position, row.payment)).collect())
 }
 
@@ -83,31 +87,43 @@ async fn history(
 ) -> Result<Statement> {
     let mut reader = billing.db.read().await?;
     let mut conn = reader.conn();
-    let empty = Page { items: Vec::new(), next: None };
     let Some(stored) = storage::wallet::find(&mut conn, &business).await? else {
+        let empty = Page { items: Vec::new(), next: None };
         return Ok(Statement { business_sid: business, currency: billing.terms.currency, page: empty });
     };
-    let statement = |page| Statement { business_sid: business, currency: stored.wallet.currency, page };
+    let page = entries(&mut conn, &stored, filter, cursor, limit).await?;
+    Ok(Statement { business_sid: business, currency: stored.wallet.currency, page })
+}
+
+/// A page of a wallet's ledger.
+async fn entries(
+    conn: &mut Conn<'_>,
+    stored: &StoredWallet,
+    filter: TransactionFilter,
+    cursor: Cursor,
+    limit: Limit,
+) -> Result<Page<Transaction>> {
+    let empty = Page { items: Vec::new(), next: None };
     if filter.status.is_some_and(|status| status != TransactionStatus::Completed) {
-        return Ok(statement(empty));
+        return Ok(empty);
     }
-    let Some(last_sid) = stored.last_sid else { return Ok(statement(empty)) };
+    let Some(last_sid) = stored.last_sid else { return Ok(empty) };
     let last = (stored.wallet.last_seq, last_sid);
     let mut span = Span { wallet_id: stored.id, last, first_seq: 1, end_seq: last.0 + 1 };
     if let Some(from) = filter.from {
-        span.first_seq = storage::transactions::first_seq_since(&mut conn, span, from).await?;
+        span.first_seq = storage::transactions::first_seq_since(conn, span, from).await?;
     }
     if let Some(until) = filter.until {
-        span.end_seq = storage::transactions::first_seq_since(&mut conn, span, until).await?;
+        span.end_seq = storage::transactions::first_seq_since(conn, span, until).await?;
     }
     span.end_seq = span.end_seq.min(cursor.position());
-    Ok(statement(match filter.transaction_type {
-        None => page(storage::transactions::page(&mut conn, span, limit).await?, limit),
+    Ok(match filter.transaction_type {
+        None => page(storage::transactions::page(conn, span, limit).await?, limit),
         Some(TransactionType::SmsDebit | TransactionType::Commission) => {
-            walk(&mut conn, span, filter.transaction_type, limit).await?
+            walk(conn, span, filter.transaction_type, limit).await?
         }
-        Some(rare) => page(storage::transactions::page_of_type(&mut conn, span, rare, limit).await?, limit),
-    }))
+        Some(rare) => page(storage::transactions::page_of_type(conn, span, rare, limit).await?, limit),
+    })
 }
 
 fn page(rows: Vec<Transaction>, limit: Limit) -> Page<Transaction> {

@@ -42,12 +42,17 @@ const SERVICES: &[&str] = &[
     "invoices",
     "keys",
     "logins",
+    "recharges",
+    "jobs",
+    "payments",
     "plan_sheets",
     "pricing",
     "quotes",
     "rate_card_sheets",
     "rate_cards",
+    "recharge_settings",
     "reconcile",
+    "suspense",
     "transactions",
     "usage",
     "users",
@@ -56,7 +61,23 @@ const SERVICES: &[&str] = &[
 ];
 
 /// Not use cases but what they work with.
-const TOOLS: &[&str] = &["mod", "wallet_reads", "prices", "credentials", "passwords", "batch", "committer", "counts"];
+const TOOLS: &[&str] = &[
+    "mod",
+    "wallet_reads",
+    "prices",
+    "credentials",
+    "passwords",
+    "batch",
+    "committer",
+    "counts",
+    "consequences",
+    "posting",
+    "payment_methods",
+    "providers",
+    "http",
+    "simulated",
+    "settlement",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

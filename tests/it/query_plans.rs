@@ -6,8 +6,8 @@ use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
     accounts, alerts, api_keys, applied_rates, audit, businesses, charges, deployment, events, idempotency, invoices,
-    jobs, login_failures, pricing, rate_cards, recharges, seeds, sessions, transactions, turns, usage, users, wallet,
-    watches,
+    jobs, login_failures, payments, pricing, rate_cards, recharges, seeds, sessions, suspense, transactions, turns,
+    usage, users, wallet, watches,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -70,6 +70,21 @@ const QUERIES: &[(&str, &str)] = &[
     ("jobs::FAIL", jobs::FAIL),
     ("jobs::EXTEND", jobs::EXTEND),
     ("recharges::BUSINESS", recharges::BUSINESS),
+    ("recharges::UPSERT", recharges::UPSERT),
+    ("recharges::UPDATE_WALLET", recharges::UPDATE_WALLET),
+    ("payments::FIND", payments::FIND),
+    ("payments::PAGE", payments::PAGE),
+    ("payments::UNSETTLED", payments::UNSETTLED),
+    ("payments::INSERT", payments::INSERT),
+    ("payments::REQUESTED", payments::REQUESTED),
+    ("payments::COMPLETE", payments::COMPLETE),
+    ("payments::FAIL", payments::FAIL),
+    ("payments::OF_REFERENCE", payments::OF_REFERENCE),
+    ("payments::OPEN_RECHARGE", payments::OPEN_RECHARGE),
+    ("suspense::FIND", suspense::FIND),
+    ("suspense::OF_REFERENCE", suspense::OF_REFERENCE),
+    ("suspense::INSERT", suspense::INSERT),
+    ("suspense::SETTLE", suspense::SETTLE),
     ("login_failures::FIND", login_failures::FIND),
     ("login_failures::COUNT", login_failures::COUNT),
     ("login_failures::TAKE_BACK", login_failures::TAKE_BACK),
@@ -196,6 +211,7 @@ static LISTINGS: &[(&str, &Listing, bool)] = &[
     ("wallet::LISTING", &wallet::LISTING, true),
     ("invoices::LISTING", &invoices::LISTING, true),
     ("alerts::LISTING", &alerts::LISTING, true),
+    ("suspense::LISTING", &suspense::LISTING, true),
 ];
 
 async fn plan(server: &Server, sql: &str) -> Vec<String> {
@@ -258,6 +274,8 @@ fn alias_of(table: &str) -> Vec<&str> {
         "usage_metrics" => vec!["usage_metrics", "u"],
         "invoices" => vec!["invoices", "i"],
         "alerts" => vec!["alerts", "a"],
+        "payments" => vec!["payments", "p", "other"],
+        "suspense" => vec!["suspense", "s"],
         other => vec![other],
     }
 }
@@ -294,6 +312,8 @@ on_each_database! {
                 ["transactions_by_message", "transactions_by_message"],
                 ["message_sid", "wallet_id", "wallet_id"],
             ),
+            (payments::PAGE, ["payments_by_wallet", "payments_by_wallet"], ["wallet_id", "id", "id"]),
+            (payments::UNSETTLED, ["payments_unsettled", "payments_unsettled"], ["wallet_id", "id", "id"]),
             (alerts::PAGE, ["alerts_by_wallet", "alerts_by_wallet"], ["wallet_id", "id", "id"]),
             (alerts::PAGE_OF_UNREAD, ["alerts_unread", "alerts_unread"], ["wallet_id", "id", "id"]),
         ] {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::process::{ServerProcess, program, text};
@@ -52,7 +52,7 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
         home,
         &["--auth", "required", "--secret-key", SECRET_KEY, "--log-level", "trace", "--database-url", database_url],
     );
-    let client = Client::new();
+    let client = crate::support::client();
     let request = |method: Method, path: &str| client.request(method, format!("{}{path}", server.base_url));
     let mut answers = Vec::new();
     let mut secrets = vec![admin.clone()];
