@@ -48,11 +48,26 @@ pub async fn enter(
     new: NewPosting<'_>,
     now: Timestamp,
 ) -> Result<Posted> {
+    let sid = TransactionSid::new(billing.clock.new_id());
+    enter_as(billing, conn, business, sid, new, now).await
+}
+
+/// The same under a name that the entry was given before, for what is to be settled before its consequences are drawn.
+///
+/// # Errors
+/// As [`enter`].
+pub async fn enter_as(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    sid: TransactionSid,
+    new: NewPosting<'_>,
+    now: Timestamp,
+) -> Result<Posted> {
     let stored = storage::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();
     let stored = stored.ok_or_else(|| Error::Corrupt(format!("the wallet of {business} is gone while it is held")))?;
     let StoredAccount { wallet_id, mut account } = stored;
     let (before, watch_before) = (account.head, account.watch);
-    let sid = TransactionSid::new(billing.clock.new_id());
     let entry = account.head.enter(new.amount, sid, now).map_err(Refusal::from)?;
     let transaction = Transaction { entry, posting: new.posting };
     storage::transactions::append(conn, wallet_id, &transaction, new.actor).await?;

@@ -169,6 +169,7 @@ fn few_know_which_database_is_open() {
         "accounts.rs",
         "businesses.rs",
         "turns.rs",
+        "jobs.rs",
         "reconcile.rs",
     ];
     for file in sources(&src()) {

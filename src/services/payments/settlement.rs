@@ -11,7 +11,7 @@ use crate::domain::payments::{
     ToldPayment, Verdict, judge,
 };
 use crate::domain::payments::{ProviderReference, failure_text};
-use crate::domain::sid::{PaymentSid, SuspenseSid};
+use crate::domain::sid::{PaymentSid, SuspenseSid, TransactionSid};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::services::consequences::{self, Followed, Tools};
@@ -97,14 +97,14 @@ async fn complete(
         end_recharge(billing, conn, &account, &before).await?;
         events.push(event(EventType::Recharged));
     }
-    let new = NewPosting { amount: payment.amount, posting: payment.posting(), actor, events };
-    let posted = posting::enter(billing, conn, &payment.business_sid, new, now).await?;
-    let at = posted.entry.created_at;
-    if storage::payments::complete(conn, payment.sid, reference, posted.entry.sid, at).await? {
-        Ok(())
-    } else {
-        Err(Error::Stale)
+    // First the payment: the entry may ask for the next recharge, and a wallet has one at a time.
+    let sid = TransactionSid::new(billing.clock.new_id());
+    if !storage::payments::complete(conn, payment.sid, reference, sid, now).await? {
+        return Err(Error::Stale);
     }
+    let new = NewPosting { amount: payment.amount, posting: payment.posting(), actor, events };
+    posting::enter_as(billing, conn, &payment.business_sid, sid, new, now).await?;
+    Ok(())
 }
 
 /// A recharge that brought its money: the wallet waits for none any more, and what failed before it is forgotten. One that
