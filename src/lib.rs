@@ -3,7 +3,7 @@
 //! # Map
 //!
 //! Layers are folders, and the same nouns are file names in each of them (wallet, transactions, charges, quotes, pricing,
-//! rate_cards, usage, invoices, alerts, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
+//! rate_cards, usage, invoices, alerts, payments, suspense, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
 //!
 //! - [`config`]: every setting, checked whole at start. [`app`]: start-up, the accept loop, shutdown. [`connections`]: how
 //!   many there may be. [`commands`]: what the subcommands do. [`seed`]: loads `seeds/`.
@@ -84,6 +84,12 @@
 //! - Keys and session tokens are 256 random bits, so a plain SHA-256 of them is enough to keep; passwords are not, so they
 //!   are hashed slowly, few at a time, and the line before that has an end ([`services::passwords`]).
 //! - Limits on requests are counted in memory by each server: a limit in the database would cost every request a write.
+//! - The ledger holds completed money alone. Payments lie beside it until a provider's word is judged ([`domain::payments`],
+//!   pure) and settled in one transaction under the wallet's lock: so fifty equal confirmations at once credit once.
+//! - A payment is completed before its entry is made, because the entry may ask for the next recharge, and an index lets a
+//!   wallet have one open.
+//! - Payment providers speak one small signed language to this server (the README's guide for adapters), and not this server
+//!   theirs: no gateway's library is in here.
 //! - Everything that answers HTTP returns either its body or a [`http::error::Problem`]; the outermost layer alone
 //!   writes error bodies, because it alone knows the request's id.
 
