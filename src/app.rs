@@ -32,12 +32,14 @@ use crate::http::metrics::Metrics;
 use crate::http::rate_limits::RateLimits;
 use crate::http::{self, AppState, HttpState, Service, head_limits};
 use crate::outbound::Outbound;
+use crate::payment_settings::ProviderSetting;
 use crate::services::Billing;
 use crate::services::charges::batch::Workshop;
 use crate::services::charges::committer::Committer;
 use crate::services::credentials::Credentials;
 use crate::services::passwords::Passwords;
 use crate::services::prices::Prices;
+use crate::services::providers::{Endpoint, HttpProvider, Provider, Providers};
 use crate::services::wallet_reads::WalletReads;
 use crate::storage;
 use crate::storage::db::Db;
@@ -67,6 +69,7 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         prices: prices.clone(),
     };
     Ok(Billing {
+        providers: providers(settings, &clock)?,
         wallet_reads: WalletReads::start(db.clone()),
         credentials: Credentials::start(db.clone()),
         passwords: Passwords::default(),
@@ -82,6 +85,31 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         tax_rates: settings.tax_rates.clone(),
         prices,
     })
+}
+
+/// Who is asked for money, by the settings.
+///
+/// # Errors
+/// [`Error::Setup`] where one has no secret, or no client can be made.
+pub fn providers(settings: &Settings, clock: &Clock) -> Result<Providers> {
+    let mut providers = Vec::new();
+    for setting in settings.providers() {
+        let name = setting.name().map_err(Error::Setup)?;
+        let provider = match setting {
+            ProviderSetting::Simulated => Provider::Simulated,
+            ProviderSetting::Adapter { name, url } => {
+                let secret = settings.payment_secrets.iter().find(|secret| secret.name == name);
+                let secret = secret.ok_or_else(|| Error::Setup(format!("PAYMENT_SECRETS has none for {name}")))?;
+                let base = settings.payment_confirm_base.as_ref().map(|base| base.as_str().trim_end_matches('/'));
+                let confirm_url = base.map(|base| format!("{base}/api/billing/payments/{name}/confirmations/"));
+                let endpoint = Endpoint { name, url, secret: secret.secret.clone(), confirm_url };
+                Provider::Http(HttpProvider::new(endpoint, clock.clone())?)
+            }
+        };
+        providers.push((name, provider));
+    }
+    let first = providers.first().map(|(name, _)| name.clone());
+    Ok(Providers::new(providers, settings.payment_default_provider.clone().or(first)))
 }
 
 /// Opens the database with its tables up to date and its time zone fixed.

@@ -19,6 +19,7 @@ use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::invoices::tax::TaxRates;
 use crate::domain::money::Money;
+use crate::domain::payments::ProviderName;
 use crate::domain::secrets::Sealer;
 use crate::domain::sid::KeySid;
 use crate::domain::text::{Address, BusinessName, TaxId, Title};
@@ -30,6 +31,7 @@ use crate::http::auth::AuthMode;
 use crate::http::client_address::{TrustedNetwork, TrustedProxies};
 use crate::http::invoice_documents::Seller;
 use crate::http::rate_limits::RateLimitSettings;
+use crate::payment_settings::{ProviderSetting, SecretSetting, SimulatedPayments, parse_url};
 use crate::storage::open::{DatabaseUrl, PoolSettings};
 
 const DEFAULT_PORT: u16 = 8_000;
@@ -261,6 +263,28 @@ pub struct Settings {
     /// [default: none]
     #[arg(long, env, global = true, default_value = "", hide_default_value = true, value_name = "RATES")]
     pub tax_rates: TaxRates,
+
+    /// Who is asked for top-ups, separated by commas: NAME=URL of an adapter each; `simulated` is the one for development,
+    /// whose money is nobody's [default: simulated with AUTH=open, none with AUTH=required]
+    #[arg(long, env, global = true, value_delimiter = ',', value_name = "PROVIDERS")]
+    pub payment_providers: Vec<ProviderSetting>,
+
+    /// What each of them and this server sign with, separated by commas: NAME=SECRET
+    #[arg(long, env, global = true, value_delimiter = ',', hide_env_values = true, value_name = "SECRETS")]
+    pub payment_secrets: Vec<SecretSetting>,
+
+    /// Which of them is asked where nobody says [default: the first]
+    #[arg(long, env, global = true, value_name = "NAME")]
+    pub payment_default_provider: Option<ProviderName>,
+
+    /// The address under which providers reach this server, such as https://billing.example.com: it tells them where to
+    /// confirm
+    #[arg(long, env, global = true, value_name = "URL", value_parser = parse_url)]
+    pub payment_confirm_base: Option<url::Url>,
+
+    /// Whether AUTH=required takes the `simulated` provider: with it whoever may top up makes money
+    #[arg(long, env, global = true, value_enum, default_value_t = SimulatedPayments::Refuse, value_name = "WORD")]
+    pub payments_simulated: SimulatedPayments,
 
     /// How to log: `auto` is text in a terminal and JSON elsewhere
     #[arg(long, env, global = true, value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT")]
@@ -561,7 +585,57 @@ impl Settings {
                  AUTH=required, or AUTH_OPEN_ANYWHERE=true if everybody who reaches it may read everything, charge and top up"
             ));
         }
-        Ok(())
+        self.validate_payments()
+    }
+
+    fn validate_payments(&self) -> Result<(), String> {
+        let mut names = Vec::new();
+        for provider in self.providers() {
+            let name = provider.name()?;
+            if names.contains(&name) {
+                return Err(format!("PAYMENT_PROVIDERS names {name} twice"));
+            }
+            let has_secret = self.payment_secrets.iter().filter(|secret| secret.name == name).count();
+            match provider {
+                ProviderSetting::Simulated if self.simulates_too_much() => {
+                    return Err(
+                        "PAYMENT_PROVIDERS has `simulated`, whose money is nobody's, and AUTH=required asks for \
+                                credentials: name your providers, or set PAYMENTS_SIMULATED=allow if this is no server \
+                                for real money"
+                            .to_owned(),
+                    );
+                }
+                ProviderSetting::Adapter { .. } if has_secret == 0 => {
+                    return Err(format!(
+                        "PAYMENT_SECRETS has none for {name}, which PAYMENT_PROVIDERS names: add {name}=…"
+                    ));
+                }
+                _ if has_secret > 1 => return Err(format!("PAYMENT_SECRETS names {name} twice")),
+                _ => {}
+            }
+            names.push(name);
+        }
+        if let Some(stray) = self.payment_secrets.iter().find(|secret| !names.contains(&secret.name)) {
+            return Err(format!("PAYMENT_SECRETS has one for {}, which PAYMENT_PROVIDERS does not name", stray.name));
+        }
+        match &self.payment_default_provider {
+            Some(name) if !names.contains(name) => {
+                Err(format!("PAYMENT_DEFAULT_PROVIDER is {name}, which PAYMENT_PROVIDERS does not name"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn simulates_too_much(&self) -> bool {
+        self.auth == AuthMode::Required && self.payments_simulated == SimulatedPayments::Refuse
+    }
+
+    /// Who is asked for money.
+    pub fn providers(&self) -> Vec<ProviderSetting> {
+        match (self.payment_providers.is_empty(), self.auth) {
+            (true, AuthMode::Open) => vec![ProviderSetting::Simulated],
+            _ => self.payment_providers.clone(),
+        }
     }
 
     /// What seals secrets. Where there is no `SECRET_KEY` (in open mode) it does so for the life of this process only.
@@ -673,6 +747,31 @@ mod tests {
         assert_eq!(verdict.is_ok(), valid);
         if let Err(sentence) = verdict {
             assert!(sentence.contains("AUTH=required") && sentence.contains("AUTH_OPEN_ANYWHERE=true"));
+        }
+    }
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    #[rstest]
+    #[case(&[], None)]
+    #[case(&["--auth", "required", "--secret-key", KEY], None)]
+    #[case(&["--payment-providers", "simulated"], None)]
+    #[case(&["--payment-providers", "simulated", "--auth", "required", "--secret-key", KEY], Some("PAYMENTS_SIMULATED=allow"))]
+    #[case(
+        &["--payment-providers", "simulated", "--auth", "required", "--secret-key", KEY, "--payments-simulated", "allow"],
+        None
+    )]
+    #[case(&["--payment-providers", "a=https://a.example"], Some("PAYMENT_SECRETS has none for a"))]
+    #[case(&["--payment-providers", "a=https://a.example", "--payment-secrets", "a=0123456789abcdef01234567"], None)]
+    #[case(&["--payment-secrets", "a=0123456789abcdef01234567"], Some("PAYMENT_PROVIDERS does not name"))]
+    #[case(&["--payment-providers", "simulated,simulated"], Some("twice"))]
+    #[case(&["--payment-default-provider", "a"], Some("PAYMENT_DEFAULT_PROVIDER is a"))]
+    #[case(&["--payment-default-provider", "simulated"], None)]
+    fn payment_providers(#[case] args: &[&str], #[case] problem: Option<&str>) {
+        let verdict = settings(args).validate();
+        match problem {
+            None => assert_eq!(verdict, Ok(())),
+            Some(part) => assert!(verdict.as_ref().is_err_and(|sentence| sentence.contains(part)), "{verdict:?}"),
         }
     }
 

@@ -94,6 +94,10 @@ pub enum Error {
     #[error("the database holds a value that cannot be: {0}")]
     Corrupt(String),
 
+    /// A payment provider did not answer, or not so that it can be understood; ask it again.
+    #[error("{0}")]
+    Provider(String),
+
     /// Something about the deployment that an operator must set right; the sentence says how.
     #[error("{0}")]
     Setup(String),

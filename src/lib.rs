@@ -4,6 +4,7 @@
 //!
 //! Layers are folders, and the same nouns are file names in each of them (wallet, transactions, charges, quotes, pricing,
 //! rate_cards, usage, exports, invoices, alerts, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
+//! rate_cards, usage, invoices, alerts, payments, suspense, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
 //!
 //! - [`config`]: every setting, checked whole at start. [`app`]: start-up, the accept loop, shutdown. [`connections`]: how
 //!   many there may be. [`commands`]: what the subcommands do. [`seed`]: loads `seeds/`.
@@ -14,6 +15,7 @@
 //! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
 //!   show which database is open; `storage/{db,bulk,local}.rs` hold the rest of that knowledge.
 //! - [`worker`]: does what is scheduled. [`outbound`]: the only caller of addresses that somebody else names.
+//! - [`payment_settings`]: those of payment providers. [`tls`]: how this server asks others. [`worker`]: does what is scheduled.
 //! - [`clock`]: the only reader of the wall clock. [`random`]: the only reader of the system's randomness. [`error`]: what
 //!   can go wrong, in the domain's words.
 //!
@@ -104,6 +106,12 @@
 //!   of a recursion costs more than a row. Each page is read whole before any of it is sent, in a task of its own, and its
 //!   connection goes back: a client that reads slowly holds two pages, and nothing of the database. What breaks off, or has
 //!   a gap, ends the connection.
+//! - The ledger holds completed money alone. Payments lie beside it until a provider's word is judged ([`domain::payments`],
+//!   pure) and settled in one transaction under the wallet's lock: so fifty equal confirmations at once credit once.
+//! - A payment is completed before its entry is made, because the entry may ask for the next recharge, and an index lets a
+//!   wallet have one open.
+//! - Payment providers speak one small signed language to this server (the README's guide for adapters), and not this server
+//!   theirs: no gateway's library is in here.
 //! - Everything that answers HTTP returns either its body or a [`http::error::Problem`]; the outermost layer alone
 //!   writes error bodies, because it alone knows the request's id.
 
@@ -117,8 +125,10 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod outbound;
+pub mod payment_settings;
 pub mod random;
 pub mod seed;
 pub mod services;
 pub mod storage;
+pub mod tls;
 pub mod worker;

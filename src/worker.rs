@@ -144,7 +144,7 @@ async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
         JobKind::InvoiceReminders => services::reminders::remind(billing).await,
         JobKind::Webhooks => services::webhook_deliveries::deliver(billing, job).await,
         JobKind::Housekeeping => services::housekeeping::tidy(billing).await,
-        JobKind::Payment => Ok(Next::At(billing.clock.now().plus_seconds(60))),
+        JobKind::Payment => services::payments::perform(billing, &job.subject).await,
         JobKind::MonthClose => close_month(billing, job).await,
     }
 }

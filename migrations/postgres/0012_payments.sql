@@ -65,3 +65,5 @@ CREATE TABLE suspense (
     settled_at         BIGINT CHECK ((settled_at IS NULL) = (status = 'OPEN')),
     UNIQUE (provider, provider_reference)
 );
+
+CREATE INDEX suspense_by_time ON suspense (created_at, id);

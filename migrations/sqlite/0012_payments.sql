@@ -66,3 +66,5 @@ CREATE TABLE suspense (
     settled_at         INTEGER CHECK ((settled_at IS NULL) = (status = 'OPEN')),
     UNIQUE (provider, provider_reference)
 ) STRICT;
+
+CREATE INDEX suspense_by_time ON suspense (created_at, id);

@@ -300,9 +300,21 @@ async fn check(settings: &Settings) -> Outcome {
         Ok(_) => say!("ok       seller: details and logo can be shown"),
         Err(error) => problems.push(error.to_string()),
     }
+    match app::providers(settings, &Clock::system()) {
+        Ok(providers) => {
+            let names: Vec<_> = providers.names().map(ToString::to_string).collect();
+            let names = if names.is_empty() { "none; only admins top up".to_owned() } else { names.join(", ") };
+            say!("ok       payment providers: {names}");
+        }
+        // What is wrong with them the settings have told already.
+        Err(error) if problems.is_empty() => problems.push(error.to_string()),
+        Err(_) => {}
+    }
     match storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await {
         Ok(db) => {
-            check_database(settings, app::billing(settings, db.clone(), Clock::system())?, &mut problems).await?;
+            if let Ok(billing) = app::billing(settings, db.clone(), Clock::system()) {
+                check_database(settings, billing, &mut problems).await?;
+            }
             db.close().await;
         }
         Err(error) => problems.push(error.to_string()),

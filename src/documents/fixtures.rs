@@ -13,6 +13,7 @@ pub fn line(description: &str, quantity: i64, unit_price: i64, total: i64) -> In
         quantity,
         unit_price: Money::from_micros(unit_price),
         total: Money::from_micros(total),
+        cost: None,
         category: LineCategory::Sms,
         details: Map::new(),
     }

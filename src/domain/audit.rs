@@ -34,6 +34,11 @@ impl Actor {
         Actor { name: "scheduled".into(), request_id: None, address: None }
     }
 
+    /// A payment provider, whose word moves money.
+    pub fn provider(name: &str, request_id: Option<Arc<str>>, address: Option<String>) -> Actor {
+        Actor { name: format!("provider:{name}").into(), request_id, address }
+    }
+
     /// Whoever runs a subcommand on the server's own machine.
     pub fn command_line() -> Actor {
         Actor { name: "command-line".into(), request_id: None, address: None }
@@ -54,6 +59,9 @@ named_enum! {
         BusinessDeleted = "business.deleted",
         WalletCreated = "wallet.created",
         WalletChanged = "wallet.changed",
+        RechargeChanged = "wallet.recharge_changed",
+        SuspenseAssigned = "suspense.assigned",
+        SuspenseDismissed = "suspense.dismissed",
         AlertChanged = "alert.changed",
         AlertsRead = "alerts.read",
         ThresholdsChanged = "wallet.thresholds_changed",

@@ -127,7 +127,7 @@ fn negative(amount: Money) -> Result<Money, MoneyError> {
 
 /// A whole line of the invoice, taken off.
 fn turned_round(line: &InvoiceLine) -> Result<InvoiceLine, MoneyError> {
-    Ok(InvoiceLine { unit_price: negative(line.unit_price)?, total: negative(line.total)?, ..line.clone() })
+    Ok(InvoiceLine { unit_price: negative(line.unit_price)?, total: negative(line.total)?, cost: None, ..line.clone() })
 }
 
 /// A part of the invoice as a whole.
@@ -138,6 +138,7 @@ fn part_of(invoice: &InvoiceSummary, amount: Money) -> Result<InvoiceLine, Money
         quantity: 1,
         unit_price: total,
         total,
+        cost: None,
         category: LineCategory::Other,
         details: serde_json::Map::new(),
     })
@@ -151,7 +152,7 @@ fn line_of(wanted: &WantedLine, lines: &[InvoiceLine], currency: Currency) -> Re
         let description = given.ok_or_else(|| invalid("lines.description", "is needed where no position is given"))?;
         let category = wanted.category.unwrap_or(LineCategory::Other);
         let details = serde_json::Map::new();
-        return Ok(InvoiceLine { description, quantity: 1, unit_price: total, total, category, details });
+        return Ok(InvoiceLine { description, quantity: 1, unit_price: total, total, cost: None, category, details });
     };
     let line = usize::try_from(position).ok().and_then(|position| lines.get(position.checked_sub(1)?));
     let line =
@@ -164,6 +165,7 @@ fn line_of(wanted: &WantedLine, lines: &[InvoiceLine], currency: Currency) -> Re
         quantity: 1,
         unit_price: total,
         total,
+        cost: None,
         category: wanted.category.unwrap_or(line.category),
         details: json!({"position": position}).as_object().cloned().unwrap_or_default(),
     })
@@ -181,6 +183,7 @@ mod tests {
             quantity: 10,
             unit_price: Money::from_micros(i64::from(total) * 100_000),
             total: Money::from_units(total),
+            cost: None,
             category: LineCategory::Sms,
             details: serde_json::Map::new(),
         }

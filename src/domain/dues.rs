@@ -165,7 +165,7 @@ impl InvoiceSummary {
         let told = ToldInvoice {
             sid: self.header.sid,
             business_sid: self.business_sid.clone(),
-            kind: self.kind,
+            kind: self.header.kind,
             invoice_number: self.number().to_owned(),
             status: self.header.status,
             period_start: self.period.first,
@@ -235,7 +235,6 @@ pub mod tests {
         InvoiceSummary {
             business_sid: "biz".parse().expect("a business"),
             currency: "USD".parse().expect("a currency"),
-            kind: InvoiceKind::Invoice,
             period: DayRange::month_of("2026-02-01".parse().expect("a day")),
             header,
             dues: Dues { at_close: Money::from_units(at_close), is_tax_included: true, ..Dues::default() },

@@ -28,6 +28,7 @@ pub mod money;
 pub mod names;
 pub mod networks;
 pub mod paging;
+pub mod payment_signatures;
 pub mod payments;
 pub mod phone_number;
 pub mod plan_sheets;

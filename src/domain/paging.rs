@@ -76,7 +76,38 @@ impl FromStr for Cursor {
     }
 }
 
-deserialize_from_str!(Limit, Cursor);
+/// Where the next page of a wallet's history begins: below this `seq` of the ledger, and below this place among payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryCursor {
+    pub seq: i64,
+    pub payment: i64,
+}
+
+impl HistoryCursor {
+    /// Before the newest of both.
+    pub const START: HistoryCursor = HistoryCursor { seq: i64::MAX, payment: i64::MAX };
+}
+
+impl std::fmt::Display for HistoryCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.payment {
+            i64::MAX => Cursor(self.seq).fmt(f),
+            payment => write!(f, "{}-{}", Cursor(self.seq), Cursor(payment)),
+        }
+    }
+}
+
+impl FromStr for HistoryCursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HistoryCursor, String> {
+        let (seq, payment) = text.split_once('-').map_or((text, None), |(seq, payment)| (seq, Some(payment)));
+        let payment = payment.map(str::parse).transpose()?.unwrap_or(Cursor::START);
+        Ok(HistoryCursor { seq: seq.parse::<Cursor>()?.0, payment: payment.0 })
+    }
+}
+
+deserialize_from_str!(Limit, Cursor, HistoryCursor);
 
 /// One page of a list, and where the next one begins.
 #[derive(Debug)]
@@ -120,6 +151,17 @@ mod tests {
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for bad in ["", "c", "c0", "c-1", "c+1", "x1", "cfffffffffffffffff"] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn cursors_of_two_lists_survive_text() {
+        for cursor in [HistoryCursor { seq: 2, payment: i64::MAX }, HistoryCursor { seq: i64::MAX, payment: 7 }] {
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        assert_eq!(HistoryCursor { seq: 2, payment: i64::MAX }.to_string(), "c2");
+        for bad in ["", "c2-", "-c2", "c2-7", "c2-c0", "c2-c3-c4"] {
+            assert!(bad.parse::<HistoryCursor>().is_err(), "{bad:?}");
         }
     }
 

@@ -80,6 +80,44 @@ impl Recharging {
         }
     }
 
+    /// Counts a recharge of that day that had failed, and brought its money all the same.
+    pub fn count_again(&mut self, day: NaiveDate, amount: Money) {
+        if self.day == Some(day) {
+            self.count_of_day += 1;
+            self.sum_of_day = self.sum_of_day.checked_add(amount).unwrap_or(self.sum_of_day);
+        }
+    }
+
+    /// What is told of one that failed; `until` is when the next is asked for, none where it is switched off.
+    pub fn failure_alert(
+        &self,
+        reason: &str,
+        until: Option<Timestamp>,
+        balance: Money,
+        currency: Currency,
+        threshold: Money,
+    ) -> AlertDraft {
+        let (amount, provider) = (self.amount, &self.provider);
+        let (severity, message) = match until {
+            Some(until) => (
+                AlertSeverity::Warning,
+                format!(
+                    "Auto-recharge by {amount} {currency} through {provider} failed: {reason}. It is tried again after \
+                     {until}; until then top up by hand."
+                ),
+            ),
+            None => (
+                AlertSeverity::Critical,
+                format!(
+                    "Auto-recharge by {amount} {currency} through {provider} failed {} times in a row and is switched off: \
+                     {reason}. Top up by hand, look into what it is paid from, and switch it on again.",
+                    self.failures
+                ),
+            ),
+        };
+        AlertDraft { alert_type: AlertType::BillingAlert, severity, message, threshold, current_value: balance }
+    }
+
     /// Counts a recharge that failed: until when none is asked for, or `None` where it failed too often and is disabled.
     pub fn fail(&mut self, now: Timestamp) -> Option<Timestamp> {
         let hours = usize::try_from(self.failures).ok().and_then(|failures| BACK_OFF_HOURS.get(failures));
@@ -88,9 +126,80 @@ impl Recharging {
     }
 }
 
+/// The numbers of a recharge, as somebody wants them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RechargeTerms {
+    pub is_enabled: bool,
+    pub amount: Money,
+    pub threshold: Money,
+    pub most_per_day: i64,
+    pub most_sum_per_day: Option<Money>,
+}
+
+/// The most that one recharge may bring.
+const AMOUNT_MAX: Money = Money::from_units(1_000_000_000);
+
+const MOST_PER_DAY_MAX: i64 = 100;
+
+impl RechargeTerms {
+    /// Whether they make sense together. What is switched off may have no numbers yet.
+    ///
+    /// # Errors
+    /// Which field is wrong, and how.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let is_unset = self.amount.is_zero() && self.threshold.is_zero();
+        if !(1..=MOST_PER_DAY_MAX).contains(&self.most_per_day) {
+            return Err(("max_per_day", format!("must be a whole number from 1 to {MOST_PER_DAY_MAX}")));
+        }
+        if !self.is_enabled && is_unset {
+            return Ok(());
+        }
+        if self.threshold <= Money::ZERO {
+            return Err(("threshold", "must be greater than 0: below it a recharge is asked for".to_owned()));
+        }
+        if self.amount < self.threshold {
+            return Err(("amount", format!("must be at least the threshold ({})", self.threshold)));
+        }
+        if self.amount > AMOUNT_MAX {
+            return Err(("amount", format!("must be at most {AMOUNT_MAX}")));
+        }
+        if self.most_sum_per_day.is_some_and(|most| most < self.amount) {
+            return Err(("max_amount_per_day", format!("must be at least the amount ({}), or null", self.amount)));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+
+    #[rstest]
+    #[case((true, 20, 10, 5, None), None)]
+    #[case((true, 10, 10, 1, Some(10)), None)]
+    #[case((false, 0, 0, 5, None), None)]
+    #[case((true, 0, 0, 5, None), Some("threshold"))]
+    #[case((true, 20, 0, 5, None), Some("threshold"))]
+    #[case((true, 20, -1, 5, None), Some("threshold"))]
+    #[case((false, 20, 0, 5, None), Some("threshold"))]
+    #[case((true, 9, 10, 5, None), Some("amount"))]
+    #[case((true, 1_000_000_001, 10, 5, None), Some("amount"))]
+    #[case((true, 20, 10, 0, None), Some("max_per_day"))]
+    #[case((true, 20, 10, 101, None), Some("max_per_day"))]
+    #[case((true, 20, 10, 5, Some(19)), Some("max_amount_per_day"))]
+    fn bad_terms(#[case] terms: (bool, i32, i32, i64, Option<i32>), #[case] wrong: Option<&str>) {
+        let (is_enabled, amount, threshold, most_per_day, most) = terms;
+        let terms = RechargeTerms {
+            is_enabled,
+            amount: Money::from_units(amount),
+            threshold: Money::from_units(threshold),
+            most_per_day,
+            most_sum_per_day: most.map(Money::from_units),
+        };
+        assert_eq!(terms.check().err().map(|(field, _)| field), wrong);
+    }
 
     fn recharging() -> Recharging {
         Recharging {

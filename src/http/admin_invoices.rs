@@ -15,7 +15,7 @@ use super::listing::{self, ListQuery};
 use super::openapi::{CommonErrors, Forbidden, Missing};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
-use crate::domain::invoices::{Invoice, InvoiceKind, InvoiceStatus, InvoiceSummary};
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::money::Money;
 use crate::domain::sid::InvoiceSid;

@@ -95,10 +95,17 @@ fn wrong(state: &AppState, ip: Option<IpAddr>, reason: NotLetIn) -> Problem {
     refusal(reason)
 }
 
-/// What everybody may ask for: probes, the documentation, and the way in.
+/// What everybody may ask for: probes, the documentation, the way in, and what shows its own proof.
 fn asks_nobody(path: &str) -> bool {
     matches!(path, "/" | "/healthz" | "/readyz" | "/openapi.json" | "/docs" | "/api/auth/login/")
         || path.starts_with("/docs/")
+        || is_confirmation(path)
+}
+
+/// Payment providers sign what they say instead ([`super::confirmations`]).
+fn is_confirmation(path: &str) -> bool {
+    let rest = path.strip_prefix("/api/billing/payments/").and_then(|rest| rest.strip_suffix("/confirmations/"));
+    rest.is_some_and(|provider| !provider.is_empty() && !provider.contains('/'))
 }
 
 fn refusal(reason: NotLetIn) -> Problem {

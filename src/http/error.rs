@@ -230,7 +230,7 @@ impl From<Error> for Problem {
                               same Idempotency-Key or message_sid; without one, look whether it happened first.";
                 Problem::unavailable("outcome_unknown", detail, Some(error.to_string()))
             }
-            Error::Database(_) | Error::Corrupt(_) | Error::Money(_) | Error::Setup(_) => {
+            Error::Database(_) | Error::Corrupt(_) | Error::Money(_) | Error::Setup(_) | Error::Provider(_) => {
                 Problem::internal(error.to_string())
             }
         }

@@ -30,6 +30,21 @@ impl FromRequestParts<AppState> for IfMatch {
     }
 }
 
+/// The same where the header may be left out: then whatever the thing has become is overwritten.
+#[derive(Debug)]
+pub struct IfMatchOrAnything(pub Seen);
+
+impl FromRequestParts<AppState> for IfMatchOrAnything {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<IfMatchOrAnything, Problem> {
+        if parts.headers.contains_key(header::IF_MATCH) {
+            return seen(&parts.headers).map(IfMatchOrAnything);
+        }
+        Ok(IfMatchOrAnything(Seen::Anything))
+    }
+}
+
 fn seen(headers: &HeaderMap) -> Result<Seen, Problem> {
     let lines: Vec<&str> =
         headers.get_all(header::IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default()).collect();

@@ -18,7 +18,7 @@ use crate::domain::charges::ChargeKey;
 use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
-use crate::domain::sid::{AlertSid, InvoiceSid, PlanSid, RateCardSid, UserSid};
+use crate::domain::sid::{AlertSid, InvoiceSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, UserSid};
 
 /// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
 #[derive(Debug)]
@@ -103,6 +103,28 @@ impl<R: Needs> FromRequestParts<AppState> for InvoicePath<R> {
     }
 }
 
+/// The `{business_sid}` and `{payment_sid}` of a path, of a business that the caller has the right `R` over.
+#[derive(Debug)]
+pub struct PaymentPath<R> {
+    pub tenant: Tenant,
+    pub payment: PaymentSid,
+    pub may: May<R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for PaymentPath<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<PaymentPath<R>, Problem> {
+        let may = May::<R>::from_request_parts(parts, state).await?;
+        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (business, payment) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let business = parse_business(&business)?;
+        let payment = payment.parse().map_err(|problem: String| Problem::invalid("payment_sid", problem))?;
+        let tenant = may.tenant(state, business).await?;
+        Ok(PaymentPath { tenant, payment, may })
+    }
+}
+
 /// What a path names by its SID: which part of the path that is.
 pub trait InPath: FromStr<Err = String> {
     const PART: &'static str;
@@ -117,7 +139,7 @@ macro_rules! in_path {
 }
 
 in_path! {
-    PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid", InvoiceSid = "invoice_sid",
+    PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid", InvoiceSid = "invoice_sid", SuspenseSid = "suspense_sid",
 }
 
 /// The SID in a path whose only variable part it is.

@@ -212,6 +212,32 @@ pub enum InvoiceRules<'a> {
     Impossible(ProblemBody<'a>),
 }
 
+/// How settings of recharges are refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum RechargeErrors<'a> {
+    /// The caller's role or key may not, its business is suspended, or the request came from a web page whose origin is not
+    /// in `CORS_ORIGINS`.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody<'a>),
+    /// They are no longer as the `If-Match` header says.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Changed(ProblemBody<'a>),
+    /// This server has no payment provider (`no_payment_provider`).
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+}
+
+/// How a decision about money in suspense is refused.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum SuspenseErrors<'a> {
+    /// The request is understood but impossible: it was decided about before (`suspense_settled`), the wallet is in another
+    /// currency (`currency_mismatch`), or a payment has brought this money already (`credited_already`).
+    #[response(status = 422, content_type = "application/problem+json")]
+    Impossible(ProblemBody<'a>),
+}
+
 /// How a login fails besides.
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
@@ -250,6 +276,7 @@ pub enum ProbeErrors<'a> {
     servers((url = "/", description = "This server")),
     tags(
         (name = "Wallets", description = "What a business has to spend"),
+        (name = "Payments", description = "Money that comes through payment providers"),
         (name = "Charges", description = "Messages, charged before they are sent"),
         (name = "Transactions", description = "The ledger"),
         (name = "Prices", description = "Pricing plans and rate cards"),

@@ -16,12 +16,16 @@ use crate::domain::events::EventType;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::messages::MessageSid;
 use crate::domain::money::{BasisPoints, Money};
+use crate::domain::payments::{
+    PaymentMethod, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference, SuspenseCause, SuspenseStatus,
+};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::pricing::PlanType;
 use crate::domain::rating::RatingRule;
 use crate::domain::segments::Encoding;
 use crate::domain::sid::{
-    AlertSid, InvoiceSid, KeySid, MessageEventSid, PlanSid, RateCardSid, TransactionSid, UserSid, WalletSid, WebhookSid,
+    AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid, UserSid,
+    WalletSid, WebhookSid,
 };
 use crate::domain::text::{Address, BusinessName, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title};
 use crate::domain::time::Timestamp;
@@ -93,6 +97,16 @@ schemas! {
     OperatorName => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).examples(["Safaricom"]).build();
     Reason => string("At most 255 characters").min_length(Some(1)).max_length(Some(255)).build();
     ErrorCode => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).build();
+    ProviderName => string("A payment provider of this server's settings")
+        .pattern(Some("^[a-z0-9_-]{1,32}$"))
+        .examples(["mpesa"])
+        .build();
+    ProviderReference => string("The provider's own name of a payment").min_length(Some(1)).max_length(Some(128)).examples(["SGR7X1KQ2P"]).build();
+    PaymentMethod => string("What the provider takes the money from, such as a phone number: 1 to 128 characters")
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .examples(["+254712345678"])
+        .build();
     Title => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).examples(["Gateway in Nairobi"]).build();
     Email => string("An e-mail address").min_length(Some(3)).max_length(Some(254)).examples(["asha@example.com"]).build();
     BusinessName => string("At most 128 characters").min_length(Some(1)).max_length(Some(128)).examples(["Acme Kenya Ltd"]).build();
@@ -113,6 +127,10 @@ enum_schemas! {
     TransactionType: "What moved the money";
     TransactionStatus: "Only COMPLETED ones are in the balance";
     InvoiceStatus: "A DRAFT is recomputed until its month is closed";
+    PaymentPurpose: "What a payment is for";
+    PaymentStatus: "A PENDING payment waits for its provider; a FAILED one whose money comes after all is COMPLETED then";
+    SuspenseCause: "Why money fits no payment";
+    SuspenseStatus: "Money that is OPEN waits for an admin";
     InvoiceKind: "A credit note takes off what an invoice asked too much";
     LineCategory: "What a line is for";
     AlertType: "What the alert is about";
@@ -139,6 +157,8 @@ sid_schemas! {
     KeySid: "key";
     WebhookSid: "wh";
     MessageEventSid: "msg";
+    PaymentSid: "pay";
+    SuspenseSid: "sus";
 }
 
 /// A decimal as callers may write it: a number, or a string that holds one.

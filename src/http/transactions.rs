@@ -14,12 +14,14 @@ use super::page::next_link;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
-use crate::domain::paging::{Cursor, Limit};
+use crate::domain::paging::{HistoryCursor, Limit};
+use crate::domain::payments::Payment;
 use crate::domain::sid::TransactionSid;
 use crate::domain::text::Reference;
 use crate::domain::time::{BillingCalendar, Moment, Timestamp};
 use crate::domain::transactions::{
-    JsonObject, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
+    History, HistoryRow, JsonObject, OwnedTransaction, Transaction, TransactionFilter, TransactionStatus,
+    TransactionType,
 };
 use crate::services;
 
@@ -42,11 +44,13 @@ pub struct TransactionBody {
     details: JsonObject,
     #[schema(value_type = Object)]
     metadata: JsonObject,
-    /// The balance this entry left.
-    balance_after: Money,
-    /// 1, 2, 3 … within the wallet, without a gap.
+    /// The balance this entry left; missing on a payment that is open or has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    balance_after: Option<Money>,
+    /// 1, 2, 3 … within the wallet, without a gap; missing on a payment that is open or has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
-    seq: i64,
+    seq: Option<i64>,
     created_at: Timestamp,
 }
 
@@ -63,16 +67,40 @@ impl TransactionBody {
             status: TransactionStatus::Completed,
             details: posting.details,
             metadata: posting.metadata,
-            balance_after: entry.balance_after,
-            seq: entry.seq,
+            balance_after: Some(entry.balance_after),
+            seq: Some(entry.seq),
             created_at: entry.created_at,
         }
     }
 
-    fn list(statement: Statement) -> Vec<TransactionBody> {
-        let (business_sid, currency) = (statement.business_sid, statement.currency);
-        let body = |transaction| TransactionBody::new(business_sid.clone(), currency, transaction);
-        statement.page.items.into_iter().map(body).collect()
+    fn list(history: History) -> Vec<TransactionBody> {
+        let (business_sid, currency) = (history.business_sid, history.currency);
+        let body = |row| match row {
+            HistoryRow::Entry(transaction) => TransactionBody::new(business_sid.clone(), currency, transaction),
+            HistoryRow::Payment(payment) => payment.into(),
+        };
+        history.page.items.into_iter().map(body).collect()
+    }
+}
+
+/// A payment beside the ledger: it has no place in it.
+impl From<Payment> for TransactionBody {
+    fn from(payment: Payment) -> TransactionBody {
+        let posting = payment.posting();
+        TransactionBody {
+            sid: TransactionSid::new(payment.sid.uuid()),
+            business_sid: payment.business_sid,
+            transaction_type: posting.transaction_type,
+            amount: payment.amount,
+            currency: payment.currency,
+            reference: posting.reference,
+            status: payment.status.into(),
+            details: posting.details,
+            metadata: posting.metadata,
+            balance_after: None,
+            seq: None,
+            created_at: payment.created_at,
+        }
     }
 }
 
@@ -90,7 +118,7 @@ pub struct TransactionQuery {
     limit: Option<Limit>,
     /// Where the page begins, taken unchanged from the `Link` header of the page before.
     #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
+    cursor: Option<HistoryCursor>,
     /// Only rows of this type.
     #[serde(rename = "type")]
     transaction_type: Option<TransactionType>,
@@ -122,7 +150,9 @@ impl TransactionQuery {
 
 /// List transactions
 ///
-/// A wallet's history, newest first, a page at a time: the `Link` header leads to the next page.
+/// A wallet's history, newest first, a page at a time: the `Link` header leads to the next page. Payments that are open or
+/// have failed stand among the entries, with the status PENDING or FAILED and without `seq` and `balance_after`: they are not
+/// in the balance.
 #[utoipa::path(
     get,
     path = "/api/billing/transactions/{business_sid}/",
@@ -141,7 +171,7 @@ pub async fn list_transactions(
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<TransactionBody>>), Problem> {
     let filter = query.filter(state.billing.calendar);
-    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
-    let statement = services::transactions::list(&state.billing, tenant, filter, cursor, limit).await?;
-    Ok((next_link(&uri, statement.page.next), Json(TransactionBody::list(statement))))
+    let (cursor, limit) = (query.cursor.unwrap_or(HistoryCursor::START), query.limit.unwrap_or_default());
+    let history = services::transactions::list(&state.billing, tenant, filter, cursor, limit).await?;
+    Ok((next_link(&uri, history.page.next), Json(TransactionBody::list(history))))
 }

@@ -11,11 +11,13 @@ use super::error::Problem;
 use super::extract::{BusinessPath, IdempotencyHeader, Json};
 use super::openapi::{CommonErrors, WriteErrors};
 use super::to_the_end;
+use super::transactions::TransactionBody;
 use crate::domain::access::{Principal, Role};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::idempotency::KeyScope;
 use crate::domain::money::Money;
+use crate::domain::payments::{PaymentMethod, ProviderName};
 use crate::domain::pricing::PlanType;
 use crate::domain::sid::{PlanSid, WalletSid};
 use crate::domain::text::Reference;
@@ -23,6 +25,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
 use crate::error::Error;
 use crate::services;
+use crate::services::payments::{ProviderTopup, Requested};
 use crate::services::wallet::Topup;
 
 /// What a business has to spend.
@@ -49,6 +52,9 @@ pub struct WalletBody {
     pricing_plan_sid: Option<PlanSid>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// Only in the answer to a top-up through a payment provider: the money that is on its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_transaction: Option<TransactionBody>,
 }
 
 impl TryFrom<Wallet> for WalletBody {
@@ -69,6 +75,7 @@ impl TryFrom<Wallet> for WalletBody {
             pricing_plan_sid: wallet.pricing_plan,
             created_at: wallet.created_at,
             updated_at: wallet.updated_at,
+            pending_transaction: None,
         })
     }
 }
@@ -102,11 +109,18 @@ pub struct TopupRequest {
     /// What you call this payment: at most 255 characters, shown in the list of transactions.
     #[serde(default)]
     reference: Option<Reference>,
+    /// The payment provider to ask for the money; left out, an admin's top-up (in open mode anybody's) is credited at once,
+    /// and everybody else's goes through this server's default provider.
+    provider: Option<ProviderName>,
+    /// What the provider takes the money from, such as a phone number: 1 to 128 characters, kept sealed.
+    method: Option<PaymentMethod>,
 }
 
 /// Top up a wallet
 ///
-/// Credits the wallet at once and answers it as it is then. A business without a wallet gets one.
+/// Credits the wallet at once and answers it as it is then: in open mode anybody's, with `AUTH=required` an admin's. All other
+/// top-ups, and those that name a `provider`, go through a payment provider: the answer is 202, with the wallet unchanged and
+/// the `pending_transaction`; once the provider has the money, it is credited. A business without a wallet gets one.
 ///
 /// Send an `Idempotency-Key` so that a repeated request credits once: the same request again gets the same answer, with
 /// `Idempotent-Replayed: true`; another request with the same key gets 409. Keys are kept for 30 days.
@@ -122,6 +136,8 @@ pub struct TopupRequest {
     responses(
         (status = 200, description = "The wallet after the top-up", body = WalletBody,
          headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        (status = 202, description = "The wallet, and the payment that a provider is asked for", body = WalletBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
         CommonErrors,
         WriteErrors,
     ),
@@ -131,13 +147,14 @@ pub async fn top_up(
     may: May<TopUp>,
     IdempotencyHeader(key): IdempotencyHeader,
     Json(request): Json<TopupRequest>,
-) -> Result<(HeaderMap, Json<WalletBody>), Problem> {
-    let topup = Topup::new(
-        may.tenant(&state, request.business_sid).await?,
-        request.amount,
-        request.reference.unwrap_or_default(),
-    )?;
-    check_direct(state.auth, may.principal.as_deref())?;
+) -> Result<(StatusCode, HeaderMap, Json<WalletBody>), Problem> {
+    let business = may.tenant(&state, request.business_sid).await?;
+    let reference = request.reference.unwrap_or_default();
+    let topup = Topup::new(business.clone(), request.amount, reference.clone())?;
+    let is_direct = is_direct(state.auth, may.principal.as_deref()) && request.provider.is_none();
+    if is_direct && request.method.is_some() {
+        return Err(Problem::invalid("method", "is for a payment provider: say which, in `provider`"));
+    }
     let actor = may.actor;
     let key = key.map(|key| KeyScope {
         caller: actor.name.to_string(),
@@ -145,23 +162,49 @@ pub async fn top_up(
         business_sid: Some(topup.business.sid().clone()),
         key,
     });
-    let answer = to_the_end(async move { services::wallet::top_up(&state.billing, topup, key, &actor).await }).await?;
-    let mut headers = HeaderMap::new();
-    if answer.replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    if is_direct {
+        let answer =
+            to_the_end(async move { services::wallet::top_up(&state.billing, topup, key, &actor).await }).await?;
+        return Ok((StatusCode::OK, replayed(answer.replayed), Json(answer.value.try_into()?)));
     }
-    Ok((headers, Json(answer.value.try_into()?)))
+    let provider = state.billing.providers.choose(request.provider.as_ref())?;
+    let topup = ProviderTopup { business, amount: request.amount, reference, provider, method: request.method };
+    let answer =
+        to_the_end(async move { services::payments::request(&state.billing, topup, key, &actor).await }).await?;
+    Ok((StatusCode::ACCEPTED, replayed(answer.replayed), Json(answer.value.try_into()?)))
 }
 
-/// Whether a top-up, or the payment of an invoice, may be credited at once: anybody's in open mode, else an admin's. Everybody else's money has to come
-/// from somewhere first.
+impl TryFrom<Requested> for WalletBody {
+    type Error = Error;
+
+    fn try_from(Requested { wallet, payment }: Requested) -> Result<WalletBody, Error> {
+        Ok(WalletBody { pending_transaction: Some(payment.into()), ..wallet.try_into()? })
+    }
+}
+
+fn replayed(is_replayed: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if is_replayed {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    headers
+}
+
+/// Whether money may be credited at once: anybody's in open mode, else an admin's. Everybody else's has to come from
+/// somewhere first.
+fn is_direct(mode: AuthMode, principal: Option<&Principal>) -> bool {
+    mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin)
+}
+
+/// Whether the payment of an invoice may be entered: as [`is_direct`].
 ///
 /// # Errors
 /// 422 `no_payment_provider`.
 pub(super) fn check_direct(mode: AuthMode, principal: Option<&Principal>) -> Result<(), Problem> {
-    if mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin) {
+    if is_direct(mode, principal) {
         return Ok(());
     }
-    let detail = "No payment provider is set up here, so only an operator can top up a wallet: ask them to.";
+    let detail = "Only an operator can enter the payment of an invoice. Top up the wallet instead: what comes in pays open \
+                  invoices, the oldest first.";
     Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail))
 }

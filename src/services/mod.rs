@@ -2,6 +2,9 @@
 //! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
 //! how wallets, prices and keys are read fast. `passwords` hashes them. `posting` enters into the ledger whatever is no message, `consequences` writes what
 //! follows from an entry, message or not, and `invoice_credits` lets credits pay open invoices.
+//! how wallets, prices and keys are read fast. `passwords` hashes them. `providers` are
+//! asked for money. `posting` enters into the ledger whatever is no message, and `consequences` writes what
+//! follows from an entry, message or not.
 
 pub mod access;
 pub mod adjustments;
@@ -24,17 +27,22 @@ pub mod keys;
 pub mod logins;
 pub mod month_close;
 pub mod passwords;
+pub mod payment_methods;
+pub mod payments;
 pub mod plan_sheets;
 pub mod posting;
 pub mod prices;
 pub mod pricing;
+pub mod providers;
 pub mod quotes;
 pub mod rate_card_sheets;
 pub mod rate_cards;
+pub mod recharge_settings;
 pub mod recharges;
 pub mod reconcile;
 pub mod reminders;
 pub mod thresholds;
+pub mod suspense;
 pub mod transactions;
 pub mod usage;
 pub mod users;
@@ -59,6 +67,7 @@ use charges::committer::Committer;
 use credentials::Credentials;
 use passwords::Passwords;
 use prices::Prices;
+use providers::Providers;
 use wallet_reads::WalletReads;
 
 /// What every use case works with.
@@ -85,6 +94,8 @@ pub struct Billing {
     pub sealer: Sealer,
     /// For requests to servers that others name.
     pub outbound: Outbound,
+    /// Who is asked for money.
+    pub providers: Providers,
 }
 
 impl Billing {

@@ -53,7 +53,8 @@ pub async fn enter(
     new: NewPosting<'_>,
     now: Timestamp,
 ) -> Result<Posted> {
-    enter_paying_first(billing, conn, business, new, None, now).await
+    let sid = TransactionSid::new(billing.clock.new_id());
+    enter_with(billing, conn, business, new, (sid, None), now).await
 }
 
 /// The same, but one invoice (by its key) is paid before all others.
@@ -68,6 +69,33 @@ pub async fn enter_paying_first(
     first: Option<i64>,
     now: Timestamp,
 ) -> Result<Posted> {
+    let sid = TransactionSid::new(billing.clock.new_id());
+    enter_with(billing, conn, business, new, (sid, first), now).await
+}
+
+/// The same under a name that the entry was given before, for what is to be settled before its consequences are drawn.
+///
+/// # Errors
+/// As [`enter`].
+pub async fn enter_as(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    sid: TransactionSid,
+    new: NewPosting<'_>,
+    now: Timestamp,
+) -> Result<Posted> {
+    enter_with(billing, conn, business, new, (sid, None), now).await
+}
+
+async fn enter_with(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    new: NewPosting<'_>,
+    (sid, first): (TransactionSid, Option<i64>),
+    now: Timestamp,
+) -> Result<Posted> {
     let stored = storage::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();
     let stored = stored.ok_or_else(|| Error::Corrupt(format!("the wallet of {business} is gone while it is held")))?;
     let StoredAccount { wallet_id, mut account } = stored;
@@ -75,7 +103,6 @@ pub async fn enter_paying_first(
     let NewPosting { amount, posting, actor, mut events } = new;
     let credit = invoice_credits::decide(conn, wallet_id, account.currency, &posting, amount, first).await?;
     let (amount, posting, tax_to_take) = credit.to_enter(amount, posting)?;
-    let sid = TransactionSid::new(billing.clock.new_id());
     let entry = account.head.enter(amount, sid, now).map_err(Refusal::from)?;
     storage::transactions::append(conn, wallet_id, &Transaction { entry, posting }, actor).await?;
     if !tax_to_take.is_zero() {

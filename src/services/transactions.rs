@@ -7,19 +7,23 @@ use crate::domain::access::Tenant;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListCursor, ListPage, ListValue};
 use crate::domain::messages::MessageSid;
-use crate::domain::paging::{Cursor, Limit, Page};
+use crate::domain::paging::{Cursor, HistoryCursor, Limit, Page};
+use crate::domain::payments::{Payment, PaymentStatus};
 use crate::domain::sid::TransactionSid;
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{
-    LedgerQuery, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
-    first_sid_since,
+    History, LedgerQuery, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus,
+    TransactionType, first_sid_since, merge,
 };
 use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Conn;
+use crate::storage::payments::UnsettledQuery;
 use crate::storage::transactions::{NumberedTransaction, Span};
+use crate::storage::wallet::StoredWallet;
 
-/// A page of a wallet's history, newest first. A business that nobody has used yet has none.
+/// A page of a wallet's history, newest first, its open and failed payments among its entries. A business that nobody has
+/// used yet has none.
 ///
 /// # Errors
 /// Those of the database.
@@ -27,10 +31,51 @@ pub async fn list(
     billing: &Billing,
     tenant: Tenant,
     filter: TransactionFilter,
-    cursor: Cursor,
+    cursor: HistoryCursor,
     limit: Limit,
-) -> Result<Statement> {
-    history(billing, tenant.into_sid(), filter, cursor, limit).await
+) -> Result<History> {
+    let business = tenant.into_sid();
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let Some(stored) = storage::wallet::find(&mut conn, &business).await? else {
+        let page = Page { items: Vec::new(), next: None };
+        return Ok(History { business_sid: business, currency: billing.terms.currency, page });
+    };
+    let payments = unsettled(&mut conn, stored.id, filter, cursor, limit).await?;
+    let entries = entries(&mut conn, &stored, filter, Cursor::below(cursor.seq), limit).await?;
+    let page = merge(entries, payments, cursor, limit);
+    Ok(History { business_sid: business, currency: stored.wallet.currency, page })
+}
+
+/// A wallet's payments that the ledger does not hold, as far as they are asked for, each with its place among all payments.
+async fn unsettled(
+    conn: &mut Conn<'_>,
+    wallet_id: i64,
+    filter: TransactionFilter,
+    cursor: HistoryCursor,
+    limit: Limit,
+) -> Result<Vec<(i64, Payment)>> {
+    let status = match filter.status {
+        None => None,
+        Some(TransactionStatus::Pending) => Some(PaymentStatus::Pending),
+        Some(TransactionStatus::Failed) => Some(PaymentStatus::Failed),
+        Some(TransactionStatus::Completed) => return Ok(Vec::new()),
+    };
+    let may_be_payment =
+        |wanted: TransactionType| matches!(wanted, TransactionType::Topup | TransactionType::InvoicePayment);
+    if !filter.transaction_type.is_none_or(may_be_payment) {
+        return Ok(Vec::new());
+    }
+    let query = UnsettledQuery {
+        wallet_id,
+        below: cursor.payment,
+        from: filter.from,
+        until: filter.until,
+        status,
+        transaction_type: filter.transaction_type,
+    };
+    let rows = storage::payments::unsettled(conn, query, limit).await?;
+    Ok(rows.into_iter().map(|row| (row.position, row.payment)).collect())
 }
 
 async fn history(
@@ -42,25 +87,37 @@ async fn history(
 ) -> Result<Statement> {
     let mut reader = billing.db.read().await?;
     let mut conn = reader.conn();
-    let empty = Page { items: Vec::new(), next: None };
     let Some(stored) = storage::wallet::find(&mut conn, &business).await? else {
+        let empty = Page { items: Vec::new(), next: None };
         return Ok(Statement { business_sid: business, currency: billing.terms.currency, page: empty });
     };
-    let statement = |page| Statement { business_sid: business, currency: stored.wallet.currency, page };
+    let page = entries(&mut conn, &stored, filter, cursor, limit).await?;
+    Ok(Statement { business_sid: business, currency: stored.wallet.currency, page })
+}
+
+/// A page of a wallet's ledger.
+async fn entries(
+    conn: &mut Conn<'_>,
+    stored: &StoredWallet,
+    filter: TransactionFilter,
+    cursor: Cursor,
+    limit: Limit,
+) -> Result<Page<Transaction>> {
+    let empty = Page { items: Vec::new(), next: None };
     if filter.status.is_some_and(|status| status != TransactionStatus::Completed) {
-        return Ok(statement(empty));
+        return Ok(empty);
     }
-    let Some(last_sid) = stored.last_sid else { return Ok(statement(empty)) };
+    let Some(last_sid) = stored.last_sid else { return Ok(empty) };
     let last = (stored.wallet.last_seq, last_sid);
-    let mut span = Span::between(&mut conn, stored.id, last, filter.from, filter.until).await?;
+    let mut span = Span::between(conn, stored.id, last, filter.from, filter.until).await?;
     span.end_seq = span.end_seq.min(cursor.position());
-    Ok(statement(match filter.transaction_type {
-        None => page(storage::transactions::page(&mut conn, span, limit).await?, limit),
+    Ok(match filter.transaction_type {
+        None => page(storage::transactions::page(conn, span, limit).await?, limit),
         Some(TransactionType::SmsDebit | TransactionType::Commission) => {
-            walk(&mut conn, span, filter.transaction_type, limit).await?
+            walk(conn, span, filter.transaction_type, limit).await?
         }
-        Some(rare) => page(storage::transactions::page_of_type(&mut conn, span, rare, limit).await?, limit),
-    }))
+        Some(rare) => page(storage::transactions::page_of_type(conn, span, rare, limit).await?, limit),
+    })
 }
 
 fn page(rows: Vec<Transaction>, limit: Limit) -> Page<Transaction> {

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::db::{Conn, on};
-use super::invoices::{SummaryRow, columns, tables};
+use super::invoices::{SummaryRow, columns, header, tables};
 use crate::domain::allocation::Allocation;
 use crate::domain::invoices::InvoiceSummary;
 use crate::domain::money::Money;

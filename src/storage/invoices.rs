@@ -48,7 +48,7 @@ macro_rules! columns {
         )
     };
 }
-pub(super) use columns;
+pub(super) use {columns, header};
 
 macro_rules! tables {
     () => {

@@ -136,3 +136,52 @@ pub const BUSINESS: &str = "SELECT b.sid FROM wallets w JOIN businesses b ON b.i
 pub async fn business(conn: &mut Conn<'_>, wallet_id: i64) -> Result<Option<BusinessSid>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessSid>(BUSINESS).bind(wallet_id).fetch_optional(c).await)?)
 }
+
+pub const UPSERT: &str = "INSERT INTO auto_recharges (wallet_id, provider, method, most_per_day, most_sum_per_day, \
+     failures, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (wallet_id) DO UPDATE SET \
+     provider = excluded.provider, method = excluded.method, most_per_day = excluded.most_per_day, \
+     most_sum_per_day = excluded.most_sum_per_day, failures = excluded.failures, updated_at = excluded.updated_at";
+
+pub const UPDATE_WALLET: &str = "UPDATE wallets SET auto_recharge_enabled = $2, auto_recharge_amount = $3, \
+     auto_recharge_threshold = $4, recharge_not_before = $5, updated_at = $6 WHERE id = $1";
+
+/// What a wallet says of its recharges itself.
+#[derive(Clone, Copy, Debug)]
+pub struct WalletPart {
+    pub is_enabled: bool,
+    pub amount: Money,
+    pub threshold: Money,
+    pub not_before: Option<Timestamp>,
+    pub updated_at: Timestamp,
+}
+
+/// Stores the settings of a wallet's recharges; the counts of the day stay.
+pub async fn store(
+    conn: &mut Conn<'_>,
+    StoredRecharging { wallet_id, recharging }: &StoredRecharging,
+    wallet: WalletPart,
+    now: Timestamp,
+) -> Result<()> {
+    on!(conn, c => sqlx::query(UPDATE_WALLET)
+        .bind(wallet_id)
+        .bind(wallet.is_enabled)
+        .bind(wallet.amount)
+        .bind(wallet.threshold)
+        .bind(wallet.not_before)
+        .bind(wallet.updated_at)
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    on!(conn, c => sqlx::query(UPSERT)
+        .bind(wallet_id)
+        .bind(&recharging.provider)
+        .bind(recharging.method.as_deref())
+        .bind(recharging.most_per_day)
+        .bind(recharging.most_sum_per_day)
+        .bind(recharging.failures)
+        .bind(now)
+        .execute(c)
+        .await
+        .map(|_| ()))?;
+    Ok(())
+}

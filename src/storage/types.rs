@@ -15,7 +15,9 @@ use crate::domain::events::{EventSet, EventType};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::jobs::JobKind;
 use crate::domain::money::{BasisPoints, Money};
-use crate::domain::payments::{PaymentPurpose, PaymentStatus, ProviderName};
+use crate::domain::payments::{
+    PaymentPurpose, PaymentStatus, ProviderName, ProviderReference, SuspenseCause, SuspenseStatus,
+};
 use crate::domain::pricing::PlanType;
 use crate::domain::reminders::ReminderKind;
 use crate::domain::sid::{
@@ -112,5 +114,8 @@ column_types! {
     PaymentPurpose as String: |purpose| purpose.as_str().to_owned(), |text| text.parse()?;
     PaymentStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     ProviderName as String: |name| name.as_str().to_owned(), |text| text.parse()?;
+    ProviderReference as String: |reference| reference.as_str().to_owned(), |text| text.parse()?;
+    SuspenseCause as String: |cause| cause.as_str().to_owned(), |text| text.parse()?;
+    SuspenseStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     AuditAction as String: |action| action.as_str().to_owned(), |text| text.parse()?;
 }

@@ -11,7 +11,7 @@ use wecall_billing::http::ROUTES;
 use wecall_billing::services;
 use wecall_billing::services::keys::{KeyKeeper, NewKey};
 
-use crate::support::{Database, REQUIRED, Server, answer, postgres};
+use crate::support::{Database, MPESA, REQUIRED, Server, answer, postgres};
 
 /// What a route needs: a row of [`EXPECTED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,11 @@ enum Needs {
     Administer,
     Login,
     Watch,
+    /// A signature, which nobody here has.
+    Signature,
 }
 
-use Needs::{Administer, Anybody, Charge, Login, Manage, Nothing, Quote, Read, TopUp, Watch};
+use Needs::{Administer, Anybody, Charge, Login, Manage, Nothing, Quote, Read, Signature, TopUp, Watch};
 
 /// Every route and what it needs.
 const ROWS: &[(&str, &str, Needs)] = &[
@@ -38,6 +40,11 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/billing/transactions/{business_sid}/", Read),
     ("get", "/api/billing/transactions/{business_sid}/export.csv/", Read),
     ("post", "/api/billing/topup/", TopUp),
+    ("get", "/api/billing/payments/{business_sid}/", Read),
+    ("get", "/api/billing/payments/{business_sid}/{payment_sid}/", Read),
+    ("post", "/api/billing/payments/{provider}/confirmations/", Signature),
+    ("get", "/api/billing/wallet/{business_sid}/auto-recharge/", Read),
+    ("put", "/api/billing/wallet/{business_sid}/auto-recharge/", Manage),
     ("get", "/api/billing/pricing-plans/", Anybody),
     ("get", "/api/billing/rate-cards/", Anybody),
     ("get", "/api/billing/usage/{business_sid}/", Read),
@@ -115,6 +122,9 @@ const ROWS: &[(&str, &str, Needs)] = &[
     ("get", "/api/admin/invoices/", Administer),
     ("get", "/api/admin/invoices/{invoice_sid}/", Administer),
     ("get", "/api/admin/alerts/", Administer),
+    ("get", "/api/admin/suspense/", Administer),
+    ("post", "/api/admin/suspense/{suspense_sid}/assign/", Administer),
+    ("post", "/api/admin/suspense/{suspense_sid}/dismiss/", Administer),
     ("post", "/api/auth/login/", Nothing),
     ("post", "/api/auth/logout/", Login),
     ("post", "/api/auth/logout-everywhere/", Login),
@@ -156,6 +166,7 @@ const EXPECTED: &[(Needs, &str, &str)] = &[
     (Manage, "1 + 4 + 4 3 3 + 1 1 3 3 +", "1 4 + 4 + 3 3 + 1 1 3 3 4"),
     (Administer, "1 3 3 3 3 3 3 + 1 1 3 3 3", "1 3 3 3 3 3 3 + 1 1 3 3 3"),
     (Login, "1 3 3 3 3 3 3 3 1 1 3 3 +", "1 3 3 3 3 3 3 3 1 1 3 3 +"),
+    (Signature, "1 1 1 1 1 1 1 1 1 1 1 1 1", "1 1 1 1 1 1 1 1 1 1 1 1 1"),
     (Watch, "1 3 3 3 3 3 3 + 1 1 3 3 3", "1 3 3 3 3 3 3 + 1 1 3 3 3"),
 ];
 
@@ -182,6 +193,7 @@ struct World<'a> {
     proofs: Vec<Proof>,
     /// By the business they are of.
     invoice_sids: BTreeMap<&'static str, String>,
+    payment_sids: BTreeMap<&'static str, String>,
 }
 
 impl World<'_> {
@@ -228,7 +240,7 @@ impl World<'_> {
             Proof::Login("asha@example.com"),
         ];
         assert_eq!(proofs.len(), ACTORS.len());
-        let mut invoice_sids = BTreeMap::new();
+        let (mut invoice_sids, mut payment_sids) = (BTreeMap::new(), BTreeMap::new());
         for target in ["a", "b"] {
             let body = json!({"business_sid": target, "amount": 100});
             let (status, wallet) = server.post_as_admin("/api/billing/topup/", &body.to_string()).await;
@@ -241,10 +253,16 @@ impl World<'_> {
             alert(server, &wallet).await;
             let invoices = format!("/api/billing/invoices/{target}/");
             let (_, invoice) = answer(server.as_admin(Method::GET, &invoices).await).await;
+            let body = json!({"business_sid": target, "amount": 5, "provider": "mpesa"});
+            let (status, topup) = server.post_as_admin("/api/billing/topup/", &body.to_string()).await;
+            assert_eq!(status, StatusCode::ACCEPTED, "{topup}");
+            let sid = topup["pending_transaction"]["details"]["payment_sid"].as_str().unwrap().to_owned();
+            payment_sids.insert(target, sid);
             invoice_sids.insert(target, invoice["sid"].as_str().unwrap().to_owned());
         }
         invoice_sids.insert("nobody", format!("inv_{}", "0".repeat(32)));
         World { server, user_sid, proofs, invoice_sids }
+        World { server, user_sid, proofs, invoice_sids, payment_sids }
     }
 
     async fn prove(&self, actor: usize, request: RequestBuilder) -> RequestBuilder {
@@ -270,6 +288,12 @@ impl World<'_> {
             let (webhook, delivery) =
                 if target == "nobody" { nobodys() } else { crate::webhooks::with_message(self.server, target).await };
             address = address.replace("{webhook_sid}", &webhook).replace("{delivery_sid}", &delivery);
+        address = address.replace("{alert_sid}", &format!("alert_{:0>32}", hexadecimal(target)));
+        address = address.replace("{provider}", "mpesa").replace("{suspense_sid}", &format!("sus_{}", "0".repeat(32)));
+        let payment = self.payment_sids.get(target).cloned().unwrap_or_else(|| format!("pay_{}", "0".repeat(32)));
+        address = address.replace("{payment_sid}", &payment);
+        if let Some(sid) = self.invoice_sids.get(target) {
+            address = address.replace("{invoice_sid}", sid);
         }
         address = address.replace("{alert_sid}", &format!("alert_{:0>32}", hexadecimal(target)));
         let nothing = format!("inv_{}", "0".repeat(32));
@@ -280,6 +304,9 @@ impl World<'_> {
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let mut request = self.prove(actor, self.server.request(method.clone(), &address)).await;
         if method == Method::POST || method == Method::PUT {
+            request = request.json(&body(path, target));
+        }
+        if method == Method::PUT {
             request = request.json(&body(path, target));
         }
         if method == Method::PATCH {
@@ -322,6 +349,7 @@ fn body(path: &str, target: &str) -> Value {
         }
         "/api/billing/invoices/{business_sid}/{invoice_sid}/cancel/"
         | "/api/billing/invoices/{business_sid}/{invoice_sid}/credit-notes/" => json!({"reason": "test"}),
+        "/api/billing/wallet/{business_sid}/auto-recharge/" => json!({"enabled": false, "amount": 20, "threshold": 5}),
         "/api/billing/keys/" => json!({"name": "k", "role": "client", "business_sid": target}),
         _ => json!({}),
     }
@@ -390,7 +418,7 @@ async fn special_key(server: &Server, role: Role, mode: KeyMode, business: Optio
 
 /// Every route × everybody × a business of theirs and one of somebody else's.
 async fn everybody_asks_everything(database: Database) {
-    let server = Server::start(database, &[REQUIRED, &["--rate-limit-failures", "0"]].concat()).await;
+    let server = Server::start(database, &[REQUIRED, MPESA, &["--rate-limit-failures", "0"]].concat()).await;
     let world = World::new(&server).await;
     for (method, path, needs) in ROWS {
         let (_, about_a, about_b) = EXPECTED.iter().find(|(row, ..)| row == needs).unwrap();
@@ -436,17 +464,18 @@ async fn everybody_asks_everything_on_postgres() {
 /// Where nobody is asked, nobody may still not do what needs a login; and a key counts for what it is.
 #[tokio::test]
 async fn open_mode() {
-    let server = Server::start(Database::Sqlite, &[]).await;
+    let server = Server::start(Database::Sqlite, MPESA).await;
     let world = World::new(&server).await;
     for (method, path, needs) in ROWS {
         let (anonymous, _) = world.ask(0, method, path, "a").await;
-        let is_login_needed = matches!(needs, Manage | Administer | Login);
+        let is_login_needed = matches!(needs, Manage | Administer | Login | Signature);
         assert_eq!(anonymous == 401, is_login_needed, "{method} {path}: {anonymous}");
         let (client, answer) = world.ask(1, method, path, "b").await;
         let expected = match needs {
             Charge | Administer | Login | Watch => Some(403),
             Read | Quote | TopUp | Manage => Some(404),
             Nothing | Anybody => None,
+            Signature => Some(401),
         };
         assert!(expected.is_none_or(|expected| client == expected), "{method} {path} by a client: {client} {answer}");
     }

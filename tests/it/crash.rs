@@ -110,7 +110,7 @@ impl Client {
 
     /// Asks one thing after the other until the server is gone, or nothing is open and no more is wanted.
     async fn work(&mut self, base_url: &str, only_what_is_open: bool) {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let http = wecall_billing::tls::client().timeout(Duration::from_secs(30)).build().unwrap();
         while !(only_what_is_open && self.open.is_empty()) {
             let ask = self.next();
             if self.send(&http, base_url, &ask).await.is_err() {

@@ -48,7 +48,7 @@ fn answer_of(key: &Key, status: u64, charge: &Value, replayed: bool) -> Answer {
 
 /// Charges messages through one server, singly and in batches.
 async fn charge_all(base_url: &str, mut keys: Vec<Key>, mut random: Random) -> Vec<Answer> {
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     let mut answers = Vec::new();
     while !keys.is_empty() {
         if random.below(2) == 0 {
@@ -85,7 +85,7 @@ async fn each_message_is_charged_once() {
     let homes: Vec<_> = (0..SERVERS).map(|_| tempfile::tempdir().unwrap()).collect();
     let args = ["--database-url", url.as_str(), "--log-level", "error"];
     let servers: Vec<_> = homes.iter().map(|home| ServerProcess::start(home.path(), &args)).collect();
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     let top_up = format!("{}/api/billing/topup/", servers[0].base_url);
     let rich = ["one", "two", "three", "four"];
     for (business, amount) in rich.map(|business| (business, json!(1_000))).into_iter().chain([(POOR, json!(0.8))]) {
@@ -148,7 +148,7 @@ async fn rates_are_learnt_side_by_side() {
     let homes: Vec<_> = (0..SERVERS).map(|_| tempfile::tempdir().unwrap()).collect();
     let args = ["--database-url", url.as_str(), "--log-level", "error"];
     let servers: Vec<_> = homes.iter().map(|home| ServerProcess::start(home.path(), &args)).collect();
-    let http = reqwest::Client::new();
+    let http = crate::support::client();
     for number in 0..SERVERS {
         let body = json!({"business_sid": format!("own_{number}"), "amount": 1_000});
         let (status, answer) = post(&http, format!("{}/api/billing/topup/", servers[0].base_url), &body).await;

@@ -8,7 +8,7 @@ use wecall_billing::domain::access::Role;
 use wecall_billing::http::ROUTES;
 
 use crate::support::bills::Bill;
-use crate::support::{Database, Server, answer, on_each_database};
+use crate::support::{Database, MPESA, MPESA_SECRET, Server, answer, postgres};
 use crate::usage::roll_up;
 
 fn document() -> Value {
@@ -169,57 +169,94 @@ fn success(operation: &Value) -> &'static str {
     ["201", "202", "204"].into_iter().find(|status| operation["responses"].get(status).is_some()).unwrap_or("200")
 }
 
-on_each_database! {
-    /// Every operation, called as its examples stand, answers as it promises, with what its schema says.
-    async fn examples_work(server) {
-        server.charge(json!({"business_sid": "biz_test_001", "message_sid": "msg-1", "to": "+254712345678", "segments": 1}))
-            .await;
-        roll_up(server, "'2026-03-17', 'KE', 'Safaricom', 20000, 10, 8, 1, 12, 240000").await;
-        crate::alerts::warn(server, 2).await;
-        let alert = server.get("/api/billing/alerts/biz_test_001/").await[0]["sid"].as_str().unwrap().to_owned();
-        let invoice = server.get("/api/billing/invoices/biz_test_001/").await["sid"].as_str().unwrap().to_owned();
-        server.user("asha@example.com", Role::Admin, None).await;
-        crate::webhooks::with_message(server, "biz_test_001").await;
-        let document = document();
-        for (number, (method, path, operation)) in operations(&document).into_iter().enumerate() {
-            let ExampleRequest { mut address, headers, body } = example_request(&document, &path, &operation);
-            address = address.replace("{key_sid}", &new_key(server).await);
-            address = address.replace("{plan_sid}", &newest(server, "/api/admin/plans/").await);
-            address = address.replace("{rate_card_sid}", &newest(server, "/api/admin/rate-cards/").await);
-            if address.contains("{user_sid}") {
-                address = address.replace("{user_sid}", &new_user(server, number).await);
-            }
-            if address.contains("{webhook_sid}") {
-                let (webhook, delivery) = crate::webhooks::with_message(server, "biz_test_001").await;
-                address = address.replace("{webhook_sid}", &webhook).replace("{delivery_sid}", &delivery);
-            }
-            if address.contains("{business_sid}") {
-                address = address.replace("{business_sid}", &new_business(server, number).await);
-            }
-            if path.starts_with("/api/billing/invoices/{business_sid}/{invoice_sid}/") && method == "post" {
-                let bill = Bill { month: (1 + number as u32 % 12, 2025), ..Bill::of("biz_test_001") };
-                address = address.replace("{invoice_sid}", &bill.insert(server).await);
-            }
-            address = address.replace("{alert_sid}", &alert).replace("{invoice_sid}", &invoice);
-            assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
-            let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
-            let request = match path.starts_with("/api/auth/") {
-                true => request.header("cookie", server.login("asha@example.com").await).header("origin", "http://localhost:3000"),
-                false => request.bearer_auth(server.admin_key().await),
-            };
-            let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
-            let request = match body {
-                Some((content_type, text)) => request.header("content-type", content_type).body(text),
-                None => request,
-            };
-            let response = request.send().await.unwrap();
-            let promised = success(&operation);
-            assert_eq!(response.status().as_str(), promised, "{address}: {}", response.text().await.unwrap());
-            if let Some(content) = operation["responses"][promised].pointer("/content/application~1json") {
-                let answer: Value = response.json().await.unwrap();
-                check(&document, &content["schema"], &answer, &address);
-                assert_ne!(answer, json!([]), "{address}: an example that shows nothing");
-            }
+/// The SID of money in suspense, of the examples' own.
+async fn new_suspense(server: &Server, number: usize) -> String {
+    let body = json!({
+        "payment_sid": "nothing of ours", "status": "completed", "provider_reference": format!("R{number}"),
+        "amount": 7, "currency": "USD",
+    });
+    let (status, _) = server.confirm(&body.to_string()).await;
+    assert_eq!(status, 202);
+    newest(server, "/api/admin/suspense/").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_work_on_sqlite() {
+    examples_work(&Server::start(Database::Sqlite, MPESA).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_work_on_postgres() {
+    if postgres::is_available() {
+        examples_work(&Server::start(Database::Postgres, MPESA).await).await;
+    }
+}
+
+/// Every operation, called as its examples stand, answers as it promises, with what its schema says.
+async fn examples_work(server: &Server) {
+    server
+        .charge(json!({"business_sid": "biz_test_001", "message_sid": "msg-1", "to": "+254712345678", "segments": 1}))
+        .await;
+    roll_up(server, "'2026-03-17', 'KE', 'Safaricom', 20000, 10, 8, 1, 12, 240000").await;
+    crate::alerts::warn(server, 2).await;
+    let alert = server.get("/api/billing/alerts/biz_test_001/").await[0]["sid"].as_str().unwrap().to_owned();
+    let invoice = server.get("/api/billing/invoices/biz_test_001/").await["sid"].as_str().unwrap().to_owned();
+    server.user("asha@example.com", Role::Admin, None).await;
+    crate::webhooks::with_message(server, "biz_test_001").await;
+    let asked = r#"{"business_sid": "biz_test_001", "amount": 5, "provider": "mpesa"}"#;
+    let (_, topup) = server.post("/api/billing/topup/", asked).await;
+    let payment = topup["pending_transaction"]["details"]["payment_sid"].as_str().unwrap().to_owned();
+    new_suspense(server, 1_000_000).await;
+    let document = document();
+    for (number, (method, path, operation)) in operations(&document).into_iter().enumerate() {
+        let ExampleRequest { mut address, headers, body } = example_request(&document, &path, &operation);
+        address = address.replace("{key_sid}", &new_key(server).await);
+        address = address.replace("{plan_sid}", &newest(server, "/api/admin/plans/").await);
+        address = address.replace("{rate_card_sid}", &newest(server, "/api/admin/rate-cards/").await);
+        if address.contains("{user_sid}") {
+            address = address.replace("{user_sid}", &new_user(server, number).await);
+        }
+        if address.contains("{webhook_sid}") {
+            let (webhook, delivery) = crate::webhooks::with_message(server, "biz_test_001").await;
+            address = address.replace("{webhook_sid}", &webhook).replace("{delivery_sid}", &delivery);
+        }
+        if path.starts_with("/api/billing/invoices/{business_sid}/{invoice_sid}/") && method == "post" {
+            let bill = Bill { month: (1 + number as u32 % 12, 2025), ..Bill::of("biz_test_001") };
+            address = address.replace("{invoice_sid}", &bill.insert(server).await);
+        }
+        if address.contains("{business_sid}") {
+            address = address.replace("{business_sid}", &new_business(server, number).await);
+        }
+        address = address.replace("{payment_sid}", &payment);
+        if address.contains("{suspense_sid}") {
+            address = address.replace("{suspense_sid}", &new_suspense(server, number).await);
+        }
+        address = address.replace("{alert_sid}", &alert).replace("{invoice_sid}", &invoice);
+        assert!(!address.contains('{'), "{path} lacks an example for a path parameter");
+        let request = server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &address);
+        let request = match path.starts_with("/api/auth/") {
+            true => request
+                .header("cookie", server.login("asha@example.com").await)
+                .header("origin", "http://localhost:3000"),
+            false => request.bearer_auth(server.admin_key().await),
+        };
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = match (&body, path.ends_with("/confirmations/")) {
+            (Some((_, text)), true) => server.signed(request, MPESA_SECRET, text),
+            _ => request,
+        };
+        let request = match body {
+            Some((content_type, text)) => request.header("content-type", content_type).body(text),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
+        // The example names a payment that there is not: it is suspended.
+        let promised = if path.ends_with("/confirmations/") { "202" } else { success(&operation) };
+        assert_eq!(response.status().as_str(), promised, "{address}: {}", response.text().await.unwrap());
+        if let Some(content) = operation["responses"][promised].pointer("/content/application~1json") {
+            let answer: Value = response.json().await.unwrap();
+            check(&document, &content["schema"], &answer, &address);
+            assert_ne!(answer, json!([]), "{address}: an example that shows nothing");
         }
     }
 }

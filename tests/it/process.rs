@@ -19,7 +19,7 @@ async fn get(url: &str) -> serde_json::Value {
 
 async fn top_up(base_url: &str, business: &str) -> reqwest::Response {
     let body = format!(r#"{{"business_sid":"{business}","amount":1}}"#);
-    let request = reqwest::Client::new().post(format!("{base_url}/api/billing/topup/"));
+    let request = crate::support::client().post(format!("{base_url}/api/billing/topup/"));
     request.header("content-type", "application/json").body(body).send().await.unwrap()
 }
 
@@ -373,7 +373,7 @@ async fn survives_being_killed() {
     let (mut acknowledged, mut sent) = (0, 0);
     for round in 0..5_u64 {
         let mut server = ServerProcess::start(home.path(), &[]);
-        let client = reqwest::Client::new();
+        let client = crate::support::client();
         let deadline = Instant::now() + Duration::from_millis(100 + 37 * round);
         let killer = std::thread::spawn({
             let id = server.child.id().to_string();
@@ -400,7 +400,7 @@ async fn survives_being_killed() {
         server.child.wait().unwrap();
     }
     let server = ServerProcess::start(home.path(), &[]);
-    let last = reqwest::Client::new()
+    let last = crate::support::client()
         .post(format!("{}/api/billing/topup/", server.base_url))
         .header("idempotency-key", format!("key-{sent}"))
         .header("content-type", "application/json")
@@ -441,7 +441,7 @@ async fn logs_are_structured() {
     let home = home();
     let mut server = ServerProcess::start(home.path(), &["--log-level", "trace"]);
     let body = r#"{"business_sid":"log","amount":4.5,"reference":"canary-in-a-body"}"#;
-    let request = reqwest::Client::new().post(format!("{}/api/billing/topup/?q=canary-in-a-query", server.base_url));
+    let request = crate::support::client().post(format!("{}/api/billing/topup/?q=canary-in-a-query", server.base_url));
     let request = request.header("x-request-id", "find-me").header("content-type", "application/json");
     assert_eq!(request.body(body).send().await.unwrap().status(), 200);
     server.signal("-TERM");

@@ -5,7 +5,7 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, credit_notes, deployment, events, exports, idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, month_close, pricing, rate_cards, recharges, reminders, seeds, sessions, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, credit_notes, deployment, events, exports, idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, month_close, payments, pricing, rate_cards, recharges, reminders, seeds, sessions, suspense, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -72,6 +72,21 @@ const QUERIES: &[(&str, &str)] = &[
     ("jobs::FAIL", jobs::FAIL),
     ("jobs::EXTEND", jobs::EXTEND),
     ("recharges::BUSINESS", recharges::BUSINESS),
+    ("recharges::UPSERT", recharges::UPSERT),
+    ("recharges::UPDATE_WALLET", recharges::UPDATE_WALLET),
+    ("payments::FIND", payments::FIND),
+    ("payments::PAGE", payments::PAGE),
+    ("payments::UNSETTLED", payments::UNSETTLED),
+    ("payments::INSERT", payments::INSERT),
+    ("payments::REQUESTED", payments::REQUESTED),
+    ("payments::COMPLETE", payments::COMPLETE),
+    ("payments::FAIL", payments::FAIL),
+    ("payments::OF_REFERENCE", payments::OF_REFERENCE),
+    ("payments::OPEN_RECHARGE", payments::OPEN_RECHARGE),
+    ("suspense::FIND", suspense::FIND),
+    ("suspense::OF_REFERENCE", suspense::OF_REFERENCE),
+    ("suspense::INSERT", suspense::INSERT),
+    ("suspense::SETTLE", suspense::SETTLE),
     ("login_failures::FIND", login_failures::FIND),
     ("login_failures::COUNT", login_failures::COUNT),
     ("login_failures::TAKE_BACK", login_failures::TAKE_BACK),
@@ -250,6 +265,7 @@ static LISTINGS: &[(&str, &Listing, bool)] = &[
     ("wallet::LISTING", &wallet::LISTING, true),
     ("invoices::LISTING", &invoices::LISTING, true),
     ("alerts::LISTING", &alerts::LISTING, true),
+    ("suspense::LISTING", &suspense::LISTING, true),
 ];
 
 async fn plan(server: &Server, sql: &str) -> Vec<String> {
@@ -317,6 +333,8 @@ fn alias_of(table: &str) -> Vec<&str> {
         "webhook_endpoints" => vec!["webhook_endpoints", "e"],
         "webhook_messages" => vec!["webhook_messages", "m"],
         "webhook_attempts" => vec!["webhook_attempts", "a"],
+        "payments" => vec!["payments", "p", "other"],
+        "suspense" => vec!["suspense", "s"],
         other => vec![other],
     }
 }
@@ -356,6 +374,8 @@ on_each_database! {
                 ["transactions_by_message", "transactions_by_message"],
                 ["message_sid", "wallet_id", "wallet_id"],
             ),
+            (payments::PAGE, ["payments_by_wallet", "payments_by_wallet"], ["wallet_id", "id", "id"]),
+            (payments::UNSETTLED, ["payments_unsettled", "payments_unsettled"], ["wallet_id", "id", "id"]),
             (alerts::PAGE, ["alerts_by_wallet", "alerts_by_wallet"], ["wallet_id", "id", "id"]),
             (alerts::PAGE_OF_UNREAD, ["alerts_unread", "alerts_unread"], ["wallet_id", "id", "id"]),
             (

@@ -55,6 +55,7 @@ fn its_curl_commands_work() {
         "deliveries",
         "invoices",
         "keys",
+        "payments",
         "pricing-plans",
         "quotes",
         "rate-cards",
@@ -73,4 +74,19 @@ fn it_opens_with_two_commands() {
     let readme = readme();
     let opening: String = readme.lines().take(25).collect::<Vec<_>>().join("\n");
     assert!(opening.contains("cargo run -- serve --seed") && opening.contains("cargo test"), "{opening}");
+}
+
+/// The message that the guide for adapters shows is one that the server takes, and its signature the right one.
+#[test]
+fn its_signature_is_right() {
+    use wecall_billing::domain::payment_signatures::{SignedMessage, SigningSecret};
+    let readme = readme();
+    let shown = readme.split("POST /api/billing/payments/mpesa/confirmations/ HTTP/1.1").nth(1).unwrap();
+    let (head, body) = shown.split("```").next().unwrap().split_once("\n\n").unwrap();
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim_start_matches(": ");
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
+    let secret: SigningSecret = crate::support::MPESA_SECRET.parse().unwrap();
+    assert!(readme.contains(crate::support::MPESA_SECRET));
+    let signature = secret.sign(SignedMessage { id, timestamp, body: body.trim_end().as_bytes() });
+    assert_eq!(header("webhook-signature"), signature);
 }

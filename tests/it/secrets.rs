@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::process::{ServerProcess, program, text};
 use crate::support::{answer, postgres};
 
 const SECRET_KEY: &str = "canary-of-the-secret-key-0123456789";
+const PAYMENT_SECRET: &str = "canary-of-the-payment-secret-0123456789";
 const PASSWORD: &str = "canary of the password";
 const NEW_PASSWORD: &str = "canary of the new password";
 const GIVEN_PASSWORD: &str = "canary of a password that an admin gave";
@@ -50,9 +51,22 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
     let admin = admin.trim().to_owned();
     let server = ServerProcess::start(
         home,
-        &["--auth", "required", "--secret-key", SECRET_KEY, "--log-level", "trace", "--database-url", database_url],
+        &[
+            "--auth",
+            "required",
+            "--secret-key",
+            SECRET_KEY,
+            "--log-level",
+            "trace",
+            "--payment-providers",
+            "mpesa=http://127.0.0.1:9/pay",
+            "--payment-secrets",
+            &format!("mpesa={PAYMENT_SECRET}"),
+            "--database-url",
+            database_url,
+        ],
     );
-    let client = Client::new();
+    let client = crate::support::client();
     let request = |method: Method, path: &str| client.request(method, format!("{}{path}", server.base_url));
     let mut answers = Vec::new();
     let mut secrets = vec![admin.clone()];
@@ -99,10 +113,30 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
         let path = if body.get("amount").is_some() { "/api/billing/topup/" } else { "/api/billing/charges/" };
         answers.push(answer(request(Method::POST, path).bearer_auth(&admin).json(&body)).await.1.to_string());
     }
+    // What somebody pays from, and what providers sign with.
+    let method = format!("+{NUMBER}");
+    let asked = json!({"business_sid": "acme", "amount": 5, "provider": "mpesa", "method": method});
+    let request_topup = request(Method::POST, "/api/billing/topup/").bearer_auth(&admin);
+    let (status, answered) = answer(request_topup.header("idempotency-key", "pay").json(&asked)).await;
+    assert_eq!(status, 202, "{answered}");
+    answers.push(answered.to_string());
+    let settings = json!({"enabled": true, "amount": 20, "threshold": 10, "method": method});
+    let put = request(Method::PUT, "/api/billing/wallet/acme/auto-recharge/").bearer_auth(&admin);
+    let (status, answered) = answer(put.json(&settings)).await;
+    assert_eq!((status.as_u16(), &answered["method"]), (200, &json!("+25471****654")), "{answered}");
+    answers.push(answered.to_string());
+    let confirmation = request(Method::POST, "/api/billing/payments/mpesa/confirmations/");
+    answers.push(answer(confirmation.json(&json!({"payment_sid": NUMBER}))).await.1.to_string());
+    // The worker asks, and nobody is there.
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    for path in ["/api/billing/payments/acme/", "/api/billing/transactions/acme/", "/api/admin/suspense/"] {
+        answers.push(request(Method::GET, path).bearer_auth(&admin).send().await.unwrap().text().await.unwrap());
+    }
     // What goes wrong is told without what was sent.
     for (path, body) in [
         ("/api/auth/login/", json!({"email": "a@example.com", "password": [PASSWORD]})),
         ("/api/auth/login/", json!({"email": PASSWORD, "password": PASSWORD})),
+        ("/api/billing/topup/", json!({"business_sid": "acme", "amount": 5, "provider": "mpesa", "method": [NUMBER]})),
         ("/api/billing/charges/", json!({"business_sid": "acme", "message_sid": "m2", "to": NUMBER, "body": [BODY]})),
     ] {
         answers.push(answer(request(Method::POST, path).bearer_auth(&gateway).json(&body)).await.1.to_string());
@@ -138,8 +172,18 @@ async fn leaks(database_url: &str, home: &Path) -> Vec<(String, Vec<u8>)> {
     }
     // Planted themselves, in whole and as the part that alone is secret.
     let digits: Vec<String> = secrets.iter().map(|key| key.rsplit('_').next().unwrap().to_owned()).collect();
-    let canaries =
-        [SECRET_KEY, PASSWORD, NEW_PASSWORD, GIVEN_PASSWORD, SET_PASSWORD, WRONG_PASSWORD, FOREIGN_TOKEN, BODY, NUMBER];
+    let canaries = [
+        SECRET_KEY,
+        PAYMENT_SECRET,
+        PASSWORD,
+        NEW_PASSWORD,
+        GIVEN_PASSWORD,
+        SET_PASSWORD,
+        WRONG_PASSWORD,
+        FOREIGN_TOKEN,
+        BODY,
+        NUMBER,
+    ];
     let canaries = canaries.iter().map(ToString::to_string).chain(digits);
     let mut leaks = Vec::new();
     for canary in canaries {

@@ -1,5 +1,6 @@
 //! A server per test, in this process, on a database of its own.
 
+pub mod adapter;
 pub mod admin;
 pub mod bills;
 pub mod gateway;
@@ -17,6 +18,7 @@ use wecall_billing::clock::Clock;
 use wecall_billing::config::{Cli, Settings};
 use wecall_billing::domain::access::{KeyMode, Reach, Role, Tenant};
 use wecall_billing::domain::audit::{Actor, Author};
+use wecall_billing::domain::payment_signatures::{SignedMessage, SigningSecret};
 use wecall_billing::domain::time::Timestamp;
 use wecall_billing::http::auth::AuthMode;
 use wecall_billing::services::keys::{KeyKeeper, NewKey};
@@ -31,6 +33,21 @@ pub const START: &str = "2026-03-18T10:00:00Z";
 
 /// Settings of a server that asks for credentials.
 pub const REQUIRED: &[&str] = &["--auth", "required", "--secret-key", "a key for tests: 0123456789abcdef"];
+
+/// Settings of a server with one payment provider, whose adapter nobody runs; what both sign with is [`MPESA_SECRET`].
+pub const MPESA: &[&str] = &[
+    "--payment-providers",
+    "mpesa=http://127.0.0.1:9/pay",
+    "--payment-secrets",
+    "mpesa=whsec_c2VjcmV0IG9mIHRoZSBwYXltZW50IHRlc3RzIDAx",
+];
+
+pub const MPESA_SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBwYXltZW50IHRlc3RzIDAx";
+
+/// A client as the server's own: the TLS that is compiled in needs to be told which cryptography to use.
+pub fn client() -> reqwest::Client {
+    wecall_billing::tls::client().build().unwrap()
+}
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -119,7 +136,7 @@ impl Server {
         tokio::spawn(app::serve(listener, service, limits, async {
             let _ = stopped.await;
         }));
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = client();
         Server {
             database,
             database_url: database_url.to_owned(),
@@ -205,6 +222,24 @@ impl Server {
     pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let request = self.request(Method::POST, path).header("content-type", "application/json");
         answer(request.body(body.to_owned())).await
+    }
+
+    /// What the provider of [`MPESA`] says, signed; status and JSON of the answer.
+    pub async fn confirm(&self, body: &str) -> (StatusCode, Value) {
+        let request = self.request(Method::POST, "/api/billing/payments/mpesa/confirmations/");
+        answer(self.signed(request, MPESA_SECRET, body).body(body.to_owned())).await
+    }
+
+    /// A request with the signature of a body of now.
+    pub fn signed(&self, request: RequestBuilder, secret: &str, body: &str) -> RequestBuilder {
+        let timestamp = (self.billing.clock.now().micros() / 1_000_000).to_string();
+        let secret: SigningSecret = secret.parse().unwrap();
+        let message = SignedMessage { id: "msg_1", timestamp: &timestamp, body: body.as_bytes() };
+        let signature = secret.sign(message);
+        request
+            .header("webhook-id", "msg_1")
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature)
     }
 
     pub async fn top_up(&self, business: &str, amount: &str) -> Value {

@@ -1,0 +1,225 @@
+//! Payments through a provider: asking for one, following it up, and what the provider says of it.
+
+mod settlement;
+
+use serde::{Deserialize, Serialize};
+
+use super::Billing;
+use super::payment_methods;
+use super::providers::{Provider, Request, Said};
+use crate::domain::access::Tenant;
+use crate::domain::audit::Actor;
+use crate::domain::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::jobs::{JobKind, NewJob, Next};
+use crate::domain::money::Money;
+use crate::domain::paging::{Cursor, Limit, Page};
+use crate::domain::payments::{
+    Confirmation, Outcome, Payment, PaymentMethod, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference,
+    Verdict, check_decimals,
+};
+use crate::domain::sid::PaymentSid;
+use crate::domain::text::Reference;
+use crate::domain::time::Timestamp;
+use crate::domain::wallet::Wallet;
+use crate::error::{Error, Result};
+use crate::storage;
+use crate::storage::wallet::Opening;
+pub use settlement::confirm;
+
+/// How much longer than that a provider is asked which does not say what became of a payment.
+const PATIENCE_SECONDS: i64 = 3_600;
+
+/// A top-up through a provider.
+#[derive(Clone, Debug)]
+pub struct ProviderTopup {
+    pub business: Tenant,
+    pub amount: Money,
+    pub reference: Reference,
+    pub provider: ProviderName,
+    pub method: Option<PaymentMethod>,
+}
+
+impl ProviderTopup {
+    fn hash(&self) -> InputHash {
+        InputHash::of(&[
+            self.business.sid().as_str(),
+            &self.amount.to_string(),
+            self.reference.as_str(),
+            self.provider.as_str(),
+            self.method.as_ref().map_or("", PaymentMethod::reveal),
+        ])
+    }
+}
+
+/// A wallet, and the payment that will change it. Serialised, it is what an idempotent answer keeps of both for 30 days.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Requested {
+    pub wallet: Wallet,
+    pub payment: Payment,
+}
+
+/// Asks a provider for a top-up: the payment is stored, and the worker does the asking. With a key it happens once, however
+/// often it is asked. A business without a wallet gets one.
+///
+/// # Errors
+/// [`Error::Invalid`] where the amount has more decimals than its currency; [`Error::IdempotencyConflict`] where the key came
+/// with another input before; those of the database.
+pub async fn request(
+    billing: &Billing,
+    topup: ProviderTopup,
+    key: Option<KeyScope>,
+    actor: &Actor,
+) -> Result<Answer<Requested>> {
+    let now = billing.clock.now();
+    let input = topup.hash();
+    let business = topup.business.sid();
+    let mut tx = billing.db.begin().await?;
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
+    let stored = storage::wallet::lock_or_open(&mut tx.conn(), &opening).await?;
+    if let Some(key) = &key
+        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
+    {
+        tx.roll_back().await?;
+        return Ok(Answer { value: earlier, replayed: true });
+    }
+    check_decimals(topup.amount, stored.wallet.currency).map_err(|problem| Error::invalid("amount", problem))?;
+    let payment = Payment {
+        sid: PaymentSid::new(billing.clock.new_id()),
+        business_sid: business.clone(),
+        purpose: PaymentPurpose::Topup,
+        provider: topup.provider.clone(),
+        amount: topup.amount,
+        currency: stored.wallet.currency,
+        status: PaymentStatus::Pending,
+        reference: topup.reference.clone(),
+        method: topup.method.as_ref().map(|method| payment_methods::seal(billing, business, method)).transpose()?,
+        provider_reference: None,
+        failure: None,
+        transaction_sid: None,
+        created_at: now,
+        requested_at: None,
+        settled_at: None,
+    };
+    storage::payments::insert(&mut tx.conn(), stored.id, &payment, actor).await?;
+    let requested = Requested { wallet: stored.wallet, payment };
+    if let Some(key) = &key {
+        storage::idempotency::remember(&mut tx.conn(), key, &input, &requested, now).await?;
+    }
+    let job = NewJob { kind: JobKind::Payment, subject: requested.payment.sid.to_string(), run_at: now };
+    storage::jobs::schedule(&mut tx.conn().bulk(), &[job], now).await?;
+    tx.commit().await?;
+    Ok(Answer { value: requested, replayed: false })
+}
+
+/// A page of a business's payments, newest first. One that nobody has used yet has none.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(billing: &Billing, tenant: &Tenant, cursor: Cursor, limit: Limit) -> Result<Page<Payment>> {
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let Some(stored) = storage::wallet::find(&mut conn, tenant.sid()).await? else {
+        return Ok(Page { items: Vec::new(), next: None });
+    };
+    let rows = storage::payments::page(&mut conn, stored.id, cursor, limit).await?;
+    Ok(Page::from_lookahead(rows, limit, |row| row.position).map(|row| row.payment))
+}
+
+/// A payment of a business.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub async fn show(billing: &Billing, tenant: &Tenant, sid: PaymentSid) -> Result<Payment> {
+    let found = storage::payments::find(&mut billing.db.read().await?.conn(), sid).await?;
+    let own = found.map(|stored| stored.payment).filter(|payment| payment.business_sid == *tenant.sid());
+    own.ok_or(Error::NotFound {
+        code: "payment_not_found",
+        sentence: "There is no such payment, or it is none of this business's.",
+    })
+}
+
+/// Asks a provider for a payment, or, once the time for its confirmation is over, what became of it. The subject is the
+/// payment.
+///
+/// # Errors
+/// [`Error::Provider`] where the provider is to be asked again, and those of the database.
+pub async fn perform(billing: &Billing, subject: &str) -> Result<Next> {
+    let now = billing.clock.now();
+    let Ok(sid) = subject.parse::<PaymentSid>() else { return Ok(Next::Done) };
+    let found = storage::payments::find(&mut billing.db.read().await?.conn(), sid).await?;
+    let Some(payment) = found.map(|stored| stored.payment).filter(|payment| payment.status == PaymentStatus::Pending)
+    else {
+        return Ok(Next::Done);
+    };
+    let Some(provider) = billing.providers.find(&payment.provider) else {
+        return fail(billing, &payment, "this provider is no longer set up here").await;
+    };
+    let method = match &payment.method {
+        None => None,
+        Some(sealed) => match payment_methods::open(billing, &payment.business_sid, sealed) {
+            Some(method) => Some(method),
+            None => return fail(billing, &payment, "what it is paid from can no longer be read: enter it again").await,
+        },
+    };
+    let request = Request { payment: &payment, method: method.as_ref() };
+    let deadline = payment.requested_at.unwrap_or(payment.created_at).plus_seconds(provider.confirms_within_seconds());
+    if now >= deadline {
+        return follow_up(billing, provider, request, now >= deadline.plus_seconds(PATIENCE_SECONDS)).await;
+    }
+    if payment.requested_at.is_some() {
+        return Ok(Next::At(deadline));
+    }
+    let reference = match provider.request(request).await? {
+        Said::Settled(outcome) => return take_word(billing, &payment, outcome).await,
+        Said::Accepted(reference) => reference,
+        Said::Open => None,
+    };
+    note_request(billing, sid, reference.as_ref(), now).await?;
+    Ok(Next::At(now.plus_seconds(provider.confirms_within_seconds())))
+}
+
+async fn note_request(
+    billing: &Billing,
+    sid: PaymentSid,
+    reference: Option<&ProviderReference>,
+    now: Timestamp,
+) -> Result<()> {
+    let mut tx = billing.db.begin().await?;
+    storage::payments::note_request(&mut tx.conn(), sid, reference, now).await?;
+    tx.commit().await
+}
+
+/// Asks what became of a payment that nobody has confirmed in time. What is still open then has failed; should its money
+/// come after all, it is credited.
+async fn follow_up(billing: &Billing, provider: &Provider, request: Request<'_>, is_last: bool) -> Result<Next> {
+    match provider.status(request.clone()).await {
+        Ok(Said::Settled(outcome)) => take_word(billing, request.payment, outcome).await,
+        Ok(Said::Accepted(_) | Said::Open) => {
+            fail(billing, request.payment, "the provider did not confirm it in time").await
+        }
+        Err(_) if is_last => fail(billing, request.payment, "the provider does not say what became of it").await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn take_word(billing: &Billing, payment: &Payment, outcome: Outcome) -> Result<Next> {
+    let confirmation = Confirmation { provider: payment.provider.clone(), payment: payment.sid.to_string(), outcome };
+    match confirm(billing, &confirmation, &Actor::scheduled()).await? {
+        Verdict::Complete | Verdict::Fail => Ok(Next::Done),
+        // Another amount, say: what came waits for an admin, and this payment will not come.
+        Verdict::Replay | Verdict::Suspend(_) => {
+            fail(billing, payment, "the provider confirmed something else; an operator looks into it").await
+        }
+    }
+}
+
+async fn fail(billing: &Billing, payment: &Payment, reason: &str) -> Result<Next> {
+    let confirmation = Confirmation {
+        provider: payment.provider.clone(),
+        payment: payment.sid.to_string(),
+        outcome: Outcome::Failed { reason: reason.to_owned() },
+    };
+    confirm(billing, &confirmation, &Actor::scheduled()).await?;
+    Ok(Next::Done)
+}

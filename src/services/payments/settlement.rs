@@ -1,0 +1,199 @@
+//! What becomes of a provider's word, in one transaction: the money and its entry, the payment, the wallet's recharge, and
+//! whoever is told.
+
+use super::Billing;
+use crate::domain::audit::Actor;
+use crate::domain::events::{Event, EventType};
+use crate::domain::jobs::{JobKind, NewJob};
+use crate::domain::money::Money;
+use crate::domain::payments::{
+    Confirmation, Known, Outcome, Payment, PaymentPurpose, PaymentStatus, Suspended, SuspenseCause, SuspenseStatus,
+    ToldPayment, Verdict, judge,
+};
+use crate::domain::payments::{ProviderReference, failure_text};
+use crate::domain::sid::{PaymentSid, SuspenseSid, TransactionSid};
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::services::consequences::{self, Followed, Tools};
+use crate::services::posting::{self, NewPosting};
+use crate::storage;
+use crate::storage::accounts::StoredAccount;
+use crate::storage::db::Conn;
+
+/// Takes a provider's word: once, however often and by however many at once it is told. What was made of it.
+///
+/// # Errors
+/// [`Error::Refused`] where the balance would leave its range, and those of the database.
+pub async fn confirm(billing: &Billing, confirmation: &Confirmation, actor: &Actor) -> Result<Verdict> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let held = hold(&mut tx.conn(), confirmation).await?;
+    let payment = held.as_ref().map(|held| &held.payment);
+    let mut known = Known { payment, ..Known::default() };
+    if let Outcome::Completed { provider_reference, .. } = &confirmation.outcome {
+        let (provider, mut conn) = (&confirmation.provider, tx.conn());
+        known.is_suspended = storage::suspense::has(&mut conn, provider, provider_reference).await?;
+        let owner = storage::payments::of_reference(&mut conn, provider, provider_reference).await?;
+        known.has_completed_another = owner.is_some_and(|owner| Some(owner) != payment.map(|payment| payment.sid));
+    }
+    let verdict = judge(known, confirmation);
+    match (verdict, held, &confirmation.outcome) {
+        (Verdict::Complete, Some(held), Outcome::Completed { provider_reference, .. }) => {
+            complete(billing, &mut tx.conn(), held, provider_reference, actor, now).await?;
+        }
+        (Verdict::Fail, Some(held), Outcome::Failed { reason }) => {
+            fail(billing, &mut tx.conn(), held, &failure_text(reason), now).await?;
+        }
+        (Verdict::Suspend(cause), _, outcome) => {
+            suspend(billing, &mut tx.conn(), confirmation, outcome, cause, now).await?;
+        }
+        _ => {
+            tx.roll_back().await?;
+            return Ok(verdict);
+        }
+    }
+    tx.commit().await?;
+    Ok(verdict)
+}
+
+/// A payment whose wallet nobody else changes until this transaction ends.
+struct Held {
+    account: StoredAccount,
+    payment: Payment,
+}
+
+async fn hold(conn: &mut Conn<'_>, confirmation: &Confirmation) -> Result<Option<Held>> {
+    let Ok(sid) = confirmation.payment.parse::<PaymentSid>() else { return Ok(None) };
+    let Some(found) = storage::payments::find(conn, sid).await? else { return Ok(None) };
+    if found.payment.provider != confirmation.provider {
+        return Ok(None);
+    }
+    let business = found.payment.business_sid;
+    let account = storage::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(&business)).await?.pop();
+    let account = account.ok_or_else(|| Error::Corrupt(format!("a payment of {business}, which has no wallet")))?;
+    // Read again: whoever held the wallet before may have settled it.
+    let payment = storage::payments::find(conn, sid).await?.ok_or(Error::Stale)?.payment;
+    Ok(Some(Held { account, payment }))
+}
+
+async fn complete(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    held: Held,
+    reference: &ProviderReference,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<()> {
+    let Held { account, payment: before } = held;
+    let payment = Payment {
+        status: PaymentStatus::Completed,
+        provider_reference: Some(reference.clone()),
+        failure: None,
+        ..before.clone()
+    };
+    let event = |event_type| Event::new(event_type, now, ToldPayment::from(&payment));
+    let mut events = vec![event(EventType::PaymentCompleted)];
+    if payment.purpose == PaymentPurpose::AutoRecharge {
+        end_recharge(billing, conn, &account, &before).await?;
+        events.push(event(EventType::Recharged));
+    }
+    // First the payment: the entry may ask for the next recharge, and a wallet has one at a time.
+    let sid = TransactionSid::new(billing.clock.new_id());
+    if !storage::payments::complete(conn, payment.sid, reference, sid, now).await? {
+        return Err(Error::Stale);
+    }
+    let new = NewPosting { amount: payment.amount, posting: payment.posting(), actor, events };
+    posting::enter_as(billing, conn, &payment.business_sid, sid, new, now).await?;
+    Ok(())
+}
+
+/// A recharge that brought its money: the wallet waits for none any more, and what failed before it is forgotten. One that
+/// had been given up meanwhile takes nothing from the one that is open now.
+async fn end_recharge(billing: &Billing, conn: &mut Conn<'_>, account: &StoredAccount, before: &Payment) -> Result<()> {
+    let mut watch = account.account.watch.recharge;
+    let was_open = before.status == PaymentStatus::Pending;
+    if was_open {
+        watch.open = Money::ZERO;
+    }
+    let mut stored = storage::recharges::load(&mut conn.bulk(), &[account.wallet_id]).await?;
+    for stored in &mut stored {
+        let recharging = &mut stored.recharging;
+        if recharging.failures > 0 {
+            watch.not_before = None;
+        }
+        recharging.failures = 0;
+        if !was_open {
+            recharging.count_again(billing.calendar.day_of(before.created_at), before.amount);
+        }
+    }
+    storage::recharges::update(&mut conn.bulk(), &stored).await?;
+    storage::watches::update_recharges(&mut conn.bulk(), &[(account.wallet_id, watch)]).await
+}
+
+async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, now: Timestamp) -> Result<()> {
+    let Held { account: StoredAccount { wallet_id, account }, payment } = held;
+    if !storage::payments::fail(conn, payment.sid, reason, now).await? {
+        return Err(Error::Stale);
+    }
+    let payment = Payment { status: PaymentStatus::Failed, failure: Some(reason.to_owned()), ..payment };
+    let event = |event_type| Event::new(event_type, now, ToldPayment::from(&payment));
+    let mut followed = Followed::of(wallet_id, &account, account.watch);
+    followed.events.push(event(EventType::PaymentFailed));
+    let mut jobs = Vec::new();
+    if payment.purpose == PaymentPurpose::AutoRecharge {
+        followed.events.push(event(EventType::RechargeFailed));
+        followed.watch.recharge.open = Money::ZERO;
+        let mut stored = storage::recharges::load(&mut conn.bulk(), &[wallet_id]).await?;
+        for stored in &mut stored {
+            let recharging = &mut stored.recharging;
+            recharging.take_back(billing.calendar.day_of(payment.created_at), payment.amount);
+            let until = recharging.fail(now);
+            let watch = &mut followed.watch.recharge;
+            let threshold = watch.threshold;
+            match until {
+                Some(until) => {
+                    watch.not_before = Some(until);
+                    jobs.push(NewJob { kind: JobKind::Recharge, subject: wallet_id.to_string(), run_at: until });
+                }
+                None => {
+                    watch.is_enabled = false;
+                    followed.events.push(event(EventType::RechargeDisabled));
+                }
+            }
+            let (balance, currency) = (account.head.balance, account.currency);
+            followed.alerts.push(recharging.failure_alert(reason, until, balance, currency, threshold));
+        }
+        storage::recharges::update(&mut conn.bulk(), &stored).await?;
+    }
+    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    storage::jobs::schedule(&mut conn.bulk(), &jobs, now).await
+}
+
+async fn suspend(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    confirmation: &Confirmation,
+    outcome: &Outcome,
+    cause: SuspenseCause,
+    now: Timestamp,
+) -> Result<()> {
+    let Outcome::Completed { provider_reference, amount, currency } = outcome else { return Ok(()) };
+    let suspended = Suspended {
+        sid: SuspenseSid::new(billing.clock.new_id()),
+        provider: confirmation.provider.clone(),
+        provider_reference: provider_reference.clone(),
+        reference: confirmation.payment.clone(),
+        amount: *amount,
+        currency: *currency,
+        cause,
+        status: SuspenseStatus::Open,
+        transaction_sid: None,
+        created_at: now,
+        settled_at: None,
+    };
+    let (sid, provider) = (suspended.sid, &suspended.provider);
+    tracing::warn!(%sid, %provider, %cause, "money that fits no payment waits for an admin");
+    storage::suspense::insert(conn, &suspended).await?;
+    Ok(())
+}

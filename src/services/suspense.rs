@@ -1,0 +1,141 @@
+//! Money that fits no payment: admins look at it, and say whose it is.
+
+use serde_json::json;
+
+use super::Billing;
+use super::posting::{self, NewPosting};
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::businesses::BusinessSid;
+use crate::domain::listing::{ListPage, ListRequest};
+use crate::domain::payments::{Suspended, SuspenseStatus};
+use crate::domain::sid::{SuspenseSid, TransactionSid};
+use crate::domain::text::Reason;
+use crate::domain::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::storage;
+use crate::storage::db::Conn;
+use crate::storage::wallet::{Opening, StoredWallet};
+
+/// A page of what is asked for.
+///
+/// # Errors
+/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<Suspended>> {
+    storage::suspense::page(&mut billing.db.read().await?.conn(), request).await
+}
+
+/// Credits it to a business, once.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Impossible`] where it was decided about before, its currency is not the wallet's, or its
+/// money has been credited meanwhile; [`Error::Refused`] where the balance would leave its range; those of the database.
+pub async fn assign(
+    billing: &Billing,
+    sid: SuspenseSid,
+    business: &BusinessSid,
+    reason: &Reason,
+    actor: &Actor,
+) -> Result<Suspended> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    // The wallet first, as everywhere.
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let wallet = lock(&mut conn, &opening).await?;
+    let found = open_one(&mut conn, sid).await?;
+    if wallet.wallet.currency != found.currency {
+        let (theirs, ours) = (found.currency, wallet.wallet.currency);
+        let sentence =
+            format!("This money is {theirs}, and the wallet of {business} is in {ours}: it fits no such wallet.");
+        return Err(Error::Impossible { code: "currency_mismatch", sentence });
+    }
+    let owner = storage::payments::of_reference(&mut conn, &found.provider, &found.provider_reference).await?;
+    if let Some(payment) = owner {
+        let stored = storage::payments::find(&mut conn, payment).await?;
+        if stored.is_some_and(|stored| stored.payment.transaction_sid.is_some()) {
+            let sentence = format!("The payment {payment} has brought this money already: dismiss it here.");
+            return Err(Error::Impossible { code: "credited_already", sentence });
+        }
+    }
+    let new = NewPosting { amount: found.amount, posting: found.posting(reason.as_str()), actor, events: Vec::new() };
+    let posted = posting::enter(billing, &mut conn, business, new, now).await?;
+    let settled = Settled { status: SuspenseStatus::Assigned, transaction: Some(posted.entry.sid), at: now };
+    let entry = AuditEntry::changed(
+        AuditAction::SuspenseAssigned,
+        sid.to_string(),
+        json!({"status": SuspenseStatus::Open}),
+        json!({"status": SuspenseStatus::Assigned, "business_sid": business, "transaction_sid": posted.entry.sid}),
+    );
+    let after = settle(&mut conn, found, settled, entry, reason, actor).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+/// Says that it is nobody's here: it was paid back, say.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Impossible`] where it was decided about before, and those of the database.
+pub async fn dismiss(billing: &Billing, sid: SuspenseSid, reason: &Reason, actor: &Actor) -> Result<Suspended> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let found = open_one(&mut conn, sid).await?;
+    let settled = Settled { status: SuspenseStatus::Dismissed, transaction: None, at: now };
+    let entry = AuditEntry::changed(
+        AuditAction::SuspenseDismissed,
+        sid.to_string(),
+        json!({"status": SuspenseStatus::Open}),
+        json!({"status": SuspenseStatus::Dismissed}),
+    );
+    let after = settle(&mut conn, found, settled, entry, reason, actor).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+/// How it ends.
+struct Settled {
+    status: SuspenseStatus,
+    transaction: Option<TransactionSid>,
+    at: Timestamp,
+}
+
+async fn settle(
+    conn: &mut Conn<'_>,
+    found: Suspended,
+    settled: Settled,
+    entry: AuditEntry,
+    reason: &Reason,
+    actor: &Actor,
+) -> Result<Suspended> {
+    let Settled { status, transaction, at } = settled;
+    // Of two at once the second finds it settled, and takes its own entry back.
+    if !storage::suspense::settle(conn, found.sid, status, transaction, at).await? {
+        return Err(settled_already());
+    }
+    let entry = AuditEntry { reason: Some(reason.as_str().to_owned()), ..entry };
+    storage::audit::append(&mut conn.bulk(), &entry, actor, at).await?;
+    Ok(Suspended { status, transaction_sid: transaction, settled_at: Some(at), ..found })
+}
+
+async fn open_one(conn: &mut Conn<'_>, sid: SuspenseSid) -> Result<Suspended> {
+    let found = storage::suspense::find(conn, sid).await?;
+    let found =
+        found.ok_or(Error::NotFound { code: "suspense_not_found", sentence: "There is no such money here." })?;
+    if found.status == SuspenseStatus::Open { Ok(found) } else { Err(settled_already()) }
+}
+
+fn settled_already() -> Error {
+    let sentence = "It has been assigned or dismissed before; read it again to see which.".to_owned();
+    Error::Impossible { code: "suspense_settled", sentence }
+}
+
+async fn lock(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<StoredWallet> {
+    if let Some(stored) = storage::wallet::lock(conn, opening.business).await? {
+        return Ok(stored);
+    }
+    // A slip in the name must not make a business.
+    if storage::businesses::hold_kind(conn, opening.business).await?.is_none() {
+        return Err(Error::NotFound { code: "business_not_found", sentence: "There is no such business." });
+    }
+    storage::wallet::lock_or_open(conn, opening).await
+}
