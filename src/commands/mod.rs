@@ -295,7 +295,7 @@ async fn check(settings: &Settings) -> Outcome {
     }
     match settings.seller() {
         Ok(seller) if seller.party.is_none() => {
-            say!("ok       seller: no details, so invoices name none (SELLER_NAME)")
+            say!("ok       seller: no details, so invoices name none (SELLER_NAME)");
         }
         Ok(_) => say!("ok       seller: details and logo can be shown"),
         Err(error) => problems.push(error.to_string()),
