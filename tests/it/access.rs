@@ -261,7 +261,6 @@ impl World<'_> {
             invoice_sids.insert(target, invoice["sid"].as_str().unwrap().to_owned());
         }
         invoice_sids.insert("nobody", format!("inv_{}", "0".repeat(32)));
-        World { server, user_sid, proofs, invoice_sids }
         World { server, user_sid, proofs, invoice_sids, payment_sids }
     }
 
@@ -288,14 +287,11 @@ impl World<'_> {
             let (webhook, delivery) =
                 if target == "nobody" { nobodys() } else { crate::webhooks::with_message(self.server, target).await };
             address = address.replace("{webhook_sid}", &webhook).replace("{delivery_sid}", &delivery);
+        }
         address = address.replace("{alert_sid}", &format!("alert_{:0>32}", hexadecimal(target)));
         address = address.replace("{provider}", "mpesa").replace("{suspense_sid}", &format!("sus_{}", "0".repeat(32)));
         let payment = self.payment_sids.get(target).cloned().unwrap_or_else(|| format!("pay_{}", "0".repeat(32)));
         address = address.replace("{payment_sid}", &payment);
-        if let Some(sid) = self.invoice_sids.get(target) {
-            address = address.replace("{invoice_sid}", sid);
-        }
-        address = address.replace("{alert_sid}", &format!("alert_{:0>32}", hexadecimal(target)));
         let nothing = format!("inv_{}", "0".repeat(32));
         address = address.replace("{invoice_sid}", self.invoice_sids.get(target).unwrap_or(&nothing));
         if path == "/api/billing/keys/" && method == "get" {
@@ -304,9 +300,6 @@ impl World<'_> {
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let mut request = self.prove(actor, self.server.request(method.clone(), &address)).await;
         if method == Method::POST || method == Method::PUT {
-            request = request.json(&body(path, target));
-        }
-        if method == Method::PUT {
             request = request.json(&body(path, target));
         }
         if method == Method::PATCH {
