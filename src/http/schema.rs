@@ -24,8 +24,8 @@ use crate::domain::pricing::PlanType;
 use crate::domain::rating::RatingRule;
 use crate::domain::segments::Encoding;
 use crate::domain::sid::{
-    AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid, UserSid,
-    WalletSid, WebhookSid,
+    AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid,
+    UserSid, WalletSid, WebhookSid,
 };
 use crate::domain::text::{Address, BusinessName, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title};
 use crate::domain::time::Timestamp;

@@ -161,12 +161,7 @@ pub async fn find(billing: &Billing, sid: InvoiceSid) -> Result<Invoice> {
     found(&mut conn, sid, id, summary).await
 }
 
-async fn found(
-    conn: &mut Conn<'_>,
-    sid: InvoiceSid,
-    id: i64,
-    summary: InvoiceSummary,
-) -> Result<Invoice> {
+async fn found(conn: &mut Conn<'_>, sid: InvoiceSid, id: i64, summary: InvoiceSummary) -> Result<Invoice> {
     let wallet = storage::wallet::find(conn, &summary.business_sid).await?;
     let wallet = wallet.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no wallet")))?;
     let stored = StoredInvoice { id, header: summary.header };

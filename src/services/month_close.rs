@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::NaiveDate;
 
 use super::Billing;
+use super::invoice_credits;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::events::{Event, EventType};
@@ -19,9 +20,10 @@ use crate::domain::sid::InvoiceSid;
 use crate::domain::time::{CalendarMonth, DayRange, Timestamp};
 use crate::error::{Error, Result};
 use crate::storage;
-use crate::storage::db::BulkConn;
+use crate::storage::db::{BulkConn, Conn};
 use crate::storage::events::NewEvent;
 use crate::storage::month_close::{ClosingWallet, Existing, Finalised};
+use crate::storage::transactions::Span;
 
 /// How many wallets one transaction closes: those are not charged meanwhile.
 const WALLETS_A_STEP: i64 = 100;
@@ -156,6 +158,7 @@ impl Closing {
         let Some(last) = wallets.last().map(|wallet| wallet.id) else { return Ok(None) };
         let now = billing.clock.now();
         let made = self.close_wallets(billing, &mut conn.bulk(), wallets, now).await?;
+        self.pay_at_once(billing, &mut conn, &made, now).await?;
         tx.commit().await?;
         for invoice in made {
             self.outcome.count(invoice)?;
@@ -236,6 +239,20 @@ impl Closing {
         let events: Vec<NewEvent> = told.map(|made| made.event(billing, month, now)).collect();
         storage::events::insert(conn, &events).await?;
         Ok(made)
+    }
+
+    /// What came in after the month's end and before its close pays the new invoices at once.
+    async fn pay_at_once(&self, billing: &Billing, conn: &mut Conn<'_>, made: &[Made], now: Timestamp) -> Result<()> {
+        for Made { wallet, header, .. } in made {
+            let last = (wallet.last.0, wallet.last.1);
+            let (InvoiceStatus::Sent, (last_seq, Some(last_sid))) = (header.status, last) else { continue };
+            if wallet.updated_at < self.ends_at {
+                continue;
+            }
+            let span = Span::between(conn, wallet.id, (last_seq, last_sid), Some(self.ends_at), None).await?;
+            invoice_credits::pay_with_earlier_credits(billing, conn, &wallet.business, span.first_seq - 1, now).await?;
+        }
+        Ok(())
     }
 
     /// The wallets whose month is open, and the drafts that there are.

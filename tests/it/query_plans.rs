@@ -5,7 +5,10 @@ use wecall_billing::storage::bulk::Bulk;
 use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
-    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, credit_notes, deployment, events, exports, idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, month_close, payments, pricing, rate_cards, recharges, reminders, seeds, sessions, suspense, transactions, turns, usage, users, wallet, watches, webhook_messages, webhooks,
+    accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, credit_notes, deployment,
+    events, exports, idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, month_close,
+    payments, pricing, rate_cards, recharges, reminders, seeds, sessions, suspense, transactions, turns, usage, users,
+    wallet, watches, webhook_messages, webhooks,
 };
 
 use crate::support::{Database, Server, on_each_database};
