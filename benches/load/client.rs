@@ -76,6 +76,19 @@ impl Client {
         self.post_with_key(path, body, None).await
     }
 
+    /// The body of the answer to a PUT of JSON.
+    pub(crate) async fn put(&mut self, path: &str, body: &[u8]) -> Result<&[u8]> {
+        if let Wire::Ordinary(client) = &self.wire {
+            let request = client.put(format!("http://{}{path}", self.host)).body(body.to_vec());
+            return self.ask(request.header("content-type", "application/json"), path).await;
+        }
+        self.begin("PUT", path);
+        let length = body.len().to_string();
+        self.extend(&["content-type: application/json\r\ncontent-length: ", &length, "\r\n\r\n"]);
+        self.buffer.extend_from_slice(body);
+        self.exchange("PUT", path).await
+    }
+
     pub(crate) async fn top_up(&mut self, business: &str, key: Option<&str>) -> Result<()> {
         let body = format!(r#"{{"business_sid":"{business}","amount":{AMOUNT},"reference":"LOAD"}}"#);
         self.post_with_key("/api/billing/topup/", body.as_bytes(), key).await.map(|_| ())

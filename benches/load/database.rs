@@ -74,6 +74,14 @@ pub(crate) async fn bytes(billing: &Billing) -> Result<i64> {
     }
 }
 
+/// The one number that a statement yields.
+pub(crate) async fn number(billing: &Billing, sql: &'static str) -> Result<i64> {
+    Ok(match &billing.db {
+        Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_one(readers).await?,
+        Db::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await?,
+    })
+}
+
 /// What a run left in the database: sums in millionths of a dollar, and how many messages were charged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Totals {

@@ -156,7 +156,7 @@ fn wallet(businesses: &Businesses, number: u64) -> String {
     format!("/api/billing/wallet/{}/", businesses.name(number))
 }
 
-async fn key(billing: &Billing, role: Role, business: Option<&str>) -> Result<String> {
+pub(crate) async fn key(billing: &Billing, role: Role, business: Option<&str>) -> Result<String> {
     let business = match business {
         Some(name) => Tenant::admit(&Reach::All, name.parse()?, false),
         None => None,

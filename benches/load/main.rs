@@ -33,7 +33,8 @@
 //! - `BENCH_ONLY`: `sqlite` or `postgres`.
 //! - `BENCH_SCENARIO`: part of a row's name, such as `wallet`: only the groups that have such a row are measured. `flood`:
 //!   only what the others notice of a tenant who asks for ten times what it may (`flood.rs`); `attacks`: only what they
-//!   notice of clients that mean harm, and the memory that takes (`attacks.rs`).
+//!   notice of clients that mean harm, and the memory that takes (`attacks.rs`). `followed`: only what charging loses to
+//!   alerts, recharges, refunds and webhooks (`followed.rs`).
 //! - `BENCH_SERVER_ARGS`: more arguments for the server, such as `--sqlite-readers 8`, to try settings.
 
 mod attacks;
@@ -43,6 +44,7 @@ mod client;
 mod database;
 mod direct;
 mod flood;
+mod followed;
 mod ledger;
 mod messages;
 mod postgres;
@@ -89,7 +91,8 @@ async fn measure() -> Result<()> {
     println!("{}", report::machine());
     let wanted = std::env::var("BENCH_SCENARIO").unwrap_or_default();
     let floods = wanted.is_empty() || wanted == "flood";
-    let groups = !["flood", "attacks"].contains(&wanted.as_str());
+    let follows = wanted.is_empty() || wanted == "followed";
+    let groups = !["flood", "attacks", "followed"].contains(&wanted.as_str());
     let mut summary = Vec::new();
     if only != "postgres" {
         let ledgers = ledgers.iter().filter(|_| groups);
@@ -101,6 +104,10 @@ async fn measure() -> Result<()> {
             let directory = tempfile::tempdir()?;
             summary.extend(flood::measure(&sqlite(&directory), "SQLite", seconds).await?);
         }
+        if follows {
+            let directory = tempfile::tempdir()?;
+            summary.extend(followed::measure(&sqlite(&directory), "SQLite", seconds).await?);
+        }
         if wanted.is_empty() || wanted == "attacks" {
             // What is attacked lies before the database.
             let directory = tempfile::tempdir()?;
@@ -108,7 +115,7 @@ async fn measure() -> Result<()> {
         }
     }
     if only != "sqlite" {
-        summary.extend(measure_postgres(&ledgers, seconds, floods, groups).await?);
+        summary.extend(measure_postgres(&ledgers, seconds, (floods, follows), groups).await?);
     }
     println!();
     for line in summary {
@@ -121,18 +128,33 @@ fn sqlite(directory: &tempfile::TempDir) -> String {
     format!("sqlite://{}", directory.path().join("billing.db").display())
 }
 
+/// What is measured on a database of its own.
+enum What {
+    Groups(u64),
+    Flood,
+    Followed,
+}
+
 /// Each time on a database of its own.
-async fn measure_postgres(ledgers: &[u64], seconds: f64, floods: bool, groups: bool) -> Result<Vec<String>> {
+async fn measure_postgres(
+    ledgers: &[u64],
+    seconds: f64,
+    (floods, follows): (bool, bool),
+    groups: bool,
+) -> Result<Vec<String>> {
     let mut summary = Vec::new();
-    let runs = ledgers.iter().filter(|_| groups).map(|transactions| Some(*transactions));
-    for run in runs.chain(floods.then_some(None)) {
+    let runs = ledgers.iter().filter(|_| groups).map(|transactions| What::Groups(*transactions));
+    for run in runs.chain(floods.then_some(What::Flood)).chain(follows.then_some(What::Followed)) {
         let Some(cluster) = postgres::find().await? else {
             println!("\nPostgres was not found, so it was not measured (see BENCH_DATABASE_URL).");
             break;
         };
         summary.extend(match run {
-            Some(transactions) => Run::start(cluster.url(), seconds).await?.run("Postgres", transactions).await?,
-            None => flood::measure(cluster.url(), "Postgres", seconds).await?,
+            What::Groups(transactions) => {
+                Run::start(cluster.url(), seconds).await?.run("Postgres", transactions).await?
+            }
+            What::Flood => flood::measure(cluster.url(), "Postgres", seconds).await?,
+            What::Followed => followed::measure(cluster.url(), "Postgres", seconds).await?,
         });
         cluster.stop().await?;
     }

@@ -338,6 +338,7 @@ fn cors(state: &HttpState) -> CorsLayer {
             "link",
             "etag",
             "x-request-id",
+            "content-disposition",
             "idempotent-replayed",
             "ratelimit",
             "ratelimit-policy",

@@ -51,6 +51,8 @@ impl ThresholdsBody {
 }
 
 /// Show a wallet's thresholds
+///
+/// What it warns at, and what of that is the server's own.
 #[utoipa::path(
     get,
     path = "/api/billing/wallet/{business_sid}/thresholds/",

@@ -289,7 +289,7 @@ impl Closing {
         let balances: HashMap<i64, Money> =
             storage::month_close::balances(conn, &changed, self.ends_at).await?.into_iter().collect();
         let still_due: HashMap<i64, Money> =
-            storage::month_close::still_due(conn, &ids, month).await?.into_iter().collect();
+            storage::month_close::still_due(conn, &ids, month, self.ends_at).await?.into_iter().collect();
         let mut closed = Vec::new();
         for wallet in wallets {
             let (usage, items) = (usage.remove(&wallet.id), items.remove(&wallet.id));

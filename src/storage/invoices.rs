@@ -44,7 +44,7 @@ macro_rules! columns {
             header!(),
             ", (SELECT CAST(COALESCE(SUM(p.net), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_net, \
              (SELECT CAST(COALESCE(SUM(p.tax), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_tax, \
-             (SELECT c.uid FROM invoices c WHERE c.id = i.credited_invoice_id) AS credited_uid, i.reason"
+             (SELECT credited.uid FROM invoices credited WHERE credited.id = i.credited_invoice_id) AS credited_uid, i.reason"
         )
     };
 }

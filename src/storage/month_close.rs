@@ -96,14 +96,16 @@ pub static BALANCES: Bulk = Bulk::new(
     ),
 );
 
-/// What is still to be paid on invoices of earlier months, without the tax that came on top.
+/// What was still to be paid on invoices of earlier months when this one ended, without the tax that came on top: what came in
+/// since has paid some of them, but is not in the balance of the month's end.
 pub static STILL_DUE: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
+    &[("wallet_id", "BIGINT"), ("period_start", "DATE"), ("ends_at", "BIGINT")],
     Action::With(
         "SELECT i.wallet_id, CAST(SUM(i.amount_due - CASE WHEN i.tax_included THEN 0 ELSE i.tax_amount END \
-         - COALESCE((SELECT SUM(p.net) FROM invoice_payments p WHERE p.invoice_id = i.id), 0)) AS BIGINT) \
+         - COALESCE((SELECT SUM(p.net) FROM invoice_payments p JOIN transactions t ON t.uid = p.transaction_uid \
+         WHERE p.invoice_id = i.id AND t.created_at < given.ends_at), 0)) AS BIGINT) \
          FROM given JOIN invoices i ON i.wallet_id = given.wallet_id AND i.period_start < given.period_start \
-         AND i.kind = 'INVOICE' AND i.status IN ('SENT', 'OVERDUE') GROUP BY i.wallet_id",
+         AND i.kind = 'INVOICE' AND i.status IN ('SENT', 'OVERDUE', 'PAID') AND i.amount_due > 0 GROUP BY i.wallet_id",
     ),
 );
 
@@ -341,9 +343,19 @@ pub async fn balances(
     BALANCES.fetch(conn, columns).await
 }
 
-/// What is still due on older invoices of these wallets; only those that have any.
-pub async fn still_due(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<(i64, Money)>> {
-    STILL_DUE.fetch(conn, vec![ids(wallets), Column::days(wallets.iter().map(|_| month.first))]).await
+/// What was still due on older invoices of these wallets when the month ended; only those that had any.
+pub async fn still_due(
+    conn: &mut BulkConn<'_>,
+    wallets: &[i64],
+    month: DayRange,
+    ends_at: Timestamp,
+) -> Result<Vec<(i64, Money)>> {
+    let columns = vec![
+        ids(wallets),
+        Column::days(wallets.iter().map(|_| month.first)),
+        Column::integers(wallets.iter().map(|_| ends_at.micros())),
+    ];
+    STILL_DUE.fetch(conn, columns).await
 }
 
 /// Makes drafts, by wallet; the keys their rows go by.

@@ -184,8 +184,9 @@ const USAGE: &str = concat!(
 );
 
 const WALLETS: &str = "SELECT w.id, b.sid, w.balance, w.last_seq, w.last_uid, w.updated_at, w.tier_month, w.tier_segments, \
-     n.seq AS newest_seq, n.created_at AS newest_created_at \
-     FROM wallets w JOIN businesses b ON b.id = w.business_id \
+     n.seq AS newest_seq, n.created_at AS newest_created_at, w.recharge_open, \
+     (SELECT CAST(COALESCE(SUM(p.amount), 0) AS BIGINT) FROM payments p WHERE p.wallet_id = w.id \
+     AND p.purpose = 'AUTO_RECHARGE' AND p.status = 'PENDING') AS open_payments FROM wallets w JOIN businesses b ON b.id = w.business_id \
      LEFT JOIN transactions n ON n.uid = w.last_uid AND n.wallet_id = w.id WHERE w.id > $1 ORDER BY w.id LIMIT $2";
 
 /// A transaction that reads all there is takes longer than any request may.
@@ -572,6 +573,8 @@ struct WalletRow {
     tier_segments: i64,
     newest_seq: Option<i64>,
     newest_created_at: Option<Timestamp>,
+    recharge_open: Money,
+    open_payments: Money,
 }
 
 impl From<WalletRow> for StoredWallet {
@@ -586,6 +589,7 @@ impl From<WalletRow> for StoredWallet {
             tier_month: row.tier_month,
             tier_segments: row.tier_segments,
             newest: row.newest_seq.zip(row.newest_created_at),
+            recharge: (row.recharge_open, row.open_payments),
         }
     }
 }

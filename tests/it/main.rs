@@ -37,6 +37,7 @@ mod month_close_load;
 mod openapi;
 mod payments;
 mod process;
+mod quarter;
 mod query_plans;
 mod quotes;
 mod rate_cards;

@@ -131,7 +131,11 @@ async fn each_message_is_charged_once() {
         let key = (entry.business, entry.message.unwrap());
         assert_eq!(charged[&key].0, entry.sid, "{key:?}");
     }
-    let wallet = reqwest::get(format!("{}/api/billing/wallet/{POOR}/", servers[1].base_url)).await.unwrap();
+    let wallet = crate::support::client()
+        .get(format!("{}/api/billing/wallet/{POOR}/", servers[1].base_url))
+        .send()
+        .await
+        .unwrap();
     let wallet: Value = wallet.json().await.unwrap();
     assert_eq!(wallet["balance"], 0, "{wallet}");
     assert_reconciles(homes[0].path(), &url);

@@ -138,19 +138,20 @@ on_each_database! {
         let april = invoice(server, "later", "2026-04").await;
         assert_eq!(dues(&april), [&json!("INV-2026-000002"), &json!("SENT"), &json!(0.6), &json!(0.6)]);
         // Of March 0.3 is still due then, and of April 0.6: what May is about comes on top.
-        let pay = "INSERT INTO invoice_payments (invoice_id, transaction_uid, net, tax, paid_on, created_at) \
-                   SELECT i.id, w.last_uid, 900000, 0, '2026-05-02', 0 FROM invoices i JOIN wallets w ON w.id = i.wallet_id \
-                   WHERE i.number = 'INV-2026-000001'";
         server.top_up("later", "0.9").await;
-        server.execute(pay).await.unwrap();
+        let march = invoice(server, "later", "2026-03").await;
+        assert_eq!((&march["status"], &march["amount_due"], &march["amount_paid"]), (&json!("SENT"), &json!(1.2), &json!(0.9)));
         charge(server, "later", "m-3", 200).await;
         server.set_clock("2026-06-02T10:00:00Z");
-        server.top_up("later", "50").await;
+        // It came after the end of May: it pays March and April at once, and May as soon as that is closed.
+        server.top_up("later", "2").await;
         close(server, "2026-05").await;
         let may = invoice(server, "later", "2026-05").await;
-        assert_eq!((&may["total_amount"], &may["amount_due"]), (&json!(2.4), &json!(2.4)), "the top-up of June came later");
-        let march = invoice(server, "later", "2026-03").await;
-        assert_eq!((&march["amount_due"], &march["amount_paid"]), (&json!(1.2), &json!(0.9)));
+        assert_eq!((&may["total_amount"], &may["amount_due"]), (&json!(2.4), &json!(2.4)), "what came in June came later");
+        assert_eq!((&may["status"], &may["amount_paid"]), (&json!("SENT"), &json!(1.1)));
+        for month in ["2026-03", "2026-04"] {
+            assert_eq!(invoice(server, "later", month).await["status"], "PAID");
+        }
         assert_clean(server).await;
     }
 
@@ -199,7 +200,7 @@ on_each_database! {
             assert_eq!(invoice["total_amount"], json!(total));
         }
         assert_eq!(invoice(server, "biz_test_001", "2028-02").await["period_end"], "2028-02-29");
-        assert_eq!(server.number("SELECT count(*) FROM jobs WHERE kind = 'month-close' AND subject = '2028-03-01'").await, 1);
+        assert_eq!(server.number("SELECT count(*) FROM jobs WHERE kind = 'month_close' AND subject = '2028-03-01'").await, 1);
         assert_eq!(server.number("SELECT count(*) FROM audit_log WHERE action = 'month.closed' AND actor = 'scheduled'").await, 24);
         assert_clean(server).await;
     }

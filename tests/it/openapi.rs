@@ -166,7 +166,10 @@ async fn new_key(server: &Server) -> String {
 
 /// The status an operation answers where all is well.
 fn success(operation: &Value) -> &'static str {
-    ["201", "202", "204"].into_iter().find(|status| operation["responses"].get(status).is_some()).unwrap_or("200")
+    ["200", "201", "202", "204"]
+        .into_iter()
+        .find(|status| operation["responses"].get(status).is_some())
+        .unwrap_or("200")
 }
 
 /// The SID of money in suspense, of the examples' own.

@@ -14,7 +14,7 @@ fn home() -> tempfile::TempDir {
 }
 
 async fn get(url: &str) -> serde_json::Value {
-    reqwest::get(url).await.unwrap().json().await.unwrap()
+    crate::support::client().get(url).send().await.unwrap().json().await.unwrap()
 }
 
 async fn top_up(base_url: &str, business: &str) -> reqwest::Response {
@@ -238,12 +238,15 @@ async fn metrics_at_an_address_of_their_own() {
     let line = server.greeting.iter().find(|line| line.contains("health")).unwrap();
     let metrics = line.split(", ").last().unwrap().trim();
     assert!(!metrics.starts_with(&server.base_url), "{line}");
-    let own = reqwest::get(metrics).await.unwrap();
+    let own = crate::support::client().get(metrics).send().await.unwrap();
     assert_eq!(own.status(), 200);
     assert!(own.text().await.unwrap().contains("charge_queue_commands"));
-    assert_eq!(reqwest::get(format!("{}/metrics", server.base_url)).await.unwrap().status(), 404);
+    assert_eq!(
+        crate::support::client().get(format!("{}/metrics", server.base_url)).send().await.unwrap().status(),
+        404
+    );
     let elsewhere = metrics.replace("/metrics", "/api/billing/pricing-plans/");
-    assert_eq!(reqwest::get(elsewhere).await.unwrap().status(), 404, "nothing else is there");
+    assert_eq!(crate::support::client().get(elsewhere).send().await.unwrap().status(), 404, "nothing else is there");
 }
 
 /// With credentials required the test wallets are left out unless asked for.

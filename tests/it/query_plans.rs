@@ -329,7 +329,7 @@ fn alias_of(table: &str) -> Vec<&str> {
         "transaction_marks" => vec!["transaction_marks", "m"],
         "deliveries" => vec!["deliveries", "d"],
         "usage_metrics" => vec!["usage_metrics", "u"],
-        "invoices" => vec!["invoices", "i", "c"],
+        "invoices" => vec!["invoices", "i", "credited"],
         "invoice_payments" => vec!["invoice_payments", "p"],
         "invoice_reminders" => vec!["invoice_reminders", "r"],
         "alerts" => vec!["alerts", "a"],

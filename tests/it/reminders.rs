@@ -16,6 +16,8 @@ async fn alerts(server: &Server, business: &str) -> Vec<(String, String)> {
 
 async fn at(server: &Server, time: &str) {
     server.set_clock(time);
+    // Nobody listens, and an endpoint that is silent for days is told nothing more.
+    server.execute("DELETE FROM jobs WHERE kind = 'webhooks'").await.unwrap();
     worker::run_due(&server.billing).await.unwrap();
 }
 

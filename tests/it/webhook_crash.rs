@@ -55,7 +55,7 @@ async fn end_leases(database_url: &str) {
 async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u64) {
     let mut random = Random(seed("CRASH_SEED"));
     let receiver = Receiver::start().await;
-    let http = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+    let http = wecall_billing::tls::client().timeout(Duration::from_secs(30)).build().unwrap();
     let secret_key = "a key for tests: 0123456789abcdef";
     let args = ["--database-url", database_url, "--webhooks-allow-private", "--secret-key", secret_key];
     let args = [&args[..], &["--log-level", "error"]].concat();

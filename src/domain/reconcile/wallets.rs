@@ -46,6 +46,8 @@ pub struct StoredWallet {
     pub tier_segments: i64,
     /// The entry that `last_sid` names: its number and when it was made. None where this wallet has no such entry.
     pub newest: Option<(i64, Timestamp)>,
+    /// What it says its open recharge will bring, and what the payment that is open for it is for.
+    pub recharge: (Money, Money),
 }
 
 /// What the entries of every wallet come to.
@@ -86,6 +88,10 @@ fn problems(wallet: &StoredWallet, tally: Tally) -> Vec<String> {
     if wallet.last_seq != tally.last_seq {
         problems.push(format!("its last_seq is {}, but its newest entry is {}", wallet.last_seq, tally.last_seq));
     }
+    let (told, asked) = wallet.recharge;
+    if told != asked {
+        problems.push(format!("it waits for a recharge of {told}, but its open payments are for {asked}"));
+    }
     match (wallet.last_sid, wallet.newest) {
         (None, _) if tally.entries == 0 => {}
         (None, _) => problems.push("it names no newest entry".to_owned()),
@@ -118,6 +124,7 @@ mod tests {
             tier_month: None,
             tier_segments: 0,
             newest: Some((2, Timestamp::from_micros(10))),
+            recharge: (Money::ZERO, Money::ZERO),
         }
     }
 
@@ -134,6 +141,11 @@ mod tests {
             (wallet(), Tally { entries: 3, seqs: 5, ..TALLY }, "are not numbered 1 to 2"),
             (StoredWallet { last_seq: 3, ..wallet() }, TALLY, "its last_seq is 3"),
             (StoredWallet { last_sid: None, ..wallet() }, TALLY, "it names no newest entry"),
+            (
+                StoredWallet { recharge: (Money::from_micros(5), Money::ZERO), ..wallet() },
+                TALLY,
+                "waits for a recharge",
+            ),
             (StoredWallet { newest: None, ..wallet() }, TALLY, "which it does not have"),
             (StoredWallet { newest: Some((1, Timestamp::from_micros(1))), ..wallet() }, TALLY, "which is number 1"),
             (StoredWallet { updated_at: Timestamp::from_micros(9), ..wallet() }, TALLY, "its updated_at lies before"),
