@@ -31,6 +31,7 @@ WHERE purpose = 'AUTO_RECHARGE' AND status = 'PENDING';
 CREATE UNIQUE INDEX payments_by_provider_reference ON payments (provider, provider_reference)
 WHERE provider_reference IS NOT NULL;
 
+CREATE INDEX payments_by_invoice ON payments (invoice_id) WHERE invoice_id IS NOT NULL;
 CREATE INDEX payments_by_wallet ON payments (wallet_id, id);
 
 -- The lists of transactions show these beside the ledger.

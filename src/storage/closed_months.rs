@@ -1,8 +1,10 @@
 //! Which months were closed.
 
 use chrono::NaiveDate;
+use uuid::Uuid;
 
 use super::db::{Conn, on};
+use crate::domain::sid::TransactionSid;
 use crate::domain::time::{DayRange, Timestamp};
 use crate::error::Result;
 
@@ -16,8 +18,8 @@ pub const NOTE: &str = "INSERT INTO closed_months (period_start, invoices, close
      AND i.status NOT IN ('DRAFT', 'CANCELLED')), $2) \
      ON CONFLICT (period_start) DO UPDATE SET invoices = excluded.invoices RETURNING invoices";
 
-/// When the ledger's first entry was made.
-pub const FIRST_ENTRY: &str = "SELECT created_at FROM transactions ORDER BY uid LIMIT 1";
+/// When the ledger's first entry was made. No entry has the id `$1`, of zeros alone, or one before it.
+pub const FIRST_ENTRY: &str = "SELECT created_at FROM transactions WHERE uid > $1 ORDER BY uid LIMIT 1";
 
 /// The first days of all months that were closed.
 pub async fn all(conn: &mut Conn<'_>) -> Result<Vec<NaiveDate>> {
@@ -35,5 +37,8 @@ pub async fn note(conn: &mut Conn<'_>, month: DayRange, now: Timestamp) -> Resul
 }
 
 pub async fn first_entry(conn: &mut Conn<'_>) -> Result<Option<Timestamp>> {
-    Ok(on!(conn, c => sqlx::query_scalar::<_, Timestamp>(FIRST_ENTRY).fetch_optional(c).await)?)
+    Ok(on!(conn, c => sqlx::query_scalar::<_, Timestamp>(FIRST_ENTRY)
+        .bind(TransactionSid::new(Uuid::nil()))
+        .fetch_optional(c)
+        .await)?)
 }

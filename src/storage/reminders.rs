@@ -14,7 +14,7 @@ use crate::error::Result;
 pub const DUE: &str = "SELECT i.uid, b.sid AS business_sid FROM invoices i \
      JOIN wallets w ON w.id = i.wallet_id JOIN businesses b ON b.id = w.business_id \
      WHERE i.status = 'SENT' AND i.due_date <= $2 AND (i.due_date < $1 OR NOT EXISTS ( \
-     SELECT 1 FROM invoice_reminders r WHERE r.invoice_id = i.id AND r.kind = 'DUE_SOON')) \
+     SELECT 1 FROM invoice_reminders told WHERE told.invoice_id = i.id AND told.kind = 'DUE_SOON')) \
      ORDER BY i.due_date, i.id LIMIT $3";
 
 pub const INSERT: &str = "INSERT INTO invoice_reminders (invoice_id, kind, created_at) VALUES ($1, $2, $3) \

@@ -331,7 +331,7 @@ fn alias_of(table: &str) -> Vec<&str> {
         "usage_metrics" => vec!["usage_metrics", "u"],
         "invoices" => vec!["invoices", "i", "credited"],
         "invoice_payments" => vec!["invoice_payments", "p"],
-        "invoice_reminders" => vec!["invoice_reminders", "r"],
+        "invoice_reminders" => vec!["invoice_reminders", "told"],
         "alerts" => vec!["alerts", "a"],
         "webhook_endpoints" => vec!["webhook_endpoints", "e"],
         "webhook_messages" => vec!["webhook_messages", "m"],

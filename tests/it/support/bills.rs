@@ -96,6 +96,12 @@ impl Server {
              SELECT {uid}, id, 'http://127.0.0.1:9/', '', 8191, 'ENABLED', 'x', 0, 0 FROM businesses WHERE sid = '{business}'"
         );
         assert_eq!(self.execute(&endpoint).await.unwrap(), 1);
+        // Nobody delivers what it is told: the job is somebody else's for ever.
+        let job = format!(
+            "INSERT INTO jobs (kind, subject, run_at, claimed_until, asked, attempts, created_at) \
+             SELECT 'webhooks', CAST(id AS TEXT), 0, 9000000000000000000, 1, 1, 0 FROM webhook_endpoints WHERE uid = {uid}"
+        );
+        assert_eq!(self.execute(&job).await.unwrap(), 1);
         let wallet = format!(
             "UPDATE wallets SET webhook_events = 8191 \
              WHERE business_id = (SELECT id FROM businesses WHERE sid = '{business}')"
