@@ -1,51 +1,47 @@
 //! The worker: does what is scheduled. Work lies in the database and is claimed there, so any number of servers share it;
 //! each piece can be done twice without harm, because whoever claimed it may die half-way.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 use crate::domain::audit::Actor;
 use crate::domain::jobs::{Job, JobKind, Next};
 use crate::domain::time::{CalendarDay, CalendarMonth};
 use crate::error::{Error, Result};
+use crate::services::jobs::{Ended, Outcome, Room};
 use crate::services::{self, Billing};
 
-/// How often to look for work that is due.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How often to note what was done and to look for what is due. Both go into one transaction, so a busy worker keeps those
+/// who charge messages waiting a few times a second, however much it does.
+const BEAT: Duration = Duration::from_millis(200);
 
 /// How many pieces of a kind are done at once by this server. What waits for others' servers may wait side by side.
 const fn side_by_side(kind: JobKind) -> usize {
     match kind {
-        JobKind::Payment => 16,
-        JobKind::Webhooks => 32,
+        JobKind::Payment => 32,
+        JobKind::Webhooks => 256,
         JobKind::Recharge | JobKind::Housekeeping | JobKind::MonthClose | JobKind::InvoiceReminders => 1,
     }
 }
 
 /// Does what is due, again and again, until `stop` ends; then finishes what it has begun.
 pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
-    let mut running = Running::default();
-    let mut is_scheduled = false;
+    let mut desk = Desk::new(billing);
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
     loop {
-        if !is_scheduled {
-            match schedule(&billing).await {
-                Ok(()) => is_scheduled = true,
-                Err(error) => tracing::warn!(%error, "cannot schedule the work of every day"),
-            }
-        }
-        if let Err(error) = running.begin(&billing).await {
-            tracing::warn!(%error, "cannot look for scheduled work");
-        }
         tokio::select! {
             () = &mut stop => break,
-            () = tokio::time::sleep(PAUSE) => {}
-            () = running.some_end() => {}
+            () = desk.some_end() => {}
+            _ = beat.tick() => desk.turn().await,
         }
     }
-    while running.tasks.join_next().await.is_some() {}
+    desk.finish().await;
 }
 
 /// Schedules what is to be done without anybody's asking, once however many servers start: the daily tidying and
@@ -63,46 +59,89 @@ pub async fn schedule(billing: &Billing) -> Result<()> {
     services::jobs::schedule(billing, &jobs).await
 }
 
-/// What this server is at.
-#[derive(Debug, Default)]
-struct Running {
-    tasks: JoinSet<JobKind>,
-    counts: BTreeMap<&'static str, usize>,
+/// What this server is at, and what is still to be noted of it.
+struct Desk {
+    billing: Billing,
+    is_scheduled: bool,
+    tasks: JoinSet<Ended>,
+    running: HashMap<tokio::task::Id, Job>,
+    ended: Vec<Ended>,
 }
 
-impl Running {
-    /// Claims as much as there is room for, and begins it.
-    async fn begin(&mut self, billing: &Billing) -> Result<()> {
-        for kind in services::jobs::due_kinds(billing).await? {
-            let count = self.counts.entry(kind.as_str()).or_default();
-            let room = side_by_side(kind).saturating_sub(*count);
-            if room == 0 {
-                continue;
-            }
-            for job in services::jobs::claim(billing, kind, i64::try_from(room).unwrap_or(1)).await? {
-                *count += 1;
-                let billing = billing.clone();
-                self.tasks.spawn(async move {
-                    do_it(&billing, job).await;
-                    kind
-                });
+impl Desk {
+    fn new(billing: Billing) -> Desk {
+        let (tasks, running) = (JoinSet::new(), HashMap::new());
+        Desk { billing, is_scheduled: false, tasks, running, ended: Vec::new() }
+    }
+
+    /// Notes what was done, and begins what is due as far as there is room.
+    async fn turn(&mut self) {
+        if !self.is_scheduled {
+            match schedule(&self.billing).await {
+                Ok(()) => self.is_scheduled = true,
+                Err(error) => tracing::warn!(%error, "cannot schedule the work of every day"),
             }
         }
-        Ok(())
+        let room = JobKind::ALL.iter().map(|kind| (*kind, self.room(*kind))).collect();
+        for job in note_and_claim(&self.billing, std::mem::take(&mut self.ended), room).await {
+            let billing = self.billing.clone();
+            let begun = self.tasks.spawn(do_it(billing, job.clone()));
+            self.running.insert(begun.id(), job);
+        }
+    }
+
+    fn room(&self, kind: JobKind) -> i64 {
+        let running = self.running.values().filter(|job| job.kind == kind).count();
+        i64::try_from(side_by_side(kind).saturating_sub(running)).unwrap_or(0)
     }
 
     /// Waits until a piece of work ends; for ever where none is under way.
     async fn some_end(&mut self) {
-        let kind = match self.tasks.join_next().await {
-            Some(Ok(kind)) => kind,
-            // It panicked, and the log says so: its place is free again once the lease has ended.
-            Some(Err(_)) => return self.counts.clear(),
-            None => return std::future::pending().await,
-        };
-        if let Some(count) = self.counts.get_mut(kind.as_str()) {
-            *count = count.saturating_sub(1);
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => self.end(ended),
+            None => std::future::pending().await,
         }
     }
+
+    fn end(&mut self, ended: std::result::Result<(tokio::task::Id, Ended), JoinError>) {
+        match ended {
+            Ok((id, ended)) => {
+                self.running.remove(&id);
+                self.ended.push(ended);
+            }
+            Err(error) => {
+                let job = self.running.remove(&error.id());
+                self.ended.extend(job.map(|job| Ended { job, outcome: Err(format!("it panicked: {error}")) }));
+            }
+        }
+    }
+
+    /// Waits for what is under way, and begins nothing more.
+    async fn finish(mut self) {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.end(ended);
+        }
+        note_and_claim(&self.billing, self.ended, Room::new()).await;
+    }
+}
+
+/// Notes what was done, and claims what is due. Where that fails, each piece is noted by itself: one that spoils it spoils
+/// no other. What is not noted is not lost: its lease ends, and somebody does it again.
+async fn note_and_claim(billing: &Billing, ended: Vec<Ended>, room: Room) -> Vec<Job> {
+    let ended: Arc<[Ended]> = ended.into();
+    let error = match services::jobs::turn(billing, ended.clone(), room).await {
+        Ok(claimed) => return claimed,
+        Err(error) => error,
+    };
+    tracing::warn!(%error, pieces = ended.len(), "scheduled work was not noted, and none claimed");
+    for one in ended.iter() {
+        let alone = Arc::from([one.clone()]);
+        if let Err(error) = services::jobs::turn(billing, alone, Room::new()).await {
+            let Job { kind, subject, .. } = &one.job;
+            tracing::warn!(%error, %kind, subject, "what came of scheduled work was not noted");
+        }
+    }
+    Vec::new()
 }
 
 /// Does all that is due now, one piece after the other; how many there were. What is due later stays.
@@ -111,42 +150,40 @@ impl Running {
 /// Those of the database. Work that fails is no error here: it is tried again in its time.
 pub async fn run_due(billing: &Billing) -> Result<usize> {
     let mut done = 0;
+    let mut ended = Vec::new();
     loop {
-        let kinds = services::jobs::due_kinds(billing).await?;
-        if kinds.is_empty() {
+        let room = JobKind::ALL.iter().map(|kind| (*kind, 100)).collect();
+        let claimed = services::jobs::turn(billing, std::mem::take(&mut ended).into(), room).await?;
+        if claimed.is_empty() {
             return Ok(done);
         }
-        for kind in kinds {
-            for job in services::jobs::claim(billing, kind, 100).await? {
-                do_it(billing, job).await;
-                done += 1;
-            }
+        for job in claimed {
+            ended.push(do_it(billing.clone(), job).await);
+            done += 1;
         }
     }
 }
 
-/// Does one piece of work and notes what came of it.
-async fn do_it(billing: &Billing, mut job: Job) {
-    let outcome = perform(billing, &mut job).await;
-    if let Err(error) = &outcome {
+/// Does one piece of work.
+async fn do_it(billing: Billing, mut job: Job) -> Ended {
+    let outcome = perform(&billing, &mut job).await.map_err(|error| {
         tracing::warn!(%error, kind = %job.kind, subject = job.subject, attempts = job.attempts, "scheduled work failed");
-    }
-    if let Err(error) = services::jobs::settle(billing, &job, outcome).await {
-        // Nothing is lost: the lease ends, and somebody does it again.
-        tracing::warn!(%error, kind = %job.kind, subject = job.subject, "what came of scheduled work was not noted");
-    }
+        error.to_string()
+    });
+    Ended { job, outcome }
 }
 
 /// What each kind of work is.
-async fn perform(billing: &Billing, job: &mut Job) -> Result<Next> {
-    match job.kind {
-        JobKind::Recharge => services::recharges::judge(billing, &job.subject).await,
-        JobKind::InvoiceReminders => services::reminders::remind(billing).await,
-        JobKind::Webhooks => services::webhook_deliveries::deliver(billing, job).await,
-        JobKind::Housekeeping => services::housekeeping::tidy(billing).await,
-        JobKind::Payment => services::payments::perform(billing, &job.subject).await,
-        JobKind::MonthClose => close_month(billing, job).await,
-    }
+async fn perform(billing: &Billing, job: &mut Job) -> Result<Outcome> {
+    let next = match job.kind {
+        JobKind::Webhooks => return Ok(Outcome::Sent(services::webhook_deliveries::deliver(billing, job).await?)),
+        JobKind::Recharge => services::recharges::judge(billing, &job.subject).await?,
+        JobKind::InvoiceReminders => services::reminders::remind(billing).await?,
+        JobKind::Housekeeping => services::housekeeping::tidy(billing).await?,
+        JobKind::Payment => services::payments::perform(billing, &job.subject).await?,
+        JobKind::MonthClose => close_month(billing, job).await?,
+    };
+    Ok(Outcome::Next(next))
 }
 
 /// Closes a month, and schedules the next one: after a time without a server there may be several to catch up with.

@@ -51,6 +51,52 @@ pub enum Next {
     At(Timestamp),
 }
 
+/// What was tried of a piece of work: what comes after it, or why it failed.
+pub type Outcome = Result<Next, String>;
+
+/// A piece of work as it is stored when its outcome is noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredJob {
+    pub id: i64,
+    pub claimed_until: Option<Timestamp>,
+    pub asked: i64,
+    pub run_at: Timestamp,
+}
+
+/// What becomes of a piece of work that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its lease ended, and it is somebody else's.
+    Lost,
+    Finished,
+    /// It waits for its next time, unclaimed.
+    Waits {
+        run_at: Timestamp,
+        attempts: i64,
+        error: Option<String>,
+    },
+}
+
+impl Job {
+    /// What becomes of this work after its outcome. Who asked for it while it was done may have come too late to be seen
+    /// by it, so it is done once more.
+    pub fn fate(&self, stored: StoredJob, outcome: &Outcome, now: Timestamp) -> Fate {
+        if stored.claimed_until != Some(self.claimed_until) {
+            return Fate::Lost;
+        }
+        let is_asked_again = stored.asked != self.asked;
+        match outcome {
+            Ok(Next::Done) if !is_asked_again => Fate::Finished,
+            Ok(Next::At(run_at)) if !is_asked_again => Fate::Waits { run_at: *run_at, attempts: 0, error: None },
+            Ok(_) => Fate::Waits { run_at: stored.run_at, attempts: 0, error: None },
+            Err(error) => {
+                let run_at = now.plus_seconds(retry_after_seconds(self.attempts));
+                Fate::Waits { run_at, attempts: self.attempts, error: Some(error.clone()) }
+            }
+        }
+    }
+}
+
 /// How long to wait before work that failed is tried again, in seconds: a quarter of a minute, doubled each time, and an
 /// hour at most.
 pub fn retry_after_seconds(attempts: i64) -> i64 {
@@ -76,6 +122,39 @@ pub struct JobCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fates() {
+        let at = Timestamp::from_micros;
+        let job = Job {
+            id: 1,
+            kind: JobKind::Webhooks,
+            subject: "7".to_owned(),
+            attempts: 2,
+            asked: 5,
+            claimed_until: at(100),
+        };
+        let held = StoredJob { id: 1, claimed_until: Some(at(100)), asked: 5, run_at: at(10) };
+        let again = StoredJob { asked: 6, ..held };
+        let waits = |run_at, attempts, error: Option<&str>| Fate::Waits {
+            run_at: at(run_at),
+            attempts,
+            error: error.map(str::to_owned),
+        };
+        let failed = || Err("it rains".to_owned());
+        for (stored, outcome, fate) in [
+            (held, Ok(Next::Done), Fate::Finished),
+            (held, Ok(Next::At(at(900))), waits(900, 0, None)),
+            (held, failed(), waits(50 + 30_000_000, 2, Some("it rains"))),
+            (again, Ok(Next::Done), waits(10, 0, None)),
+            (again, Ok(Next::At(at(900))), waits(10, 0, None)),
+            (again, failed(), waits(50 + 30_000_000, 2, Some("it rains"))),
+            (StoredJob { claimed_until: None, ..held }, Ok(Next::Done), Fate::Lost),
+            (StoredJob { claimed_until: Some(at(200)), ..held }, failed(), Fate::Lost),
+        ] {
+            assert_eq!(job.fate(stored, &outcome, at(50)), fate, "{stored:?}, {outcome:?}");
+        }
+    }
 
     #[test]
     fn waits_double_up_to_an_hour() {

@@ -1,10 +1,16 @@
-//! Scheduled work: claiming it, and saying what comes after. What each kind does is its own service's; the worker
+//! Scheduled work: claiming it, and noting what came of it. What each kind does is its own service's; the worker
 //! (`crate::worker`) brings both together.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::Billing;
-use crate::domain::jobs::{Job, JobCounts, JobKind, NewJob, Next, retry_after_seconds};
+use super::webhook_deliveries::{self, Sent};
+use crate::domain::jobs::{Fate, Job, JobCounts, JobKind, NewJob, Next};
+use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage;
+use crate::storage::db::BulkConn;
 
 /// How long work is claimed for at a time. What takes longer says so as it goes ([`extend`]).
 const LEASE_SECONDS: i64 = 120;
@@ -19,47 +25,83 @@ pub async fn schedule(billing: &Billing, jobs: &[NewJob]) -> Result<()> {
     tx.commit().await
 }
 
-/// The kinds of work that have something to do now.
-///
-/// # Errors
-/// Those of the database.
-pub async fn due_kinds(billing: &Billing) -> Result<Vec<JobKind>> {
-    storage::jobs::due_kinds(&mut billing.db.read().await?.conn(), billing.clock.now()).await
+/// Work that was tried, and what is to be noted of it.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    pub job: Job,
+    /// Or why it failed.
+    pub outcome: std::result::Result<Outcome, String>,
 }
 
-/// Claims work of a kind that is due, `most` pieces of it.
-///
-/// # Errors
-/// Those of the database.
-pub async fn claim(billing: &Billing, kind: JobKind, most: i64) -> Result<Vec<Job>> {
-    let now = billing.clock.now();
-    let mut tx = billing.db.begin().await?;
-    let jobs = storage::jobs::claim(&mut tx.conn(), kind, now, now.plus_seconds(LEASE_SECONDS), most).await?;
-    tx.commit().await?;
-    Ok(jobs)
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Next(Next),
+    /// Noted along with the work: it says itself what comes next.
+    Sent(Sent),
 }
 
-/// Says what came of work: it is done, due again, or tried again after a wait that grows.
+/// Up to how many pieces of each kind are claimed.
+pub type Room = Vec<(JobKind, i64)>;
+
+/// Notes what came of work that was tried, and claims what is due: in one transaction for all of it, since each commit
+/// keeps those waiting who charge messages. Noting the same again changes nothing.
 ///
 /// # Errors
-/// Those of the database.
-pub async fn settle(billing: &Billing, job: &Job, outcome: Result<Next>) -> Result<()> {
+/// Those of the database: nothing is noted then, and nothing claimed.
+pub async fn turn(billing: &Billing, ended: Arc<[Ended]>, room: Room) -> Result<Vec<Job>> {
     let now = billing.clock.now();
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    match outcome {
-        Ok(Next::Done) => {
-            if !storage::jobs::finish(&mut conn, job).await? {
-                storage::jobs::give_back(&mut conn, job, now).await?;
-            }
-        }
-        Ok(Next::At(run_at)) => storage::jobs::give_back(&mut conn, job, run_at).await?,
-        Err(error) => {
-            let run_at = now.plus_seconds(retry_after_seconds(job.attempts));
-            storage::jobs::fail(&mut conn, job, &error.to_string(), run_at).await?;
-        }
+    if ended.is_empty() && due(&mut billing.db.read().await?.conn().bulk(), &room, now).await?.is_empty() {
+        return Ok(Vec::new());
     }
-    tx.commit().await
+    let billing = billing.clone();
+    let runtime = tokio::runtime::Handle::current();
+    // On SQLite, statements of a bulk transaction block their thread.
+    let work = tokio::task::spawn_blocking(move || runtime.block_on(note_and_claim(&billing, &ended, &room)));
+    work.await.map_err(|error| Error::Corrupt(format!("noting scheduled work: {error}")))?
+}
+
+async fn note_and_claim(billing: &Billing, ended: &[Ended], room: &Room) -> Result<Vec<Job>> {
+    let mut tx = billing.db.begin_bulk().await?;
+    let mut conn = tx.conn();
+    // Not before the turn to write has come: what is claimed is claimed from now on.
+    let now = billing.clock.now();
+    note(&mut conn, ended, now).await?;
+    let mut claimed = Vec::new();
+    for (kind, most) in due(&mut conn, room, now).await? {
+        claimed.extend(storage::jobs::claim(&mut conn, kind, now, now.plus_seconds(LEASE_SECONDS), most).await?);
+    }
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// Where there is room for work, and work that is due.
+async fn due(conn: &mut BulkConn<'_>, room: &Room, now: Timestamp) -> Result<Room> {
+    let kinds: Vec<JobKind> = room.iter().filter(|(_, most)| *most > 0).map(|(kind, _)| *kind).collect();
+    let due = storage::jobs::due_kinds(conn, &kinds, now).await?;
+    Ok(room.iter().filter(|(kind, _)| due.contains(kind)).copied().collect())
+}
+
+async fn note(conn: &mut BulkConn<'_>, ended: &[Ended], now: Timestamp) -> Result<()> {
+    let sent: Vec<&Sent> = ended
+        .iter()
+        .filter_map(|ended| match &ended.outcome {
+            Ok(Outcome::Sent(sent)) => Some(sent),
+            _ => None,
+        })
+        .collect();
+    let next = webhook_deliveries::note(conn, &sent, now).await?;
+    let stored = storage::jobs::load_and_lock(conn, ended.iter().map(|ended| ended.job.id)).await?;
+    let stored: BTreeMap<i64, _> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
+    let fate = |Ended { job, outcome }: &Ended| {
+        let outcome = match outcome {
+            Ok(Outcome::Next(next)) => Ok(*next),
+            Ok(Outcome::Sent(sent)) => Ok(next.get(&sent.endpoint_id).map_or(Next::Done, |at| Next::At(*at))),
+            Err(error) => Err(error.clone()),
+        };
+        let fate = stored.get(&job.id).map_or(Fate::Lost, |stored| job.fate(*stored, &outcome, now));
+        (job.id, fate)
+    };
+    storage::jobs::settle(conn, &ended.iter().map(fate).collect::<Vec<_>>()).await
 }
 
 /// Holds work longer; the job is then the proof of who holds it.

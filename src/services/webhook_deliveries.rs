@@ -1,6 +1,7 @@
 //! Delivering what waits for an endpoint. At least once: whoever dies between sending and noting it sends again, under the
 //! same id.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -10,7 +11,7 @@ use super::Billing;
 use super::consequences::{self, Followed, Tools};
 use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::jobs::{Job, Next};
+use crate::domain::jobs::Job;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_messages::{
@@ -18,65 +19,78 @@ use crate::domain::webhook_messages::{
 };
 use crate::domain::webhook_secrets::{WebhookSecret, signatures};
 use crate::domain::webhooks::{Webhook, WebhookStatus};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::random;
 use crate::storage;
 use crate::storage::accounts::StoredAccount;
+use crate::storage::db::BulkConn;
 use crate::storage::webhook_messages::Tried;
-use crate::storage::webhooks::StoredWebhook;
+use crate::storage::webhooks::{EndpointState, StoredWebhook};
 
 /// How many messages of an endpoint are under way at once.
-const AT_ONCE: i64 = 8;
+const AT_ONCE: usize = 8;
 
-/// How many are sent before other endpoints have their turn.
-const MOST_IN_A_TURN: usize = 100;
+/// How many are sent before what came of them is noted, and other endpoints have their turn.
+const MOST_IN_A_TURN: i64 = 100;
 
 /// And for how long.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
-/// Sends what is due for an endpoint, whose number the job's subject is. A turn also ends when nothing comes through: a
-/// receiver that is slow or gone keeps nobody else waiting for long.
+/// What became of messages to one endpoint. Nothing, where there is nobody left to send them to.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub endpoint_id: i64,
+    tried: Vec<Tried>,
+}
+
+impl Sent {
+    fn health(&self) -> Health {
+        Health::of(self.tried.iter().map(|one| one.attempt.error))
+    }
+}
+
+/// Sends what is due for an endpoint, whose number the job's subject is; [`note`] notes what came of it. A turn also ends
+/// when nothing comes through: a receiver that is slow or gone keeps nobody else waiting for long.
 ///
 /// # Errors
 /// Those of the database. A message that does not come through is none: it has a time of its own for the next try.
-pub async fn deliver(billing: &Billing, job: &mut Job) -> Result<Next> {
-    let Ok(id) = job.subject.parse::<i64>() else { return Ok(Next::Done) };
-    let (begun, mut sent) = (Instant::now(), 0);
-    loop {
+pub async fn deliver(billing: &Billing, job: &Job) -> Result<Sent> {
+    let endpoint_id =
+        job.subject.parse::<i64>().map_err(|_| Error::Corrupt(format!("the endpoint {}", job.subject)))?;
+    let mut sent = Sent { endpoint_id, tried: Vec::new() };
+    let (stored, due) = {
+        let mut reader = billing.db.read().await?;
+        let mut conn = reader.conn();
+        let stored = storage::webhooks::find_by_id(&mut conn, endpoint_id).await?;
         let now = billing.clock.now();
-        let (stored, due) = {
-            let mut reader = billing.db.read().await?;
-            let mut conn = reader.conn();
-            let stored = storage::webhooks::find_by_id(&mut conn, id).await?;
-            (stored, storage::webhook_messages::due(&mut conn, id, now, AT_ONCE).await?)
-        };
-        let Some(stored) = stored.filter(|stored| stored.webhook.status == WebhookStatus::Enabled) else {
-            return Ok(Next::Done);
-        };
-        if due.is_empty() {
-            break;
-        }
-        sent += due.len();
-        let tried = join_all(due.into_iter().map(|message| send(billing, &stored, message, now))).await;
+        (stored, storage::webhook_messages::due(&mut conn, endpoint_id, now, MOST_IN_A_TURN).await?)
+    };
+    let Some(stored) = stored.filter(|stored| stored.webhook.status == WebhookStatus::Enabled) else {
+        return Ok(sent);
+    };
+    let begun = Instant::now();
+    let mut due = due.into_iter().peekable();
+    while due.peek().is_some() && begun.elapsed() < LONGEST_TURN {
+        let together = due.by_ref().take(AT_ONCE);
+        let tried = join_all(together.map(|message| send(billing, &stored, message))).await;
         let tried = tried.into_iter().collect::<Result<Vec<_>>>()?;
-        let health = Health::of(tried.iter().map(|one| one.attempt.error));
-        let Some(failing_since) = note(billing, id, &tried, health).await? else { return Ok(Next::Done) };
-        let is_lost = health.is_gone || has_failed_too_long(failing_since, billing.clock.now());
-        if is_lost && disable(billing, &stored.webhook, id, health).await? {
-            return Ok(Next::Done);
-        }
-        if !health.came_through || sent >= MOST_IN_A_TURN || begun.elapsed() >= LONGEST_TURN {
+        let came_through = tried.iter().any(|one| one.attempt.error.is_none());
+        sent.tried.extend(tried);
+        if !came_through {
             break;
         }
-        super::jobs::extend(billing, job).await?;
     }
-    // A message that is written after this look has the job asked for once more, and `settle` notices that.
-    let next = storage::webhook_messages::next_due(&mut billing.db.read().await?.conn(), id).await?;
-    Ok(next.map_or(Next::Done, Next::At))
+    let (health, now) = (sent.health(), billing.clock.now());
+    let failing_since = health.failing_since(stored.webhook.failing_since, now);
+    if !sent.tried.is_empty() && (health.is_gone || has_failed_too_long(failing_since, now)) {
+        disable(billing, &stored.webhook, endpoint_id, health).await?;
+    }
+    Ok(sent)
 }
 
 /// Sends one message, and says what is to be noted of it.
-async fn send(billing: &Billing, stored: &StoredWebhook, message: Message, now: Timestamp) -> Result<Tried> {
+async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Result<Tried> {
+    let now = billing.clock.now();
     let secrets = secrets(billing, stored, now);
     let (status, duration) = if secrets.is_empty() {
         (Err(DeliveryError::SecretUnreadable), Duration::ZERO)
@@ -126,27 +140,32 @@ fn headers(secrets: &[WebhookSecret], message: &Message, now: Timestamp) -> Head
     headers
 }
 
-/// Notes attempts, and since when nothing has come through; nothing where the endpoint was deleted meanwhile.
-async fn note(billing: &Billing, id: i64, tried: &[Tried], health: Health) -> Result<Option<Option<Timestamp>>> {
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    let Some(stored) = storage::webhooks::lock_by_id(&mut conn, id).await? else {
-        tx.roll_back().await?;
-        return Ok(None);
-    };
-    storage::webhook_messages::note(&mut conn.bulk(), tried).await?;
-    let before = stored.webhook.failing_since;
-    let failing_since = health.failing_since(before, billing.clock.now());
-    if failing_since != before {
-        storage::webhooks::set_failing_since(&mut conn, id, failing_since).await?;
+/// Notes attempts, and since when nothing comes through. When the next message of each endpoint is due; of one that has none,
+/// or is asked no more, nothing.
+///
+/// # Errors
+/// Those of the database.
+pub async fn note(conn: &mut BulkConn<'_>, sent: &[&Sent], now: Timestamp) -> Result<BTreeMap<i64, Timestamp>> {
+    let states = storage::webhooks::load_and_lock_states(conn, sent.iter().map(|sent| sent.endpoint_id)).await?;
+    let states: BTreeMap<i64, EndpointState> = states.into_iter().map(|state| (state.id, state)).collect();
+    let tried: Vec<&Tried> = sent.iter().flat_map(|sent| &sent.tried).collect();
+    storage::webhook_messages::note(conn, &tried).await?;
+    let mut changed = Vec::new();
+    for sent in sent.iter().filter(|sent| !sent.tried.is_empty()) {
+        let Some(state) = states.get(&sent.endpoint_id) else { continue };
+        let failing_since = sent.health().failing_since(state.failing_since, now);
+        if failing_since != state.failing_since {
+            changed.push((state.id, failing_since));
+        }
     }
-    tx.commit().await?;
-    Ok(Some(failing_since))
+    storage::webhooks::set_failing_since(conn, &changed).await?;
+    let enabled = states.values().filter(|state| state.status == WebhookStatus::Enabled);
+    // A message that is written after this look has the job asked for once more, which is noticed as the job is noted.
+    storage::webhook_messages::next_due(conn, enabled.map(|state| state.id)).await
 }
 
-/// Disables an endpoint that is gone or has failed for days, and warns its owner. Whether it did: its owner may have mended
-/// it just now.
-async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) -> Result<bool> {
+/// Disables an endpoint that is gone or has failed for days, and warns its owner; unless its owner has mended it just now.
+async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) -> Result<()> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
@@ -159,8 +178,7 @@ async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) 
         is_same && (health.is_gone || has_failed_too_long(stored.webhook.failing_since, now))
     };
     let (Some(StoredAccount { wallet_id, account }), Some(stored)) = (account, stored.filter(is_failing)) else {
-        tx.roll_back().await?;
-        return Ok(false);
+        return tx.roll_back().await;
     };
     let status = if health.is_gone { WebhookStatus::Disabled } else { WebhookStatus::Failed };
     let after = Webhook { status, updated_at: now, ..stored.webhook.clone() };
@@ -180,8 +198,7 @@ async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) 
     let followed = Followed { alerts: vec![alert(webhook, health)], watch, ..Followed::of(wallet_id, &account, watch) };
     let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
     consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
-    tx.commit().await?;
-    Ok(true)
+    tx.commit().await
 }
 
 fn reason(health: Health) -> String {

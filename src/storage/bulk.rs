@@ -164,7 +164,7 @@ impl Bulk {
             BulkConn::Sqlx(Conn::Postgres(c)) => {
                 let query = sqlx::query_with(self.on_postgres(), arrays_of(columns)?);
                 let rows = query.fetch_all(&mut **c).await?;
-                rows.iter().map(|row| T::from_row(Row { cells: Cells::Postgres(row), next: 0 })).collect()
+                rows.iter().map(|row| T::from_row(Row::of_postgres(row))).collect()
             }
         }
     }
@@ -191,6 +191,10 @@ enum Cells<'r> {
 }
 
 impl<'r> Row<'r> {
+    pub(super) fn of_postgres(row: &'r PgRow) -> Row<'r> {
+        Row { cells: Cells::Postgres(row), next: 0 }
+    }
+
     pub(super) fn of_local(row: &'r rusqlite::Row<'r>) -> Row<'r> {
         Row { cells: Cells::Local(row), next: 0 }
     }

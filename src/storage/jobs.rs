@@ -2,9 +2,9 @@
 
 use sqlx::FromRow;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{self, Action, Bulk, Column, Row};
 use super::db::{BulkConn, Conn, on};
-use crate::domain::jobs::{Job, JobCounts, JobKind, NewJob};
+use crate::domain::jobs::{Fate, Job, JobCounts, JobKind, NewJob, StoredJob};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 
@@ -36,35 +36,75 @@ pub static SCHEDULE_ONCE: Bulk = Bulk::new(
     },
 );
 
-/// Of those kinds that have work due at `$1`.
-pub const DUE_KINDS: &str =
-    "SELECT DISTINCT kind FROM jobs WHERE run_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1)";
+/// Of these kinds, those that have work to do.
+pub static DUE_KINDS: Bulk = Bulk::new(
+    &[("kind", "TEXT"), ("due_at", "BIGINT")],
+    Action::With(
+        "SELECT given.kind FROM given WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.kind = given.kind \
+         AND jobs.run_at <= given.due_at AND (jobs.claimed_until IS NULL OR jobs.claimed_until <= given.due_at))",
+    ),
+);
 
-macro_rules! claim {
+macro_rules! claimed {
+    () => {
+        " RETURNING id, kind, subject, attempts, asked, claimed_until"
+    };
+}
+
+/// Of one kind, as all statements of bulk transactions are there. The longest due first.
+pub static CLAIM_ON_SQLITE: Bulk = Bulk::new(
+    &[("kind", "TEXT"), ("due_at", "BIGINT"), ("until", "BIGINT"), ("most", "BIGINT")],
+    Action::Update {
+        table: "jobs",
+        set: "claimed_until = given.until, attempts = attempts + 1",
+        by: concat!(
+            "id IN (SELECT id FROM jobs WHERE kind = given.kind AND run_at <= given.due_at \
+             AND (claimed_until IS NULL OR claimed_until <= given.due_at) ORDER BY run_at LIMIT given.most)",
+            claimed!()
+        ),
+    },
+);
+
+/// What another server is about to claim is left to it.
+pub const CLAIM_ON_POSTGRES: &str = concat!(
+    "UPDATE jobs SET claimed_until = $3, attempts = attempts + 1 WHERE id IN (SELECT id FROM jobs WHERE kind = $1 \
+     AND run_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY run_at LIMIT $4 \
+     FOR UPDATE SKIP LOCKED)",
+    claimed!()
+);
+
+macro_rules! load {
     ($lock:literal) => {
-        concat!(
-            "UPDATE jobs SET claimed_until = $3, attempts = attempts + 1 WHERE id IN ( ",
-            "SELECT id FROM jobs WHERE kind = $1 AND run_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2) ",
-            "ORDER BY run_at LIMIT $4",
-            $lock,
-            ") RETURNING id, kind, subject, attempts, asked, claimed_until"
+        Bulk::new(
+            &[("id", "BIGINT")],
+            Action::With(concat!(
+                "SELECT jobs.id, jobs.claimed_until, jobs.asked, jobs.run_at FROM given JOIN jobs ON jobs.id = given.id",
+                $lock
+            )),
         )
     };
 }
 
-pub const CLAIM_ON_SQLITE: &str = claim!("");
+pub static LOAD: Bulk = load!("");
 
-/// What another server is about to claim is left to it.
-pub const CLAIM_ON_POSTGRES: &str = claim!(" FOR UPDATE SKIP LOCKED");
+/// Holds them until the transaction ends, in the order in which `consequences` asks for them, so that nobody waits in a
+/// circle: those of webhooks first, by the endpoint's number. SQLite needs no such word: its one writer is alone already.
+pub static LOAD_AND_LOCK_ON_POSTGRES: Bulk = load!(
+    " ORDER BY jobs.kind <> 'webhooks', CASE WHEN jobs.kind = 'webhooks' THEN CAST(jobs.subject AS BIGINT) END, \
+     jobs.subject COLLATE \"C\" FOR UPDATE OF jobs"
+);
 
-/// Unless somebody asked for it meanwhile.
-pub const FINISH: &str = "DELETE FROM jobs WHERE id = $1 AND claimed_until = $2 AND asked = $3";
+pub static FINISH: Bulk =
+    Bulk::new(&[("id", "BIGINT")], Action::With("DELETE FROM jobs WHERE id IN (SELECT given.id FROM given)"));
 
-pub const GIVE_BACK: &str = "UPDATE jobs SET claimed_until = NULL, attempts = 0, last_error = NULL, \
-     run_at = CASE WHEN asked = $3 THEN $4 ELSE run_at END WHERE id = $1 AND claimed_until = $2";
-
-pub const FAIL: &str =
-    "UPDATE jobs SET claimed_until = NULL, last_error = $3, run_at = $4 WHERE id = $1 AND claimed_until = $2";
+pub static GIVE_BACK: Bulk = Bulk::new(
+    &[("id", "BIGINT"), ("run_at", "BIGINT"), ("attempts", "BIGINT"), ("error", "TEXT")],
+    Action::Update {
+        table: "jobs",
+        set: "claimed_until = NULL, run_at = given.run_at, attempts = given.attempts, last_error = given.error",
+        by: "jobs.id = given.id",
+    },
+);
 
 pub const EXTEND: &str = "UPDATE jobs SET claimed_until = $3 WHERE id = $1 AND claimed_until = $2";
 
@@ -95,91 +135,90 @@ fn columns(jobs: &[NewJob], now: Timestamp) -> Vec<Column<'_>> {
     ]
 }
 
-/// The kinds that have work to do.
-pub async fn due_kinds(conn: &mut Conn<'_>, now: Timestamp) -> Result<Vec<JobKind>> {
-    Ok(on!(conn, c => sqlx::query_scalar::<_, JobKind>(DUE_KINDS).bind(now).fetch_all(c).await)?)
+/// Of these kinds, those that have work to do.
+pub async fn due_kinds(conn: &mut BulkConn<'_>, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
+    let columns = vec![
+        Column::texts(kinds.iter().map(|kind| kind.as_str())),
+        Column::integers(kinds.iter().map(|_| now.micros())),
+    ];
+    let rows = DUE_KINDS.fetch::<KindRow>(conn, columns).await?;
+    Ok(rows.into_iter().map(|KindRow(kind)| kind).collect())
 }
 
-#[derive(FromRow)]
-struct Row {
-    id: i64,
-    kind: JobKind,
-    subject: String,
-    attempts: i64,
-    asked: i64,
-    claimed_until: Timestamp,
-}
+struct KindRow(JobKind);
 
-impl From<Row> for Job {
-    fn from(row: Row) -> Job {
-        Job {
-            id: row.id,
-            kind: row.kind,
-            subject: row.subject,
-            attempts: row.attempts,
-            asked: row.asked,
-            claimed_until: row.claimed_until,
-        }
+impl bulk::FromRow for KindRow {
+    fn from_row(mut row: Row<'_>) -> Result<KindRow> {
+        Ok(KindRow(row.take()?))
     }
 }
 
-/// Claims work that is due, the longest due first.
+impl bulk::FromRow for Job {
+    fn from_row(mut row: Row<'_>) -> Result<Job> {
+        Ok(Job {
+            id: row.take()?,
+            kind: row.take()?,
+            subject: row.take()?,
+            attempts: row.take()?,
+            asked: row.take()?,
+            claimed_until: row.take()?,
+        })
+    }
+}
+
+/// Claims work of a kind that is due, the longest due first.
 pub async fn claim(
-    conn: &mut Conn<'_>,
+    conn: &mut BulkConn<'_>,
     kind: JobKind,
     now: Timestamp,
     until: Timestamp,
     most: i64,
 ) -> Result<Vec<Job>> {
+    if let BulkConn::Sqlx(Conn::Postgres(c)) = conn {
+        let query = sqlx::query(CLAIM_ON_POSTGRES).bind(kind).bind(now).bind(until).bind(most);
+        let rows = query.fetch_all(&mut **c).await?;
+        return rows.iter().map(|row| bulk::FromRow::from_row(Row::of_postgres(row))).collect();
+    }
+    let columns = vec![
+        Column::texts([kind.as_str()]),
+        Column::integers([now.micros()]),
+        Column::integers([until.micros()]),
+        Column::integers([most]),
+    ];
+    CLAIM_ON_SQLITE.fetch(conn, columns).await
+}
+
+impl bulk::FromRow for StoredJob {
+    fn from_row(mut row: Row<'_>) -> Result<StoredJob> {
+        Ok(StoredJob { id: row.take()?, claimed_until: row.take()?, asked: row.take()?, run_at: row.take()? })
+    }
+}
+
+/// Work as it is stored now, which nobody else changes until this transaction ends. What is gone is left out.
+pub async fn load_and_lock(conn: &mut BulkConn<'_>, ids: impl Iterator<Item = i64>) -> Result<Vec<StoredJob>> {
     let sql = match conn {
-        Conn::Sqlite(_) => CLAIM_ON_SQLITE,
-        Conn::Postgres(_) => CLAIM_ON_POSTGRES,
+        BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_AND_LOCK_ON_POSTGRES,
+        _ => &LOAD,
     };
-    let rows = on!(conn, c => sqlx::query_as::<_, Row>(sql)
-        .bind(kind)
-        .bind(now)
-        .bind(until)
-        .bind(most)
-        .fetch_all(c)
-        .await)?;
-    Ok(rows.into_iter().map(Job::from).collect())
+    sql.fetch(conn, vec![Column::integers(ids)]).await
 }
 
-/// The work is done. Whether that was all: else somebody asked for it meanwhile, and it is still there.
-pub async fn finish(conn: &mut Conn<'_>, job: &Job) -> Result<bool> {
-    let deleted = on!(conn, c => sqlx::query(FINISH)
-        .bind(job.id)
-        .bind(job.claimed_until)
-        .bind(job.asked)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    Ok(deleted == 1)
-}
-
-/// The work went well, and is to be done again: at that time, or as soon as somebody asked for meanwhile.
-pub async fn give_back(conn: &mut Conn<'_>, job: &Job, run_at: Timestamp) -> Result<()> {
-    on!(conn, c => sqlx::query(GIVE_BACK)
-        .bind(job.id)
-        .bind(job.claimed_until)
-        .bind(job.asked)
-        .bind(run_at)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
-    Ok(())
-}
-
-/// The work failed, and is tried again at that time.
-pub async fn fail(conn: &mut Conn<'_>, job: &Job, error: &str, run_at: Timestamp) -> Result<()> {
-    on!(conn, c => sqlx::query(FAIL)
-        .bind(job.id)
-        .bind(job.claimed_until)
-        .bind(error)
-        .bind(run_at)
-        .execute(c)
-        .await
-        .map(|_| ()))?;
+/// Notes what becomes of work that was tried, and is held by this transaction.
+pub async fn settle(conn: &mut BulkConn<'_>, fates: &[(i64, Fate)]) -> Result<()> {
+    let finished = fates.iter().filter(|(_, fate)| *fate == Fate::Finished);
+    FINISH.execute(conn, vec![Column::integers(finished.map(|(id, _)| *id))]).await?;
+    let (mut ids, mut times, mut attempted, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (id, fate) in fates {
+        if let Fate::Waits { run_at, attempts, error } = fate {
+            ids.push(*id);
+            times.push(run_at.micros());
+            attempted.push(*attempts);
+            errors.push(error.as_deref());
+        }
+    }
+    let columns =
+        vec![Column::integers(ids), Column::integers(times), Column::integers(attempted), Column::Text(errors)];
+    GIVE_BACK.execute(conn, columns).await?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Messages to webhooks, and the attempts to deliver them. `storage::events` writes most of them.
 
+use std::collections::BTreeMap;
+
 use sqlx::FromRow as SqlxRow;
 
 use super::bulk::{Action, Bulk, Column, FromRow, Row};
@@ -32,8 +34,13 @@ pub const PAGE_OF_STATUS: &str = select_message!("id < $2 AND status = $4 ORDER 
 pub const FIND: &str = select_message!("uid = $2");
 
 /// When the next one is to be tried.
-pub const NEXT_DUE: &str =
-    "SELECT MIN(next_attempt_at) FROM webhook_messages WHERE endpoint_id = $1 AND status = 'PENDING'";
+pub static NEXT_DUE: Bulk = Bulk::new(
+    &[("endpoint_id", "BIGINT")],
+    Action::With(
+        "SELECT given.endpoint_id, (SELECT MIN(m.next_attempt_at) FROM webhook_messages m \
+         WHERE m.endpoint_id = given.endpoint_id AND m.status = 'PENDING') FROM given",
+    ),
+);
 
 pub const INSERT: &str = "INSERT INTO webhook_messages (uid, endpoint_id, event, payload, status, attempts, \
      next_attempt_at, tried_since, tries, created_at) VALUES ($1, $2, $3, $4, 'PENDING', 0, $5, $5, 0, $5)";
@@ -125,9 +132,21 @@ pub async fn due(conn: &mut Conn<'_>, endpoint_id: i64, now: Timestamp, most: i6
     Ok(rows.into_iter().map(Message::from).collect())
 }
 
-/// When the next message of an endpoint is to be tried, if there is one.
-pub async fn next_due(conn: &mut Conn<'_>, endpoint_id: i64) -> Result<Option<Timestamp>> {
-    Ok(on!(conn, c => sqlx::query_scalar::<_, Option<Timestamp>>(NEXT_DUE).bind(endpoint_id).fetch_one(c).await)?)
+struct NextDue(i64, Option<Timestamp>);
+
+impl FromRow for NextDue {
+    fn from_row(mut row: Row<'_>) -> Result<NextDue> {
+        Ok(NextDue(row.take()?, row.take()?))
+    }
+}
+
+/// When the next message of each endpoint is to be tried. One that has none is left out.
+pub async fn next_due(
+    conn: &mut BulkConn<'_>,
+    endpoints: impl Iterator<Item = i64>,
+) -> Result<BTreeMap<i64, Timestamp>> {
+    let rows = NEXT_DUE.fetch::<NextDue>(conn, vec![Column::integers(endpoints)]).await?;
+    Ok(rows.into_iter().filter_map(|NextDue(endpoint, at)| Some((endpoint, at?))).collect())
 }
 
 /// A page of an endpoint's messages, newest first, one row more than it shows.
@@ -195,7 +214,7 @@ pub struct Tried {
 }
 
 /// Notes what came of attempts.
-pub async fn note(conn: &mut BulkConn<'_>, tried: &[Tried]) -> Result<()> {
+pub async fn note(conn: &mut BulkConn<'_>, tried: &[&Tried]) -> Result<()> {
     let attempts = || tried.iter().map(|one| &one.attempt);
     let columns = vec![
         Column::integers(tried.iter().map(|one| one.message.id)),

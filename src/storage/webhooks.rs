@@ -2,7 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::db::{Conn, on};
+use super::bulk::{self, Action, Bulk, Column};
+use super::db::{BulkConn, Conn, on};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::events::EventSet;
 use crate::domain::sid::WebhookSid;
@@ -58,7 +59,31 @@ pub const UPDATE: &str = "UPDATE webhook_endpoints SET url = $2, description = $
 pub const SET_SECRET: &str = "UPDATE webhook_endpoints SET previous_secret = CASE WHEN CAST($3 AS BIGINT) IS NULL \
      THEN NULL ELSE secret END, previous_until = $3, secret = $2, updated_at = $4 WHERE id = $1";
 
-pub const SET_FAILING_SINCE: &str = "UPDATE webhook_endpoints SET failing_since = $2 WHERE id = $1";
+macro_rules! load_states {
+    ($lock:literal) => {
+        Bulk::new(
+            &[("id", "BIGINT")],
+            Action::With(concat!(
+                "SELECT e.id, e.status, e.failing_since FROM given JOIN webhook_endpoints e ON e.id = given.id",
+                $lock
+            )),
+        )
+    };
+}
+
+pub static LOAD_STATES: Bulk = load_states!("");
+
+/// Holds the endpoints' rows, in one order.
+pub static LOAD_STATES_AND_LOCK_ON_POSTGRES: Bulk = load_states!(" ORDER BY e.id FOR NO KEY UPDATE OF e");
+
+pub static SET_FAILING_SINCE: Bulk = Bulk::new(
+    &[("id", "BIGINT"), ("failing_since", "BIGINT")],
+    Action::Update {
+        table: "webhook_endpoints",
+        set: "failing_since = given.failing_since",
+        by: "webhook_endpoints.id = given.id",
+    },
+);
 
 /// Its messages go with it.
 pub const DELETE: &str = "DELETE FROM webhook_endpoints WHERE id = $1";
@@ -210,8 +235,39 @@ pub async fn set_secret(
     Ok(())
 }
 
-pub async fn set_failing_since(conn: &mut Conn<'_>, id: i64, since: Option<Timestamp>) -> Result<()> {
-    on!(conn, c => sqlx::query(SET_FAILING_SINCE).bind(id).bind(since).execute(c).await.map(|_| ()))?;
+/// How an endpoint is: what deliveries to it change.
+#[derive(Clone, Copy, Debug)]
+pub struct EndpointState {
+    pub id: i64,
+    pub status: WebhookStatus,
+    pub failing_since: Option<Timestamp>,
+}
+
+impl bulk::FromRow for EndpointState {
+    fn from_row(mut row: bulk::Row<'_>) -> Result<EndpointState> {
+        Ok(EndpointState { id: row.take()?, status: row.take()?, failing_since: row.take()? })
+    }
+}
+
+/// How endpoints are, which nobody else changes until this transaction ends. One that was deleted is left out.
+pub async fn load_and_lock_states(
+    conn: &mut BulkConn<'_>,
+    ids: impl Iterator<Item = i64>,
+) -> Result<Vec<EndpointState>> {
+    let sql = match conn {
+        BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_STATES_AND_LOCK_ON_POSTGRES,
+        _ => &LOAD_STATES,
+    };
+    sql.fetch(conn, vec![Column::integers(ids)]).await
+}
+
+/// Notes of endpoints (by their numbers) since when nothing has come through.
+pub async fn set_failing_since(conn: &mut BulkConn<'_>, since: &[(i64, Option<Timestamp>)]) -> Result<()> {
+    let columns = vec![
+        Column::integers(since.iter().map(|(id, _)| *id)),
+        Column::Integer(since.iter().map(|(_, since)| since.map(Timestamp::micros)).collect()),
+    ];
+    SET_FAILING_SINCE.execute(conn, columns).await?;
     Ok(())
 }
 

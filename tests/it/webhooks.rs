@@ -1,12 +1,15 @@
 //! Webhooks: what is sent, signed, tried again, given up; and what its owner sees of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wecall_billing::domain::access::{Reach, Tenant};
 use wecall_billing::domain::audit::Actor;
+use wecall_billing::domain::jobs::{Job, JobKind};
 use wecall_billing::domain::time::Timestamp;
+use wecall_billing::services::jobs::{Ended, Outcome, Room};
 use wecall_billing::services::{self, webhooks::NewWebhook};
 use wecall_billing::worker;
 
@@ -99,6 +102,12 @@ async fn delivery(server: &Server, webhook: &str, message: &str) -> Value {
     let (status, delivery) = send(server, Method::GET, &format!("{webhook}/deliveries/{message}/"), json!({})).await;
     assert_eq!(status, StatusCode::OK, "{delivery}");
     delivery
+}
+
+/// Claims what is to be delivered to an endpoint, as a worker does.
+async fn claim(server: &Server) -> Job {
+    let claimed = services::jobs::turn(&server.billing, Arc::from([]), vec![(JobKind::Webhooks, 1)]).await.unwrap();
+    claimed.into_iter().next().unwrap()
 }
 
 async fn run(server: &Server) {
@@ -377,29 +386,29 @@ delivered! {
         assert_eq!(receiver.take().len(), 2);
         assert_eq!(server.number(JOBS).await, 0);
 
-        // The same between the last look and the note that nothing is left.
-        for next in [wecall_billing::domain::jobs::Next::Done, wecall_billing::domain::jobs::Next::At(START.parse::<Timestamp>().unwrap().plus_seconds(3_600))] {
-            test_event(server, &sid).await;
-            let kind = wecall_billing::domain::jobs::JobKind::Webhooks;
-            let mut job = services::jobs::claim(&server.billing, kind, 1).await.unwrap().pop().unwrap();
-            let left = services::webhook_deliveries::deliver(&server.billing, &mut job).await.unwrap();
-            assert_eq!(left, wecall_billing::domain::jobs::Next::Done);
-            test_event(server, &sid).await;
-            services::jobs::settle(&server.billing, &job, Ok(next)).await.unwrap();
-            run(server).await;
-            assert_eq!(receiver.take().len(), 2, "{next:?}");
+        // The same between what was sent and the note of it.
+        test_event(server, &sid).await;
+        let job = claim(server).await;
+        let sent = services::webhook_deliveries::deliver(&server.billing, &job).await.unwrap();
+        test_event(server, &sid).await;
+        let ended = Ended { job, outcome: Ok(Outcome::Sent(sent)) };
+        // Noted twice, as where it is not known whether the first note came through: that changes nothing.
+        for _ in 0..2 {
+            services::jobs::turn(&server.billing, Arc::from([ended.clone()]), Room::new()).await.unwrap();
         }
+        run(server).await;
+        assert_eq!(receiver.take().len(), 2);
+        assert_eq!(server.number("SELECT count(*) FROM webhook_attempts").await, 4);
     }
 
     /// Whoever dies after sending and before noting it sends again, under the same id.
     async fn at_least_once(server, receiver) {
         let (sid, _) = webhook(server, receiver, json!(["*"])).await;
         let message = test_event(server, &sid).await;
-        let kind = wecall_billing::domain::jobs::JobKind::Webhooks;
-        let mut job = services::jobs::claim(&server.billing, kind, 1).await.unwrap().pop().unwrap();
+        let job = claim(server).await;
         receiver.delay(Duration::from_millis(300));
         let billing = server.billing.clone();
-        let dying = tokio::spawn(async move { services::webhook_deliveries::deliver(&billing, &mut job).await.map(drop) });
+        let dying = tokio::spawn(async move { services::webhook_deliveries::deliver(&billing, &job).await.map(drop) });
         receiver.something().await;
         dying.abort();
         let _ = dying.await;
