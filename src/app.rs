@@ -82,6 +82,7 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         calendar,
         terms,
         watch,
+        platform: settings.platform(),
         tax_rates: settings.tax_rates.clone(),
         prices,
     })
@@ -152,7 +153,7 @@ pub fn http_service(settings: &Settings, billing: Billing) -> Result<Service> {
 /// What the HTTP services of a server share.
 ///
 /// # Errors
-/// Those of [`Settings::seller`].
+/// Those of [`Settings::seller_logo`].
 pub fn http_state(settings: &Settings, billing: Billing) -> Result<AppState> {
     let header = |origin: &str| HeaderValue::from_str(origin).ok();
     Ok(Arc::new(HttpState {
@@ -168,7 +169,7 @@ pub fn http_state(settings: &Settings, billing: Billing) -> Result<AppState> {
         logins: FailedCredentials::new(settings.rate_limit_failures),
         body_budget: BodyBudget::default(),
         exports: Exports::default(),
-        documents: Documents::new(settings.seller()?),
+        documents: Documents::new(settings.seller_logo()?),
         serves_metrics: settings.metrics_bind.is_none(),
     }))
 }

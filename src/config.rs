@@ -12,11 +12,12 @@ use clap::builder::{BoolishValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::connections::ConnectionCaps;
-use crate::documents::{Logo, Party};
+use crate::documents::Logo;
 use crate::domain::access::Role;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
+use crate::domain::invoices::parties::Party;
 use crate::domain::invoices::tax::TaxRates;
 use crate::domain::money::Money;
 use crate::domain::payments::ProviderName;
@@ -29,7 +30,6 @@ use crate::error::Error;
 use crate::http::Limits;
 use crate::http::auth::AuthMode;
 use crate::http::client_address::{TrustedNetwork, TrustedProxies};
-use crate::http::invoice_documents::Seller;
 use crate::http::rate_limits::RateLimitSettings;
 use crate::payment_settings::{ProviderSetting, SecretSetting, SimulatedPayments, parse_url};
 use crate::storage::open::{DatabaseUrl, PoolSettings};
@@ -649,11 +649,8 @@ impl Settings {
         })
     }
 
-    /// Who sells, where no reseller does.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] where the logo cannot be read, or is none that a page can show.
-    pub fn seller(&self) -> crate::error::Result<Seller> {
+    /// Who sells where no reseller does, as invoices name them; none where nobody said so.
+    pub fn platform(&self) -> Option<Party> {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let party = Party {
             name: text(self.seller_name.as_ref().map(BusinessName::as_str)),
@@ -662,8 +659,15 @@ impl Settings {
             tax_id: text(self.seller_tax_id.as_ref().map(TaxId::as_str)),
             email: text(self.seller_email.as_ref().map(Email::as_str)),
         };
-        let logo = self.seller_logo.as_deref().map(read_logo).transpose()?;
-        Ok(Seller { party: Some(party).filter(|party| *party != Party::default()), logo })
+        Some(party).filter(|party| *party != Party::default())
+    }
+
+    /// The platform's logo on its invoices.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] where it cannot be read, or is none that a page can show.
+    pub fn seller_logo(&self) -> crate::error::Result<Option<Logo>> {
+        self.seller_logo.as_deref().map(read_logo).transpose()
     }
 
     pub fn pools(&self) -> PoolSettings {

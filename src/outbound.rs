@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -20,13 +20,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use url::{Position, Url};
 
 use crate::domain::addresses::is_public;
 use crate::domain::webhook_messages::DeliveryError;
 use crate::domain::webhooks::WebhookUrl;
 use crate::error::{Error, Result};
+use crate::tls;
 
 /// For a whole request.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,14 +49,22 @@ pub struct Outbound {
     allow_private: bool,
 }
 
-/// What came of a request: the status of the answer, or why there was none.
-#[derive(Clone, Copy, Debug)]
+/// What came of a request: the answer, or why there was none.
+#[derive(Clone, Debug)]
 pub struct Called {
-    pub status: std::result::Result<u16, DeliveryError>,
+    pub answer: std::result::Result<Answer, DeliveryError>,
     pub duration: Duration,
 }
 
-type Answer<T> = std::result::Result<T, DeliveryError>;
+/// What somebody answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// `Retry-After`, as it was said.
+    pub retry_after: Option<String>,
+}
+
+type Attempted<T> = std::result::Result<T, DeliveryError>;
 
 impl Outbound {
     /// `allow_private`: whether it may call addresses that are not the public's.
@@ -64,13 +72,8 @@ impl Outbound {
     /// # Errors
     /// [`Error::Setup`] where TLS cannot be set up.
     pub fn new(allow_private: bool) -> Result<Outbound> {
-        // TLS 1.2 and 1.3, with the certificates that browsers trust; they are compiled in.
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| Error::Setup(format!("cannot set up TLS: {error}")))?;
-        let tls = Arc::new(builder.with_root_certificates(roots).with_no_client_auth()).into();
-        Ok(Outbound { tls, allow_private })
+        let config = tls::config().map_err(|error| Error::Setup(format!("cannot set up TLS: {error}")))?;
+        Ok(Outbound { tls: Arc::new(config).into(), allow_private })
     }
 
     /// Whether addresses that are not the public's may be called, and without encryption.
@@ -81,11 +84,11 @@ impl Outbound {
     /// Posts a body. `headers` are the caller's, the content type among them.
     pub async fn post(&self, url: &WebhookUrl, headers: HeaderMap, body: String) -> Called {
         let begun = Instant::now();
-        let status = timeout(TIMEOUT, self.exchange(url.url(), headers, body)).await;
-        Called { status: status.unwrap_or(Err(DeliveryError::TimedOut)), duration: begun.elapsed() }
+        let answer = timeout(TIMEOUT, self.exchange(url.url(), headers, body)).await;
+        Called { answer: answer.unwrap_or(Err(DeliveryError::TimedOut)), duration: begun.elapsed() }
     }
 
-    async fn exchange(&self, url: &Url, headers: HeaderMap, body: String) -> Answer<u16> {
+    async fn exchange(&self, url: &Url, headers: HeaderMap, body: String) -> Attempted<Answer> {
         let stream = self.connect(url).await?;
         let request = request(url, headers, body).ok_or(DeliveryError::NotConnected)?;
         if url.scheme() == "http" {
@@ -98,7 +101,7 @@ impl Outbound {
     }
 
     /// Connects to the first address that answers, of those that may be called.
-    async fn connect(&self, url: &Url) -> Answer<TcpStream> {
+    async fn connect(&self, url: &Url) -> Attempted<TcpStream> {
         let port = url.port_or_known_default().ok_or(DeliveryError::NotConnected)?;
         let found: Vec<SocketAddr> = match url.host() {
             Some(url::Host::Ipv4(address)) => vec![(address, port).into()],
@@ -146,8 +149,7 @@ fn request(url: &Url, mut headers: HeaderMap, body: String) -> Option<Request<Fu
     Some(request)
 }
 
-/// The status of the answer.
-async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Answer<u16>
+async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Attempted<Answer>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -157,10 +159,11 @@ where
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let response = sender.send_request(request).await.map_err(broken)?;
-    let status = response.status().as_u16();
-    // Whatever it says beside its status does not matter.
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let answer = Answer { status: response.status().as_u16(), retry_after };
+    // Whatever its body says does not matter.
     let _ = timeout(ANSWER_TIMEOUT, read_some(response.into_body())).await;
-    Ok(status)
+    Ok(answer)
 }
 
 async fn read_some(mut body: Incoming) {
@@ -182,7 +185,7 @@ mod tests {
     async fn call(url: &str, allow_private: bool) -> std::result::Result<u16, DeliveryError> {
         let outbound = Outbound::new(allow_private).expect("a client");
         let url = WebhookUrl::parse(url, true).expect("a URL");
-        outbound.post(&url, HeaderMap::new(), String::new()).await.status
+        outbound.post(&url, HeaderMap::new(), String::new()).await.answer.map(|answer| answer.status)
     }
 
     /// Somebody listens there, and is never asked.

@@ -3,14 +3,24 @@
 
 use std::sync::Arc;
 
+use rustls::{ClientConfig, RootCertStore, crypto};
+
+/// TLS 1.2 and 1.3, as rustls holds them to be safe.
+///
+/// # Errors
+/// Those of rustls; with ring there are none.
+pub fn config() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// A client to build: it follows no redirect, for who is asked was configured, and who answers must be them.
 pub fn client() -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    match rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() {
-        Ok(config) => builder.tls_backend_preconfigured(config.with_root_certificates(roots).with_no_client_auth()),
+    match config() {
+        Ok(config) => builder.tls_backend_preconfigured(config),
         // ring knows the protocols that rustls holds to be safe.
         Err(_) => builder,
     }

@@ -293,8 +293,8 @@ async fn check(settings: &Settings) -> Outcome {
         Ok(()) => say!("ok       settings: listens on {}, AUTH={}", settings.address(), settings.auth),
         Err(problem) => problems.push(problem),
     }
-    match settings.seller() {
-        Ok(seller) if seller.party.is_none() => {
+    match settings.seller_logo() {
+        Ok(_) if settings.platform().is_none() => {
             say!("ok       seller: no details, so invoices name none (SELLER_NAME)");
         }
         Ok(_) => say!("ok       seller: details and logo can be shown"),

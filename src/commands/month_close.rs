@@ -38,6 +38,7 @@ pub async fn close_month(settings: &Settings, args: CloseMonthArgs) -> Outcome {
     }
     progress.end();
     let outcome = closing.finish(&billing).await?;
+    let next = month_close::next_month(&billing).await?;
     billing.db.close().await;
     say!("{month} is closed: {} made now, {} before.", invoices(outcome.invoices), outcome.others);
     for numbers in outcome.numbers.values() {
@@ -47,6 +48,9 @@ pub async fn close_month(settings: &Settings, args: CloseMonthArgs) -> Outcome {
     }
     for (currency, total) in outcome.totals {
         say!("  total {total} {currency}");
+    }
+    if next < month {
+        say!("An earlier month is still open: close {next} too.");
     }
     Ok(())
 }

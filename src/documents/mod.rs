@@ -13,9 +13,8 @@ mod fixtures;
 
 use chrono::NaiveDate;
 
-use crate::domain::businesses::Business;
-use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
+use crate::domain::invoices::parties::Party;
 use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{InvoiceKind, InvoiceLine, InvoiceStatus};
 use crate::domain::money::Money;
@@ -50,28 +49,6 @@ pub struct InvoiceDocument {
     pub credits: Option<String>,
     /// When what it shows changed last.
     pub updated_at: Timestamp,
-}
-
-/// Who sells, or who buys. What nobody said is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Party {
-    pub name: String,
-    pub address: String,
-    pub country: Option<CountryCode>,
-    pub tax_id: String,
-    pub email: String,
-}
-
-impl From<&Business> for Party {
-    fn from(business: &Business) -> Party {
-        Party {
-            name: business.name.as_str().to_owned(),
-            address: business.address.as_str().to_owned(),
-            country: business.country,
-            tax_id: business.tax_id.as_str().to_owned(),
-            email: business.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-        }
-    }
 }
 
 impl InvoiceDocument {

@@ -1,6 +1,7 @@
 //! Invoices: what a month's usage adds up to.
 
 pub mod close;
+pub mod parties;
 pub mod tax;
 pub mod told;
 

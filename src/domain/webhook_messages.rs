@@ -111,8 +111,14 @@ impl AfterTry {
 
 impl Message {
     /// What comes after this try. The wait varies by a fifth either way with `jitter` (any number, at random), so that what
-    /// failed together is not tried together. The last try is at the end of the time.
-    pub fn after(&self, error: Option<DeliveryError>, now: Timestamp, jitter: u16) -> AfterTry {
+    /// failed together is not tried together; it lasts until `not_before` at least. The last try is at the end of the time.
+    pub fn after(
+        &self,
+        error: Option<DeliveryError>,
+        not_before: Option<Timestamp>,
+        now: Timestamp,
+        jitter: u16,
+    ) -> AfterTry {
         if error.is_none() {
             return AfterTry::Delivered;
         }
@@ -123,8 +129,18 @@ impl Message {
         let step = usize::try_from(self.tries).unwrap_or(0).min(WAITS_SECONDS.len() - 1);
         let percent = 80 + i64::from(jitter) * 40 / i64::from(u16::MAX);
         let wait_micros = WAITS_SECONDS[step] * 10_000 * percent;
-        AfterTry::Again(Timestamp::from_micros(now.micros() + wait_micros).min(end))
+        let planned = Timestamp::from_micros(now.micros() + wait_micros);
+        AfterTry::Again(not_before.map_or(planned, |not_before| planned.max(not_before)).min(end))
     }
+}
+
+/// Until when a receiver asks to be left alone, by its `Retry-After`: seconds, or a date of HTTP (RFC 9110, 10.2.3).
+pub fn retry_not_before(retry_after: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Ok(seconds) = retry_after.trim().parse::<u32>() {
+        return Some(now.plus_seconds(i64::from(seconds)));
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(retry_after.trim()).ok()?;
+    Some(Timestamp::from_micros(date.timestamp_micros()))
 }
 
 /// What befell an endpoint in some tries.
@@ -179,7 +195,7 @@ mod tests {
         let (mut message, mut now, mut times) = (message(), Timestamp::from_micros(0), Vec::new());
         loop {
             times.push(now.micros() / 1_000_000);
-            match message.after(Some(DeliveryError::Refused), now, jitter) {
+            match message.after(Some(DeliveryError::Refused), None, now, jitter) {
                 AfterTry::Again(next) => now = next,
                 _ => return times,
             }
@@ -206,8 +222,26 @@ mod tests {
     }
 
     #[test]
+    fn receivers_may_ask_for_more_time() {
+        let (now, end) = (Timestamp::from_micros(0), 86_400);
+        for (retry_after, seconds) in [
+            ("", 4),
+            ("soon", 4),
+            ("-1", 4),
+            ("1", 4),
+            ("77", 77),
+            ("4294967295", end),
+            ("Thu, 01 Jan 1970 00:05:00 GMT", 300),
+            ("Wed, 31 Dec 1969 00:05:00 GMT", 4),
+        ] {
+            let after = message().after(Some(DeliveryError::Refused), retry_not_before(retry_after, now), now, 0);
+            assert_eq!(after, AfterTry::Again(Timestamp::from_micros(seconds * 1_000_000)), "{retry_after}");
+        }
+    }
+
+    #[test]
     fn what_came_through_is_over() {
-        assert_eq!(message().after(None, Timestamp::from_micros(1), 0), AfterTry::Delivered);
+        assert_eq!(message().after(None, None, Timestamp::from_micros(1), 0), AfterTry::Delivered);
     }
 
     #[test]

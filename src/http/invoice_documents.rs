@@ -17,7 +17,7 @@ use super::error::{Problem, ProblemBody};
 use super::extract::{InvoicePath, Json};
 use super::invoices::InvoiceBody;
 use super::openapi::{CommonErrors, Missing, TenantForbidden};
-use crate::documents::{InvoiceDocument, Logo, Party, html, pdf};
+use crate::documents::{InvoiceDocument, Logo, html, pdf};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::sid::InvoiceSid;
@@ -31,33 +31,23 @@ const PDF: &str = "application/pdf";
 /// How many PDFs are made at a time: it is work for a processor, and charges need one too.
 const PDFS_AT_ONCE: usize = 2;
 
-/// Who sells, where no reseller does.
-#[derive(Clone, Debug, Default)]
-pub struct Seller {
-    /// None where the settings say nothing.
-    pub party: Option<Party>,
-    pub logo: Option<Logo>,
-}
-
 /// What documents are made with.
 #[derive(Debug)]
 pub struct Documents {
-    seller: Seller,
+    /// The platform's own: who buys from a reseller is billed under that one's name.
+    logo: Option<Logo>,
     pdf_turns: Arc<Semaphore>,
 }
 
 impl Documents {
-    pub fn new(seller: Seller) -> Documents {
-        Documents { seller, pdf_turns: Arc::new(Semaphore::new(PDFS_AT_ONCE)) }
+    pub fn new(logo: Option<Logo>) -> Documents {
+        Documents { logo, pdf_turns: Arc::new(Semaphore::new(PDFS_AT_ONCE)) }
     }
 
-    /// All that a page shows of an invoice. Who buys from a reseller is billed by it, under its name.
+    /// All that a page shows of an invoice.
     fn document(&self, own: OwnInvoice) -> InvoiceDocument {
-        let OwnInvoice { invoice, buyer, seller } = own;
-        let (seller, logo) = match &seller {
-            Some(reseller) => (Some(Party::from(reseller)), None),
-            None => (self.seller.party.clone(), self.seller.logo.clone()),
-        };
+        let OwnInvoice { invoice, buyer, seller, is_platforms } = own;
+        let logo = self.logo.clone().filter(|_| is_platforms);
         let header = invoice.header;
         // Of a draft nothing is due yet. What was not due at the close was paid before, by a prepaid wallet.
         let is_final = header.status != InvoiceStatus::Draft && header.kind == InvoiceKind::Invoice;
@@ -73,7 +63,7 @@ impl Documents {
             paid_on: header.paid_date,
             currency: invoice.currency,
             seller,
-            buyer: Party::from(&buyer),
+            buyer,
             lines: invoice.lines,
             total: invoice.total,
             tax: header.tax.is_any().then_some(header.tax),

@@ -208,5 +208,9 @@ async fn store(
     let number = storage::invoice_series::next(conn, stored.seller_id, &series, 1).await?;
     let total = Money::ZERO.checked_sub(note.total)?;
     storage::credit_notes::finalise(conn, stored.id, &format!("{series}-{number:06}"), total, today).await?;
+    // It is between the same two, as they were called on the invoice.
+    if !storage::invoice_parties::copy(conn, invoice_id, stored.id).await? {
+        storage::invoice_parties::freeze(&mut conn.bulk(), &[stored.id], billing.platform.as_ref()).await?;
+    }
     Ok(find(conn, &invoice.business_sid, sid).await?.1)
 }

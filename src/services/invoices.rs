@@ -1,10 +1,13 @@
 //! Invoices of a business.
 
+use std::collections::BTreeMap;
+
 use super::Billing;
 use crate::domain::access::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::businesses::{Business, BusinessSid};
+use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::invoices::parties::{Party, PartyRole};
 use crate::domain::invoices::{self, Invoice, InvoiceHeader, InvoiceLine, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListPage, ListRequest, ListValue};
 use crate::domain::money::Money;
@@ -172,12 +175,14 @@ async fn found(conn: &mut Conn<'_>, sid: InvoiceSid, id: i64, summary: InvoiceSu
 #[derive(Debug)]
 pub struct OwnInvoice {
     pub invoice: Invoice,
-    pub buyer: Business,
-    /// The reseller it buys from; none: the platform itself.
-    pub seller: Option<Business>,
+    pub buyer: Party,
+    /// None where nobody said who sells.
+    pub seller: Option<Party>,
+    /// Whether it is the platform itself that sells, and no reseller.
+    pub is_platforms: bool,
 }
 
-/// An invoice of a business by its SID, with its lines and with what is known of buyer and seller.
+/// An invoice of a business by its SID, with its lines, seller and buyer: as they were called when it was finalised.
 ///
 /// # Errors
 /// [`Error::NotFound`] where the business has no such invoice, and those of the database.
@@ -190,13 +195,18 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
         return Err(Error::NotFound { code: "invoice_not_found", sentence });
     };
     let invoice = found(&mut conn, sid, id, summary).await?;
-    let buyer = storage::businesses::find(&mut conn, tenant.sid()).await?;
-    let buyer = buyer.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no business")))?;
+    let business = storage::businesses::find(&mut conn, tenant.sid()).await?;
+    let business = business.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no business")))?;
     // Whoever issued it stays its seller; a draft would be issued by whom the business buys from now.
     let is_draft = invoice.header.status == InvoiceStatus::Draft;
-    let seller = match if is_draft { &buyer.parent } else { &invoice.header.seller } {
-        Some(seller) => storage::businesses::find(&mut conn, seller).await?,
-        None => None,
+    let reseller = if is_draft { &business.parent } else { &invoice.header.seller };
+    let is_platforms = reseller.is_none();
+    let mut frozen: BTreeMap<_, _> = storage::invoice_parties::find(&mut conn, id).await?.into_iter().collect();
+    let seller = match (frozen.remove(&PartyRole::Seller), reseller) {
+        (Some(seller), _) => Some(seller),
+        (None, Some(reseller)) => storage::businesses::find(&mut conn, reseller).await?.as_ref().map(Party::from),
+        (None, None) => billing.platform.clone(),
     };
-    Ok(OwnInvoice { invoice, buyer, seller })
+    let buyer = frozen.remove(&PartyRole::Buyer).unwrap_or_else(|| Party::from(&business));
+    Ok(OwnInvoice { invoice, buyer, seller, is_platforms })
 }

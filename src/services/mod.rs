@@ -56,6 +56,7 @@ pub mod webhooks;
 use chrono::NaiveDate;
 
 use crate::clock::Clock;
+use crate::domain::invoices::parties::Party;
 use crate::domain::invoices::tax::TaxRates;
 use crate::domain::secrets::Sealer;
 use crate::domain::time::BillingCalendar;
@@ -80,6 +81,8 @@ pub struct Billing {
     pub terms: OpeningTerms,
     /// What warnings go by where a wallet has no threshold of its own.
     pub watch: WatchRules,
+    /// Who sells where no reseller does, as invoices name them; none where nobody said so.
+    pub platform: Option<Party>,
     /// What invoices are taxed by.
     pub tax_rates: TaxRates,
     pub wallet_reads: WalletReads,

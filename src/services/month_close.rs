@@ -235,6 +235,8 @@ impl Closing {
             made.push(Made { wallet, series, number, header });
         }
         storage::month_close::finalise(conn, &finalised, now).await?;
+        let invoices: Vec<i64> = finalised.iter().map(|invoice| invoice.id).collect();
+        storage::invoice_parties::freeze(conn, &invoices, billing.platform.as_ref()).await?;
         let told = made.iter().filter(|made| made.wallet.webhook_events.contains(EventType::InvoiceFinalised));
         let events: Vec<NewEvent> = told.map(|made| made.event(billing, month, now)).collect();
         storage::events::insert(conn, &events).await?;

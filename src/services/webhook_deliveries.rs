@@ -15,11 +15,12 @@ use crate::domain::jobs::Job;
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_messages::{
-    Attempt, DeliveryError, FAILING_DAYS_MAX, Health, Message, has_failed_too_long, judge,
+    Attempt, DeliveryError, FAILING_DAYS_MAX, Health, Message, has_failed_too_long, judge, retry_not_before,
 };
 use crate::domain::webhook_secrets::{WebhookSecret, signatures};
 use crate::domain::webhooks::{Webhook, WebhookStatus};
 use crate::error::{Error, Result};
+use crate::outbound::Answer;
 use crate::random;
 use crate::storage;
 use crate::storage::accounts::StoredAccount;
@@ -92,12 +93,16 @@ pub async fn deliver(billing: &Billing, job: &Job) -> Result<Sent> {
 async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Result<Tried> {
     let now = billing.clock.now();
     let secrets = secrets(billing, stored, now);
-    let (status, duration) = if secrets.is_empty() {
+    let (answer, duration) = if secrets.is_empty() {
         (Err(DeliveryError::SecretUnreadable), Duration::ZERO)
     } else {
         let headers = headers(&secrets, &message, now);
         let called = billing.outbound.post(&stored.webhook.url, headers, message.payload.clone()).await;
-        (called.status, called.duration)
+        (called.answer, called.duration)
+    };
+    let (status, retry_after) = match answer {
+        Ok(Answer { status, retry_after }) => (Ok(status), retry_after),
+        Err(error) => (Err(error), None),
     };
     let error = status.map_or_else(Some, judge);
     let attempt = Attempt {
@@ -107,7 +112,11 @@ async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Re
         duration_micros: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
         attempted_at: now,
     };
-    let after = message.after(error, billing.clock.now(), u16::from_le_bytes(random::bytes()?));
+    let after = {
+        let now = billing.clock.now();
+        let not_before = retry_after.and_then(|asked| retry_not_before(&asked, now));
+        message.after(error, not_before, now, u16::from_le_bytes(random::bytes()?))
+    };
     Ok(Tried { message, attempt, after })
 }
 

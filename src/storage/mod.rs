@@ -16,6 +16,7 @@ pub mod deployment;
 pub mod events;
 pub mod exports;
 pub mod idempotency;
+pub mod invoice_parties;
 pub mod invoice_payments;
 pub mod invoice_series;
 pub mod invoices;

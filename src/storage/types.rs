@@ -12,6 +12,7 @@ use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::events::{EventSet, EventType};
+use crate::domain::invoices::parties::PartyRole;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::jobs::JobKind;
 use crate::domain::money::{BasisPoints, Money};
@@ -111,6 +112,7 @@ column_types! {
     MessageStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     DeliveryError as String: |error| error.as_str().to_owned(), |text| text.parse()?;
     JobKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
+    PartyRole as String: |role| role.as_str().to_owned(), |text| text.parse()?;
     PaymentPurpose as String: |purpose| purpose.as_str().to_owned(), |text| text.parse()?;
     PaymentStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
     ProviderName as String: |name| name.as_str().to_owned(), |text| text.parse()?;

@@ -145,7 +145,7 @@ async fn the_seller_of_the_settings() {
     std::fs::write(&file, "no picture").unwrap();
     for path in [logo, "/nowhere/logo.png"] {
         let settings = crate::support::settings("sqlite://unused.db", &["--seller-logo", path]);
-        let refused = settings.seller().unwrap_err().to_string();
+        let refused = settings.seller_logo().unwrap_err().to_string();
         assert!(refused.contains("SELLER_LOGO") && refused.contains(path) && refused.contains("PNG"), "{refused}");
     }
 }

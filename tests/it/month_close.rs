@@ -277,6 +277,62 @@ async fn taxes() {
     }
 }
 
+/// Whom an invoice names stays as it was called at the close, on its credit notes too. What has no invoice yet shows
+/// everybody as they are called now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_stay() {
+    for database in [Database::Sqlite, Database::Postgres] {
+        if database == Database::Postgres && !postgres::is_available() {
+            continue;
+        }
+        let server = &Server::start(database, &["--seller-name", "The platform", "--seller-country", "KE"]).await;
+        for business in ["biz_test_001", "shop_client"] {
+            server.top_up(business, "5").await;
+            charge(server, business, "m-1", 50).await;
+        }
+        server.get("/api/billing/wallet/shop/").await;
+        for sql in [
+            "UPDATE businesses SET kind = 'RESELLER', name = 'Old Shop' WHERE sid = 'shop'",
+            "UPDATE businesses SET parent_id = (SELECT id FROM businesses WHERE sid = 'shop'), name = 'Old Client', \
+             address = 'Old Street', tax_id = 'P000' WHERE sid = 'shop_client'",
+            "UPDATE businesses SET name = 'Old Direct' WHERE sid = 'biz_test_001'",
+        ] {
+            assert_eq!(server.execute(sql).await.unwrap(), 1, "{sql}");
+        }
+        server.set_clock("2026-04-02T10:00:00Z");
+        close(server, "2026-03").await;
+        for business in ["biz_test_001", "shop_client"] {
+            charge(server, business, "m-2", 50).await;
+        }
+        let renamed = "UPDATE businesses SET name = REPLACE(name, 'Old', 'New'), address = '', tax_id = 'P111'";
+        server.execute(renamed).await.unwrap();
+        let page = async |business: &str, sid: &Value| {
+            let path = format!("/api/billing/invoices/{business}/{}/html/", sid.as_str().unwrap());
+            server.request(reqwest::Method::GET, &path).send().await.unwrap().text().await.unwrap()
+        };
+        for (business, named) in
+            [("biz_test_001", ["The platform", "Old Direct"]), ("shop_client", ["Old Shop", "Old Client"])]
+        {
+            let sid = &invoice(server, business, "2026-03").await["sid"];
+            let path = format!("/api/billing/invoices/{business}/{}/credit-notes/", sid.as_str().unwrap());
+            let (status, note) = server.post_as_admin(&path, r#"{"amount": 0.1, "reason": "too much"}"#).await;
+            assert_eq!(status, 201, "{note}");
+            for sid in [sid, &note["credit_note"]["sid"]] {
+                let page = page(business, sid).await;
+                assert!(named.iter().all(|name| page.contains(name)) && !page.contains("New "), "{page}");
+                assert_eq!(page.contains("Old Street") && page.contains("P000"), business == "shop_client");
+            }
+            let draft = page(business, &invoice(server, business, "2026-04").await["sid"]).await;
+            assert!(named.iter().all(|name| draft.contains(&name.replace("Old", "New"))), "{draft}");
+        }
+        for sql in ["UPDATE invoice_parties SET name = ''", "DELETE FROM invoice_parties"] {
+            let refused = server.execute(sql).await.unwrap_err().to_string();
+            assert!(refused.contains("frozen"), "{refused}");
+        }
+        assert_clean(server).await;
+    }
+}
+
 /// Months end where the billing time zone says, and whole units stay whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn months_of_another_zone() {

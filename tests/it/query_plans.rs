@@ -6,9 +6,9 @@ use wecall_billing::storage::db::Db;
 use wecall_billing::storage::listing::{Dialect, Listing};
 use wecall_billing::storage::{
     accounts, alerts, api_keys, applied_rates, audit, businesses, charges, closed_months, credit_notes, deployment,
-    events, exports, idempotency, invoice_payments, invoice_series, invoices, jobs, login_failures, month_close,
-    payments, pricing, rate_cards, recharges, reminders, seeds, sessions, suspense, transactions, turns, usage, users,
-    wallet, watches, webhook_messages, webhooks,
+    events, exports, idempotency, invoice_parties, invoice_payments, invoice_series, invoices, jobs, login_failures,
+    month_close, payments, pricing, rate_cards, recharges, reminders, seeds, sessions, suspense, transactions, turns,
+    usage, users, wallet, watches, webhook_messages, webhooks,
 };
 
 use crate::support::{Database, Server, on_each_database};
@@ -39,6 +39,7 @@ const GROWING: &[&str] = &[
     "webhook_attempts",
     "payments",
     "suspense",
+    "invoice_parties",
     "invoice_payments",
     "invoice_reminders",
 ];
@@ -181,6 +182,8 @@ const QUERIES: &[(&str, &str)] = &[
     ("closed_months::FIRST_ENTRY", closed_months::FIRST_ENTRY),
     ("month_close::LAST_WALLET", month_close::LAST_WALLET),
     ("seeds::CLAIM", seeds::CLAIM),
+    ("invoice_parties::COPY", invoice_parties::COPY),
+    ("invoice_parties::FIND", invoice_parties::FIND),
     ("deployment::FIX_TIMEZONE", deployment::FIX_TIMEZONE),
     ("deployment::TIMEZONE", deployment::TIMEZONE),
     ("deployment::PRICES_VERSION", deployment::PRICES_VERSION),
@@ -223,6 +226,9 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("invoices::CLOSED", &invoices::CLOSED),
     ("invoices::INSERT_ITEMS", &invoices::INSERT_ITEMS),
     ("invoice_series::TAKE", &invoice_series::TAKE),
+    ("invoice_parties::FREEZE_BUYERS", &invoice_parties::FREEZE_BUYERS),
+    ("invoice_parties::FREEZE_RESELLERS", &invoice_parties::FREEZE_RESELLERS),
+    ("invoice_parties::FREEZE_PLATFORM", &invoice_parties::FREEZE_PLATFORM),
     ("month_close::EXISTING", &month_close::EXISTING),
     ("month_close::USAGE", &month_close::USAGE),
     ("month_close::ITEMS", &month_close::ITEMS),
@@ -334,6 +340,7 @@ fn alias_of(table: &str) -> Vec<&str> {
         "deliveries" => vec!["deliveries", "d"],
         "usage_metrics" => vec!["usage_metrics", "u"],
         "invoices" => vec!["invoices", "i", "credited"],
+        "invoice_parties" => vec!["invoice_parties", "p"],
         "invoice_payments" => vec!["invoice_payments", "p"],
         "invoice_reminders" => vec!["invoice_reminders", "told"],
         "alerts" => vec!["alerts", "a"],

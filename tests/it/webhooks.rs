@@ -288,6 +288,21 @@ delivered! {
         assert!(show(server, &sid).await["failing_since"].is_string());
     }
 
+    /// Who asks for more time gets it.
+    async fn retry_after(server, receiver) {
+        let (sid, _) = webhook(server, receiver, json!(["*"])).await;
+        let message = test_event(server, &sid).await;
+        let start: Timestamp = START.parse().unwrap();
+        for (asked, expected) in [("77", 77), ("0", 77 + 30), ("86401", 86_400)] {
+            receiver.answer_with(429, ("retry-after", asked));
+            run(server).await;
+            let next: Timestamp = delivery(server, &sid, &message).await["next_attempt_at"].as_str().unwrap().parse().unwrap();
+            let wait = (next.micros() - start.micros()) / 1_000_000;
+            assert!((wait - expected).abs() <= 6, "{asked}: after {wait} seconds, not about {expected}");
+            server.billing.clock.set(next);
+        }
+    }
+
     /// Three days without a message that came through.
     async fn a_dead_endpoint_is_disabled(server, receiver) {
         let (sid, _) = webhook(server, receiver, json!(["*"])).await;

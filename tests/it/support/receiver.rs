@@ -50,7 +50,7 @@ impl Arrived {
 #[derive(Debug)]
 struct Manner {
     status: u16,
-    location: Option<String>,
+    header: Option<(&'static str, String)>,
     delay: Duration,
 }
 
@@ -68,7 +68,7 @@ impl Receiver {
         let receiver = Receiver {
             url: format!("http://{}/hook", listener.local_addr().unwrap()),
             arrived: Arc::default(),
-            manner: Arc::new(Mutex::new(Manner { status: 200, location: None, delay: Duration::ZERO })),
+            manner: Arc::new(Mutex::new(Manner { status: 200, header: None, delay: Duration::ZERO })),
             notify: Arc::default(),
         };
         let router = Router::new().fallback(receive).with_state(receiver.clone());
@@ -81,8 +81,12 @@ impl Receiver {
     }
 
     pub fn redirect_to(&self, location: &str) {
+        self.answer_with(302, ("location", location));
+    }
+
+    pub fn answer_with(&self, status: u16, (name, value): (&'static str, &str)) {
         let mut manner = self.manner.lock().unwrap();
-        (manner.status, manner.location) = (302, Some(location.to_owned()));
+        (manner.status, manner.header) = (status, Some((name, value.to_owned())));
     }
 
     pub fn delay(&self, delay: Duration) {
@@ -111,13 +115,13 @@ async fn receive(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap,
     let body = String::from_utf8(body.to_vec()).unwrap();
     receiver.arrived.lock().unwrap().push(Arrived { path: uri.to_string(), headers, body });
     receiver.notify.notify_one();
-    let (status, location, delay) = {
+    let (status, header, delay) = {
         let manner = receiver.manner.lock().unwrap();
-        (StatusCode::from_u16(manner.status).unwrap(), manner.location.clone(), manner.delay)
+        (StatusCode::from_u16(manner.status).unwrap(), manner.header.clone(), manner.delay)
     };
     tokio::time::sleep(delay).await;
-    match location {
-        Some(location) => (status, [("location", location)]).into_response(),
+    match header {
+        Some(header) => (status, [header]).into_response(),
         None => (status, "said").into_response(),
     }
 }

@@ -1,0 +1,22 @@
+-- Seller and buyer of a finalised invoice, as they were called when it was made. Invoices from before this table have no
+-- rows here, and show both as they are called now.
+CREATE TABLE invoice_parties (
+    invoice_id   INTEGER NOT NULL REFERENCES invoices (id),
+    role         TEXT NOT NULL CHECK (role IN ('SELLER', 'BUYER')),
+    name         TEXT NOT NULL,
+    address      TEXT NOT NULL,
+    country_code TEXT NOT NULL,
+    tax_id       TEXT NOT NULL,
+    email        TEXT NOT NULL,
+    PRIMARY KEY (invoice_id, role)
+) STRICT;
+
+CREATE TRIGGER invoice_parties_refuse_update BEFORE UPDATE ON invoice_parties
+BEGIN
+    SELECT RAISE(ABORT, 'whom a finalised invoice names is frozen');
+END;
+
+CREATE TRIGGER invoice_parties_refuse_delete BEFORE DELETE ON invoice_parties
+BEGIN
+    SELECT RAISE(ABORT, 'whom a finalised invoice names is frozen');
+END;
