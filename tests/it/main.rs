@@ -35,6 +35,7 @@ mod many_servers;
 mod month_close;
 mod month_close_load;
 mod openapi;
+mod payment_crash;
 mod payments;
 mod process;
 mod quarter;

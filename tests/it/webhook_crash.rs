@@ -7,13 +7,11 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use wecall_billing::storage::db::Db;
-use wecall_billing::storage::open::IfMissing;
 
-use crate::support::gateway::{Random, assert_reconciles, ledger, message, seed};
+use crate::support::gateway::{Random, assert_reconciles, end_leases, ledger, message, seed};
+use crate::support::postgres;
 use crate::support::process::{ServerProcess, run, text};
 use crate::support::receiver::Receiver;
-use crate::support::{postgres, settings};
 
 const BUSINESS: &str = "biz_test_001";
 
@@ -37,19 +35,6 @@ async fn fail_messages(http: Client, base_url: String, cycle: u64) {
         let Some(_) = post(&http, url, &json!({ "deliveries": reports })).await else { return };
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
-}
-
-/// What a killed server had claimed is another's once its lease has ended; the test does not wait for that.
-async fn end_leases(database_url: &str) {
-    let settings = settings(database_url, &[]);
-    let db = wecall_billing::storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail);
-    let db = db.await.unwrap();
-    let sql = "UPDATE jobs SET claimed_until = NULL";
-    match &db {
-        Db::Sqlite { writer, .. } => drop(sqlx::query(sql).execute(writer).await.unwrap()),
-        Db::Postgres(pool) => drop(sqlx::query(sql).execute(pool).await.unwrap()),
-    }
-    db.close().await;
 }
 
 async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u64) {

@@ -56,21 +56,31 @@ pub fn message(business: &str, message_sid: &str) -> Value {
     json!({"business_sid": business, "message_sid": message_sid, "to": to, "segments": segments})
 }
 
-/// A row of the ledger: whose, its type, its reference, its message, and its id as the API names it.
+/// A row of the ledger: whose, its type, its amount in millionths, its reference and details, its message, and its id as the
+/// API names it.
 pub struct Entry {
     pub business: String,
     pub kind: String,
+    pub amount: i64,
     pub reference: String,
+    pub details: Value,
     pub message: Option<String>,
     pub sid: String,
     pub delivery: Option<String>,
 }
 
+async fn open(database_url: &str) -> Db {
+    let settings = super::settings(database_url, &[]);
+    let db = wecall_billing::storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail);
+    db.await.unwrap()
+}
+
 /// Every row of the ledger.
 pub async fn ledger(database_url: &str) -> Vec<Entry> {
-    const ALL: &str = "SELECT b.sid, t.type, t.reference, t.message_sid, t.uid, d.status FROM transactions t \
-         JOIN wallets w ON w.id = t.wallet_id JOIN businesses b ON b.id = w.business_id \
-         LEFT JOIN deliveries d ON d.charge_uid = t.uid";
+    const ALL: &str = "SELECT b.sid, t.type, t.reference, t.message_sid, t.uid, d.status, t.amount, \
+         CAST(t.details AS TEXT) FROM transactions t JOIN wallets w ON w.id = t.wallet_id \
+         JOIN businesses b ON b.id = w.business_id LEFT JOIN deliveries d ON d.charge_uid = t.uid";
+    let details = |text: Option<String>| text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
     macro_rules! entries {
         ($pool:expr) => {{
             let rows = sqlx::query(ALL).fetch_all($pool).await.unwrap();
@@ -81,19 +91,30 @@ pub async fn ledger(database_url: &str) -> Vec<Entry> {
                 message: Row::get(row, 3),
                 sid: format!("txn_{}", Row::get::<Uuid, _>(row, 4).simple()),
                 delivery: Row::get(row, 5),
+                amount: Row::get(row, 6),
+                details: details(Row::get(row, 7)),
             };
             rows.iter().map(entry).collect()
         }};
     }
-    let settings = super::settings(database_url, &[]);
-    let db = wecall_billing::storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await;
-    let db = db.unwrap();
+    let db = open(database_url).await;
     let entries = match &db {
         Db::Sqlite { readers, .. } => entries!(readers),
         Db::Postgres(pool) => entries!(pool),
     };
     db.close().await;
     entries
+}
+
+/// What a killed server had claimed is another's once its lease has ended; tests do not wait for that.
+pub async fn end_leases(database_url: &str) {
+    const END: &str = "UPDATE jobs SET claimed_until = NULL";
+    let db = open(database_url).await;
+    match &db {
+        Db::Sqlite { writer, .. } => drop(sqlx::query(END).execute(writer).await.unwrap()),
+        Db::Postgres(pool) => drop(sqlx::query(END).execute(pool).await.unwrap()),
+    }
+    db.close().await;
 }
 
 /// The `reconcile` command must find nothing.

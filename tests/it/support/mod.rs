@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod admin;
 pub mod bills;
+pub mod cashier;
 pub mod gateway;
 pub mod postgres;
 pub mod process;
