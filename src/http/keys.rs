@@ -1,21 +1,21 @@
 //! API keys: what programs come in by.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::auth::{Manage, May};
 use super::error::Problem;
-use super::extract::{IdempotencyHeader, Json, Query};
+use super::extract::{Json, Query};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, Missing, WriteErrors};
 use super::page::next_link;
 use super::to_the_end;
 use crate::domain::access::{KeyMode, Reach, Role};
 use crate::domain::api_keys::ApiKey;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::idempotency::{IdempotencyKey, KeyScope};
 use crate::domain::paging::{Cursor, Limit};
 use crate::domain::sid::KeySid;
 use crate::domain::text::Title;
@@ -211,7 +211,7 @@ pub struct KeyRequest {
 pub async fn create_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<KeyRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<IssuedKeyBody>), Problem> {
     let own = || may.own_business().filter(|_| request.role.has_business());
@@ -227,23 +227,11 @@ pub async fn create_key(
         businesses: request.businesses,
         expires_at: request.expires_at.map(Instant::timestamp),
     };
-    let idempotency = scope(&may, "POST /api/billing/keys/", key);
+    let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/", None);
     let keeper = may.keeper()?;
     let made =
         to_the_end(async move { services::keys::create(&state.billing, new, &keeper, idempotency).await }).await?;
     Ok((StatusCode::CREATED, replayed(made.replayed), Json(made.value.into())))
-}
-
-fn scope(may: &May<Manage>, route: &'static str, key: Option<IdempotencyKey>) -> Option<KeyScope> {
-    key.map(|key| KeyScope { caller: may.actor.name.to_string(), route, business_sid: None, key })
-}
-
-fn replayed(replayed: bool) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    headers
 }
 
 fn parse_sid(text: &str) -> Result<KeySid, Problem> {
@@ -303,11 +291,11 @@ pub async fn rotate_key(
     State(state): State<AppState>,
     may: May<Manage>,
     Path(sid): Path<String>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedKeyBody>), Problem> {
     let (sid, keeper, overlap) = (parse_sid(&sid)?, may.keeper()?, request.overlap_seconds.unwrap_or(0));
-    let idempotency = scope(&may, "POST /api/billing/keys/{key_sid}/rotate/", key);
+    let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/{key_sid}/rotate/", None);
     let rotate = async move { services::keys::rotate(&state.billing, sid, overlap, &keeper, idempotency).await };
     let rotated = to_the_end(rotate).await?;
     Ok((replayed(rotated.replayed), Json(rotated.value.into())))

@@ -1,20 +1,20 @@
 //! Webhooks: the endpoints of a business.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AppState;
-use super::auth::{Manage, May};
+use super::auth::Manage;
 use super::error::Problem;
-use super::extract::{BusinessPath, IdempotencyHeader, Json, present};
+use super::extract::{BusinessPath, Json, present};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden, WriteErrors};
 use super::to_the_end;
 use super::webhook_paths::WebhookPath;
-use crate::domain::access::Tenant;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::idempotency::{Answer, IdempotencyKey, KeyScope};
+use crate::domain::idempotency::Answer;
 use crate::domain::sid::WebhookSid;
 use crate::domain::text::LongText;
 use crate::domain::time::Timestamp;
@@ -149,7 +149,7 @@ pub struct WebhookRequest {
 pub async fn create_webhook(
     State(state): State<AppState>,
     BusinessPath { tenant, may }: BusinessPath<Manage>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(body): Json<WebhookRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<IssuedWebhookBody>), Problem> {
     let new = NewWebhook {
@@ -158,23 +158,15 @@ pub async fn create_webhook(
         description: body.description.unwrap_or_default(),
         enabled: body.enabled.unwrap_or(true),
     };
-    let scope = scope(&may, &tenant, "POST /api/billing/webhooks/{business_sid}/", key);
+    let business = Some(tenant.sid().clone());
+    let scope = idempotency.scope(&may.actor, "POST /api/billing/webhooks/{business_sid}/", business);
     let create = async move { services::webhooks::create(&state.billing, &tenant, new, &may.actor, scope).await };
     let (headers, body) = issued(to_the_end(create).await?);
     Ok((StatusCode::CREATED, headers, body))
 }
 
-fn scope(may: &May<Manage>, tenant: &Tenant, route: &'static str, key: Option<IdempotencyKey>) -> Option<KeyScope> {
-    let business_sid = Some(tenant.sid().clone());
-    key.map(|key| KeyScope { caller: may.actor.name.to_string(), route, business_sid, key })
-}
-
 fn issued(answer: Answer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBody>) {
-    let mut headers = HeaderMap::new();
-    if answer.replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    (headers, Json(answer.value.into()))
+    (replayed(answer.replayed), Json(answer.value.into()))
 }
 
 /// Show a webhook
@@ -311,11 +303,12 @@ const OVERLAP_HOURS: i64 = 24;
 pub async fn rotate_webhook_secret(
     State(state): State<AppState>,
     WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(body): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedWebhookBody>), Problem> {
     let hours = body.overlap_hours.unwrap_or(OVERLAP_HOURS);
-    let scope = scope(&may, &tenant, "POST /api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/", key);
+    let route = "POST /api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/";
+    let scope = idempotency.scope(&may.actor, route, Some(tenant.sid().clone()));
     let rotate =
         async move { services::webhooks::rotate(&state.billing, &tenant, webhook, hours, &may.actor, scope).await };
     Ok(issued(to_the_end(rotate).await?))

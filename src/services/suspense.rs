@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Conn;
-use crate::storage::wallet::{Opening, StoredWallet};
+use crate::storage::wallet::Opening;
 
 /// A page of what is asked for.
 ///
@@ -41,10 +41,11 @@ pub async fn assign(
     let mut conn = tx.conn();
     // The wallet first, as everywhere.
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let wallet = lock(&mut conn, &opening).await?;
+    let wallet = storage::wallet::lock_or_open_existing(&mut conn, &opening).await?;
+    let wallet = wallet.ok_or_else(Error::no_such_business)?.wallet;
     let found = open_one(&mut conn, sid).await?;
-    if wallet.wallet.currency != found.currency {
-        let (theirs, ours) = (found.currency, wallet.wallet.currency);
+    if wallet.currency != found.currency {
+        let (theirs, ours) = (found.currency, wallet.currency);
         let sentence =
             format!("This money is {theirs}, and the wallet of {business} is in {ours}: it fits no such wallet.");
         return Err(Error::Impossible { code: "currency_mismatch", sentence });
@@ -127,15 +128,4 @@ async fn open_one(conn: &mut Conn<'_>, sid: SuspenseSid) -> Result<Suspended> {
 fn settled_already() -> Error {
     let sentence = "It has been assigned or dismissed before; read it again to see which.".to_owned();
     Error::Impossible { code: "suspense_settled", sentence }
-}
-
-async fn lock(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<StoredWallet> {
-    if let Some(stored) = storage::wallet::lock(conn, opening.business).await? {
-        return Ok(stored);
-    }
-    // A slip in the name must not make a business.
-    if storage::businesses::hold_kind(conn, opening.business).await?.is_none() {
-        return Err(Error::NotFound { code: "business_not_found", sentence: "There is no such business." });
-    }
-    storage::wallet::lock_or_open(conn, opening).await
 }
