@@ -59,10 +59,11 @@ impl Documents {
             None => (self.seller.party.clone(), self.seller.logo.clone()),
         };
         let header = invoice.header;
+        let tax = header.dues.tax;
         // Of a draft nothing is due yet. What was not due at the close was paid before, by a prepaid wallet.
         let is_final = header.status != InvoiceStatus::Draft && header.kind == InvoiceKind::Invoice;
         let due = is_final.then(|| header.still_due());
-        let paid = due.and_then(|due| invoice.total.checked_add(header.tax.added()).ok()?.checked_sub(due).ok());
+        let paid = due.and_then(|due| invoice.total.checked_add(tax.added()).ok()?.checked_sub(due).ok());
         InvoiceDocument {
             kind: header.kind,
             number: header.number,
@@ -76,7 +77,7 @@ impl Documents {
             buyer: Party::from(&buyer),
             lines: invoice.lines,
             total: invoice.total,
-            tax: header.tax.is_any().then_some(header.tax),
+            tax: tax.is_any().then_some(tax),
             paid,
             due,
             logo,

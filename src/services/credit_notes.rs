@@ -77,7 +77,7 @@ pub async fn cancel(
     let entry = AuditEntry::changed(AuditAction::InvoiceCancelled, sid.to_string(), before, after).by(&author);
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     let (_, cancelled) = find(&mut conn, business.sid(), sid).await?;
-    let events = vec![cancelled.event(EventType::InvoiceCancelled, now)?];
+    let events = vec![cancelled.event(EventType::InvoiceCancelled, now)];
     let followed = Followed { events, ..Followed::of(wallet_id, &account, account.watch) };
     let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
     consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
@@ -169,7 +169,7 @@ pub async fn write(
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     let posting = credit_note_posting(credit_note.number(), invoice.number(), new.reason.as_str());
     // A credit note is finalised as it is written; `kind` tells it from an invoice.
-    let events = vec![credit_note.event(EventType::InvoiceFinalised, now)?];
+    let events = vec![credit_note.event(EventType::InvoiceFinalised, now)];
     let posting = NewPosting { amount: note.credit, posting, actor, events };
     let posted = posting::enter_paying_first(billing, &mut conn, business, posting, Some(id), now).await?;
     let (_, invoice) = find(&mut conn, business, new.invoice).await?;

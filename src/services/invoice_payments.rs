@@ -113,7 +113,7 @@ pub async fn pay(
     }
     let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
     invoice.check_payable()?;
-    let gross = payment.amount.map_or_else(|| invoice.outstanding(), Ok)?;
+    let gross = payment.amount.unwrap_or_else(|| invoice.header.still_due());
     let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
     let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
     let posted = posting::enter(billing, &mut conn, business, new, now).await?;
