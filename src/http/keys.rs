@@ -11,12 +11,11 @@ use super::error::Problem;
 use super::extract::{Json, Query};
 use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, Missing, WriteErrors};
-use super::page::next_link;
+use super::page::{PageQuery, next_link};
 use super::to_the_end;
 use crate::domain::access::{KeyMode, Reach, Role};
 use crate::domain::api_keys::ApiKey;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::paging::{Cursor, Limit};
 use crate::domain::sid::KeySid;
 use crate::domain::text::Title;
 use crate::domain::time::{Instant, Timestamp};
@@ -130,12 +129,6 @@ pub struct KeyQuery {
     /// Only keys of this business. Without it: those of your own; all for an admin.
     #[param(value_type = Option<BusinessSid>)]
     business_sid: Option<BusinessSid>,
-    /// How many rows a page holds.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 /// List keys
@@ -145,7 +138,7 @@ pub struct KeyQuery {
     get,
     path = "/api/billing/keys/",
     tag = "Keys",
-    params(KeyQuery),
+    params(KeyQuery, PageQuery),
     responses(
         (status = 200, description = "A page of keys", body = Vec<KeyBody>,
          headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
@@ -157,13 +150,14 @@ pub async fn list_keys(
     State(state): State<AppState>,
     may: May<Manage>,
     Query(query): Query<KeyQuery>,
+    Query(page): Query<PageQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<KeyBody>>), Problem> {
     let business = match query.business_sid.or_else(|| may.own_business()) {
         Some(business) => Some(may.tenant(&state, business).await?),
         None => None,
     };
-    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
+    let (cursor, limit) = page.bounds();
     let page = services::keys::list(&state.billing, business.as_ref(), &may.keeper()?, cursor, limit).await?;
     Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(KeyBody::from).collect())))
 }

@@ -12,7 +12,7 @@ use super::extract::{BusinessPath, Json, present};
 use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden, WriteErrors};
 use super::to_the_end;
-use super::webhook_paths::WebhookPath;
+use super::webhook_paths::{WebhookParams, WebhookPath};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::idempotency::Answer;
 use crate::domain::sid::WebhookSid;
@@ -176,10 +176,7 @@ fn issued(answer: Answer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBody>)
     get,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
-    ),
+    params(WebhookParams),
     responses(
         (status = 200, description = "The endpoint", body = WebhookBody),
         CommonErrors,
@@ -217,10 +214,7 @@ pub struct WebhookChangesBody {
     patch,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
-    ),
+    params(WebhookParams),
     request_body(content = WebhookChangesBody, description = "What to change"),
     responses(
         (status = 200, description = "The endpoint as it is now", body = WebhookBody),
@@ -248,10 +242,7 @@ pub async fn change_webhook(
     delete,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
-    ),
+    params(WebhookParams),
     responses((status = 204, description = "It is deleted"), CommonErrors, TenantForbidden, Missing),
 )]
 pub async fn delete_webhook(
@@ -286,8 +277,7 @@ const OVERLAP_HOURS: i64 = 24;
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/",
     tag = "Webhooks",
     params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
+        WebhookParams,
         ("Idempotency-Key" = Option<String>, Header,
          description = "1 to 255 visible ASCII characters, such as a UUID: one for each rotation you mean"),
     ),

@@ -1,6 +1,6 @@
 //! Money that fits no payment: admins look at it, and say whose it is.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Billing;
 use super::posting::{self, NewPosting};
@@ -60,14 +60,10 @@ pub async fn assign(
     }
     let new = NewPosting { amount: found.amount, posting: found.posting(reason.as_str()), actor, events: Vec::new() };
     let posted = posting::enter(billing, &mut conn, business, new, now).await?;
-    let settled = Settled { status: SuspenseStatus::Assigned, transaction: Some(posted.entry.sid), at: now };
-    let entry = AuditEntry::changed(
-        AuditAction::SuspenseAssigned,
-        sid.to_string(),
-        json!({"status": SuspenseStatus::Open}),
-        json!({"status": SuspenseStatus::Assigned, "business_sid": business, "transaction_sid": posted.entry.sid}),
-    );
-    let after = settle(&mut conn, found, settled, entry, reason, actor).await?;
+    let (status, transaction) = (SuspenseStatus::Assigned, Some(posted.entry.sid));
+    let after = json!({"status": status, "business_sid": business, "transaction_sid": transaction});
+    let decision = Decision { action: AuditAction::SuspenseAssigned, status, transaction, after, reason };
+    let after = settle(&mut conn, found, decision, actor, now).await?;
     tx.commit().await?;
     Ok(after)
 }
@@ -81,38 +77,36 @@ pub async fn dismiss(billing: &Billing, sid: SuspenseSid, reason: &Reason, actor
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let found = open_one(&mut conn, sid).await?;
-    let settled = Settled { status: SuspenseStatus::Dismissed, transaction: None, at: now };
-    let entry = AuditEntry::changed(
-        AuditAction::SuspenseDismissed,
-        sid.to_string(),
-        json!({"status": SuspenseStatus::Open}),
-        json!({"status": SuspenseStatus::Dismissed}),
-    );
-    let after = settle(&mut conn, found, settled, entry, reason, actor).await?;
+    let status = SuspenseStatus::Dismissed;
+    let (action, after) = (AuditAction::SuspenseDismissed, json!({"status": status}));
+    let decision = Decision { action, status, transaction: None, after, reason };
+    let after = settle(&mut conn, found, decision, actor, now).await?;
     tx.commit().await?;
     Ok(after)
 }
 
-/// How it ends.
-struct Settled {
+/// How it ends, and what the audit log says of it then.
+struct Decision<'a> {
+    action: AuditAction,
     status: SuspenseStatus,
     transaction: Option<TransactionSid>,
-    at: Timestamp,
+    after: Value,
+    reason: &'a Reason,
 }
 
 async fn settle(
     conn: &mut Conn<'_>,
     found: Suspended,
-    settled: Settled,
-    entry: AuditEntry,
-    reason: &Reason,
+    decision: Decision<'_>,
     actor: &Actor,
+    at: Timestamp,
 ) -> Result<Suspended> {
-    let Settled { status, transaction, at } = settled;
+    let Decision { action, status, transaction, after, reason } = decision;
     // Of two at once the second finds it settled, and takes its own entry back.
     if !storage::suspense::settle(conn, found.sid, status, transaction, at).await? {
         return Err(settled_already());
     }
+    let entry = AuditEntry::changed(action, found.sid.to_string(), json!({"status": found.status}), after);
     let entry = AuditEntry { reason: Some(reason.as_str().to_owned()), ..entry };
     storage::audit::append(&mut conn.bulk(), &entry, actor, at).await?;
     Ok(Suspended { status, transaction_sid: transaction, settled_at: Some(at), ..found })
