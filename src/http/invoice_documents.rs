@@ -17,7 +17,7 @@ use super::error::{Problem, ProblemBody};
 use super::extract::{InvoicePath, Json};
 use super::invoices::InvoiceBody;
 use super::openapi::{CommonErrors, Missing, TenantForbidden};
-use crate::documents::{InvoiceDocument, Logo, Party, html, pdf};
+use crate::documents::{Credited, InvoiceDocument, Logo, Party, html, pdf};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::sid::InvoiceSid;
@@ -53,11 +53,13 @@ impl Documents {
 
     /// All that a page shows of an invoice. Who buys from a reseller is billed by it, under its name.
     fn document(&self, own: OwnInvoice) -> InvoiceDocument {
-        let OwnInvoice { invoice, buyer, seller } = own;
+        let OwnInvoice { invoice, buyer, seller, credited } = own;
         let (seller, logo) = match &seller {
             Some(reseller) => (Some(Party::from(reseller)), None),
             None => (self.seller.party.clone(), self.seller.logo.clone()),
         };
+        let credits = credited
+            .map(|credited| Credited { number: credited.number().to_owned(), issued_on: credited.header.issue_date });
         let header = invoice.header;
         let tax = header.dues.tax;
         // Of a draft nothing is due yet. What was not due at the close was paid before, by a prepaid wallet.
@@ -81,7 +83,7 @@ impl Documents {
             paid,
             due,
             logo,
-            credits: None,
+            credits,
             updated_at: header.updated_at,
         }
     }

@@ -175,6 +175,8 @@ pub struct OwnInvoice {
     pub buyer: Business,
     /// The reseller it buys from; none: the platform itself.
     pub seller: Option<Business>,
+    /// The invoice that a credit note takes from.
+    pub credited: Option<InvoiceSummary>,
 }
 
 /// An invoice of a business by its SID, with its lines and with what is known of buyer and seller.
@@ -189,6 +191,10 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
         let sentence = "There is no such invoice, or it is none of this business's.";
         return Err(Error::NotFound { code: "invoice_not_found", sentence });
     };
+    let credited = match summary.credited_invoice {
+        Some(credited) => storage::invoices::find_by_sid(&mut conn, credited).await?.map(|(_, credited)| credited),
+        None => None,
+    };
     let invoice = found(&mut conn, sid, id, summary).await?;
     let buyer = storage::businesses::find(&mut conn, tenant.sid()).await?;
     let buyer = buyer.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no business")))?;
@@ -198,5 +204,5 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
         Some(seller) => storage::businesses::find(&mut conn, seller).await?,
         None => None,
     };
-    Ok(OwnInvoice { invoice, buyer, seller })
+    Ok(OwnInvoice { invoice, buyer, seller, credited })
 }
