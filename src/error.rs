@@ -119,6 +119,11 @@ impl Error {
         }
     }
 
+    /// To those who may know of every business.
+    pub fn no_such_business() -> Error {
+        Error::NotFound { code: "business_not_found", sentence: "There is no such business." }
+    }
+
     /// No connection to the database was free in time.
     pub fn no_connection() -> Error {
         Error::Unavailable(sqlx::Error::PoolTimedOut)

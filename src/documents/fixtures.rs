@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use super::{InvoiceDocument, Party};
+use super::{Credited, InvoiceDocument, Party};
 use crate::domain::invoices::{InvoiceKind, InvoiceLine, InvoiceStatus, LineCategory};
 use crate::domain::money::Money;
 use crate::domain::time::{DayRange, Timestamp};
@@ -55,7 +55,7 @@ pub fn credit_note() -> InvoiceDocument {
     InvoiceDocument {
         kind: InvoiceKind::CreditNote,
         number: Some("CN-2026-000001".to_owned()),
-        credits: Some("INV-2026-000001".to_owned()),
+        credits: Some(Credited { number: "INV-2026-000001".to_owned(), issued_on: "2026-03-31".parse().ok() }),
         due_on: None,
         lines: vec![line("SMS to Kenya, Safaricom", -617, 20_000, -12_340_000)],
         total: Money::from_micros(-12_340_000),

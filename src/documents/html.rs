@@ -148,7 +148,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Party, fixtures};
+    use super::super::{Credited, Party, fixtures};
     use super::*;
     use crate::domain::invoices::InvoiceStatus;
 
@@ -206,7 +206,7 @@ mod tests {
         document.seller = Some(document.buyer.clone());
         document.logo = Logo::new(fixtures::PNG.to_vec()).ok();
         document.number = Some(evil.to_owned());
-        document.credits = Some(evil.to_owned());
+        document.credits = Some(Credited { number: evil.to_owned(), issued_on: None });
         document.lines[0].description = evil.to_owned();
         let page = html(&document);
         assert!(!page.contains("<script") && !page.contains("\" onload"));

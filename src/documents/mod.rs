@@ -45,10 +45,17 @@ pub struct InvoiceDocument {
     /// What is still to be paid.
     pub due: Option<Money>,
     pub logo: Option<Logo>,
-    /// On a credit note: the number of the invoice that it takes from.
-    pub credits: Option<String>,
+    /// On a credit note: the invoice that it takes from.
+    pub credits: Option<Credited>,
     /// When what it shows changed last.
     pub updated_at: Timestamp,
+}
+
+/// The invoice that a credit note takes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credited {
+    pub number: String,
+    pub issued_on: Option<NaiveDate>,
 }
 
 impl InvoiceDocument {

@@ -1,6 +1,6 @@
 //! What a page says, in words: both forms of a document are made of one sheet, so that they cannot differ.
 
-use super::{InvoiceDocument, Party, figures};
+use super::{Credited, InvoiceDocument, Party, figures};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::money::Money;
 
@@ -160,7 +160,7 @@ fn facts(document: &InvoiceDocument) -> Vec<Labelled> {
     let text = |label, text: Option<&String>| text.map(|text| Labelled { label, value: clean(text) });
     let facts = [
         text(number, document.number.as_ref()),
-        text("For invoice", document.credits.as_ref()),
+        document.credits.as_ref().map(|credited| Labelled { label: "For invoice", value: for_invoice(credited) }),
         day("Date of issue", document.issued_on),
         day("Date due", document.due_on),
         day("Date paid", document.paid_on),
@@ -168,6 +168,11 @@ fn facts(document: &InvoiceDocument) -> Vec<Labelled> {
         Some(Labelled { label: "Currency", value: document.currency.code().to_owned() }),
     ];
     facts.into_iter().flatten().collect()
+}
+
+fn for_invoice(credited: &Credited) -> String {
+    let number = clean(&credited.number);
+    credited.issued_on.map_or_else(|| number.clone(), |day| format!("{number} of {}", figures::day(day)))
 }
 
 fn party(label: &'static str, party: &Party) -> PartyWords {
@@ -319,7 +324,11 @@ mod tests {
         let sheet = Sheet::of(&document);
         assert_eq!(sheet.full_title(), "Credit note CN-2026-000001");
         assert_eq!(sheet.headline.replace('\u{a0}', " "), "USD 12.34 credited");
-        assert!(sheet.facts.contains(&Labelled { label: "For invoice", value: "INV-2026-000001".to_owned() }));
+        let for_invoice = |value: &str| Labelled { label: "For invoice", value: value.to_owned() };
+        assert!(sheet.facts.contains(&for_invoice("INV-2026-000001 of 31 March 2026")), "{:?}", sheet.facts);
+        let undated = Credited { number: "INV-2026-000001".to_owned(), issued_on: None };
+        let sheet = Sheet::of(&InvoiceDocument { credits: Some(undated), ..fixtures::credit_note() });
+        assert!(sheet.facts.contains(&for_invoice("INV-2026-000001")), "{:?}", sheet.facts);
         assert_eq!(sheet.rows[0].figures[2], "-12.34");
     }
 

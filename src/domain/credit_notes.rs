@@ -99,13 +99,13 @@ pub fn draw_up(
     if credited_total > left {
         return Err(BillRefusal::TooMuch { left, currency: currency.code() }.into());
     }
-    let tax_left = invoice.dues.tax_amount.checked_sub(earlier.tax)?.max(Money::ZERO);
+    let tax_left = invoice.header.dues.tax.amount.checked_sub(earlier.tax)?.max(Money::ZERO);
     let tax = if credited_total == left {
         tax_left
     } else {
-        proportion(credited_total, invoice.dues.tax_amount, total, currency).min(tax_left)
+        proportion(credited_total, invoice.header.dues.tax.amount, total, currency).min(tax_left)
     };
-    let on_top = if invoice.dues.is_tax_included { Money::ZERO } else { tax };
+    let on_top = if invoice.header.dues.tax.is_included { Money::ZERO } else { tax };
     Ok(CreditNote { lines: credited, total: credited_total, tax, credit: credited_total.checked_add(on_top)? })
 }
 
@@ -192,8 +192,8 @@ mod tests {
     /// 30 in two lines, and 4.80 of tax on top.
     fn taxed() -> InvoiceSummary {
         let mut invoice = invoice(InvoiceStatus::Sent, 30, 34);
-        invoice.dues.tax_amount = Money::from_micros(4_800_000);
-        invoice.dues.is_tax_included = false;
+        invoice.header.dues.tax.amount = Money::from_micros(4_800_000);
+        invoice.header.dues.tax.is_included = false;
         invoice
     }
 

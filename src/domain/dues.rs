@@ -7,8 +7,9 @@ use super::allocation::{Allocation, OpenInvoice};
 use super::businesses::BusinessSid;
 use super::currency::Currency;
 use super::events::{Event, EventType};
-use super::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
-use super::money::{BasisPoints, Money, MoneyError};
+use super::invoices::tax::Tax;
+use super::invoices::{InvoiceHeader, InvoiceKind, InvoiceStatus, InvoiceSummary};
+use super::money::{Money, MoneyError};
 use super::sid::InvoiceSid;
 use super::time::Timestamp;
 
@@ -17,25 +18,32 @@ use super::time::Timestamp;
 pub struct Dues {
     /// What was to be paid at its close, tax included.
     pub at_close: Money,
-    pub tax_rate: BasisPoints,
-    pub tax_amount: Money,
-    /// Whether the total contains the tax; otherwise it comes on top of what is due.
-    pub is_tax_included: bool,
-    /// What credits paid of it, the tax on top apart.
-    pub paid_net: Money,
+    pub tax: Tax,
+    /// What credits paid of it since, tax included.
+    pub paid: Money,
+    /// The part of that which was tax on top.
     pub paid_tax: Money,
 }
 
 impl Dues {
     /// The part of what was to be paid that is tax on top.
     pub fn tax_on_top(&self) -> Money {
-        if self.is_tax_included { Money::ZERO } else { self.tax_amount.min(self.at_close).max(Money::ZERO) }
+        self.tax.added().min(self.at_close).max(Money::ZERO)
     }
 
-    /// # Errors
-    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
-    pub fn paid(&self) -> Result<Money, MoneyError> {
-        self.paid_net.checked_add(self.paid_tax)
+    /// What was not paid of it. Neither part is below zero, so there is nothing to overflow.
+    fn left(&self) -> Money {
+        self.at_close.checked_sub(self.paid).unwrap_or(Money::ZERO).max(Money::ZERO)
+    }
+}
+
+impl InvoiceHeader {
+    /// What is still to be paid: of a draft nothing yet, of a cancelled invoice nothing any more.
+    pub fn still_due(&self) -> Money {
+        match self.status {
+            InvoiceStatus::Sent | InvoiceStatus::Overdue => self.dues.left(),
+            InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Cancelled => Money::ZERO,
+        }
     }
 }
 
@@ -55,25 +63,14 @@ impl InvoiceSummary {
     /// # Errors
     /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
     pub fn after(mut self, paid: Allocation, day: NaiveDate) -> Result<InvoiceSummary, MoneyError> {
-        self.dues.paid_net = self.dues.paid_net.checked_add(paid.net)?;
-        self.dues.paid_tax = self.dues.paid_tax.checked_add(paid.tax)?;
-        self.header.amount_paid = self.dues.paid()?;
-        if self.outstanding()? <= Money::ZERO {
+        let dues = &mut self.header.dues;
+        dues.paid = dues.paid.checked_add(paid.net)?.checked_add(paid.tax)?;
+        dues.paid_tax = dues.paid_tax.checked_add(paid.tax)?;
+        if self.header.still_due().is_zero() {
             self.header.status = InvoiceStatus::Paid;
             self.header.paid_date = Some(day);
         }
         Ok(self)
-    }
-
-    /// What is still to be paid: of a draft nothing yet, of a cancelled invoice nothing any more.
-    ///
-    /// # Errors
-    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
-    pub fn outstanding(&self) -> Result<Money, MoneyError> {
-        match self.header.status {
-            InvoiceStatus::Sent | InvoiceStatus::Overdue => self.dues.at_close.checked_sub(self.dues.paid()?),
-            InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Cancelled => Ok(Money::ZERO),
-        }
     }
 
     /// As what credits pay.
@@ -81,13 +78,14 @@ impl InvoiceSummary {
     /// # Errors
     /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
     pub fn to_open(&self, id: i64) -> Result<OpenInvoice, MoneyError> {
-        let tax_on_top = self.dues.tax_on_top();
+        let dues = &self.header.dues;
+        let (tax_on_top, paid_net) = (dues.tax_on_top(), dues.paid.checked_sub(dues.paid_tax)?);
         Ok(OpenInvoice {
             id,
             period_start: self.period.first,
             number: self.number().to_owned(),
-            net: self.dues.at_close.checked_sub(tax_on_top)?.checked_sub(self.dues.paid_net)?,
-            tax: tax_on_top.checked_sub(self.dues.paid_tax)?,
+            net: dues.at_close.checked_sub(tax_on_top)?.checked_sub(paid_net)?,
+            tax: tax_on_top.checked_sub(dues.paid_tax)?,
         })
     }
 
@@ -117,10 +115,8 @@ impl InvoiceSummary {
             _ if self.header.kind == InvoiceKind::CreditNote => Err(BillRefusal::CreditNote),
             InvoiceStatus::Draft => Err(BillRefusal::Draft),
             InvoiceStatus::Cancelled => Ok(false),
-            _ if has_credit_notes || !self.dues.paid_net.is_zero() || !self.dues.paid_tax.is_zero() => {
-                Err(BillRefusal::InUse)
-            }
-            InvoiceStatus::Paid if !self.dues.at_close.is_zero() => Err(BillRefusal::InUse),
+            _ if has_credit_notes || !self.header.dues.paid.is_zero() => Err(BillRefusal::InUse),
+            InvoiceStatus::Paid if !self.header.dues.at_close.is_zero() => Err(BillRefusal::InUse),
             InvoiceStatus::Sent | InvoiceStatus::Overdue | InvoiceStatus::Paid => Ok(true),
         }
     }
@@ -159,9 +155,7 @@ pub struct ToldInvoice {
 }
 
 impl InvoiceSummary {
-    /// # Errors
-    /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
-    pub fn event(&self, event_type: EventType, at: Timestamp) -> Result<Event, MoneyError> {
+    pub fn event(&self, event_type: EventType, at: Timestamp) -> Event {
         let told = ToldInvoice {
             sid: self.header.sid,
             business_sid: self.business_sid.clone(),
@@ -171,15 +165,15 @@ impl InvoiceSummary {
             period_start: self.period.first,
             period_end: self.period.last,
             total_amount: self.header.frozen_total.unwrap_or_default(),
-            amount_due: self.dues.at_close,
-            amount_paid: self.dues.paid()?,
-            amount_outstanding: self.outstanding()?,
+            amount_due: self.header.dues.at_close,
+            amount_paid: self.header.dues.paid,
+            amount_outstanding: self.header.still_due(),
             currency: self.currency,
             due_date: self.header.due_date,
             paid_date: self.header.paid_date,
             credited_invoice_sid: self.credited_invoice,
         };
-        Ok(Event::new(event_type, at, told))
+        Event::new(event_type, at, told)
     }
 }
 
@@ -221,7 +215,7 @@ pub mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::domain::invoices::InvoiceHeader;
+    use crate::domain::money::BasisPoints;
     use crate::domain::time::{DayRange, Timestamp};
 
     pub fn invoice(status: InvoiceStatus, total: i32, at_close: i32) -> InvoiceSummary {
@@ -230,6 +224,7 @@ pub mod tests {
             number: (!is_draft).then(|| "INV-2026-000001".to_owned()),
             status,
             frozen_total: (!is_draft).then(|| Money::from_units(total)),
+            dues: Dues { at_close: Money::from_units(at_close), ..Dues::default() },
             ..InvoiceHeader::preview(Timestamp::from_micros(0))
         };
         InvoiceSummary {
@@ -237,7 +232,6 @@ pub mod tests {
             currency: "USD".parse().expect("a currency"),
             period: DayRange::month_of("2026-02-01".parse().expect("a day")),
             header,
-            dues: Dues { at_close: Money::from_units(at_close), is_tax_included: true, ..Dues::default() },
             credited_invoice: None,
             reason: None,
         }
@@ -253,7 +247,7 @@ pub mod tests {
     #[case(InvoiceStatus::Cancelled, 0, "invoice_cancelled = invoice_cancelled")]
     fn what_may_be_done(#[case] status: InvoiceStatus, #[case] paid: i32, #[case] expected: &str) {
         let mut summary = invoice(status, 30, 30);
-        summary.dues.paid_net = Money::from_units(paid);
+        summary.header.dues.paid = Money::from_units(paid);
         let told = |outcome: Result<(), BillRefusal>| outcome.err().map_or("+", |refusal| refusal.code());
         let cancel = match summary.is_to_cancel(false) {
             Ok(true) => "+",
@@ -273,18 +267,18 @@ pub mod tests {
     #[test]
     fn tax_on_top_is_part_of_what_is_due() {
         let mut summary = invoice(InvoiceStatus::Sent, 30, 0);
-        summary.dues = Dues {
+        let (rate, amount) = (BasisPoints::new(1_600), Money::from_micros(4_800_000));
+        summary.header.dues = Dues {
             at_close: Money::from_micros(34_800_000),
-            tax_amount: Money::from_micros(4_800_000),
-            is_tax_included: false,
-            paid_net: Money::from_units(10),
+            tax: Tax { rate, amount, is_included: false },
+            paid: Money::from_micros(11_600_000),
             paid_tax: Money::from_micros(1_600_000),
-            ..Dues::default()
         };
         let open = summary.to_open(7).expect("small sums");
         assert_eq!((open.net, open.tax), (Money::from_units(20), Money::from_micros(3_200_000)));
-        assert_eq!(summary.outstanding(), Ok(Money::from_micros(23_200_000)));
-        summary.dues = Dues { paid_tax: Money::ZERO, is_tax_included: true, ..summary.dues };
+        assert_eq!(summary.header.still_due(), Money::from_micros(23_200_000));
+        summary.header.dues.tax.is_included = true;
+        summary.header.dues.paid_tax = Money::ZERO;
         assert_eq!(summary.to_open(7).expect("small sums").tax, Money::ZERO);
     }
 }

@@ -17,7 +17,6 @@ use super::money::{Money, MoneyError};
 use super::names::named_enum;
 use super::sid::InvoiceSid;
 use super::time::{DayRange, Timestamp};
-use tax::Tax;
 
 named_enum! {
     pub enum InvoiceStatus {
@@ -52,11 +51,7 @@ pub struct InvoiceHeader {
     /// The reseller who issues it; none: the platform itself.
     pub seller: Option<BusinessSid>,
     pub issue_date: Option<NaiveDate>,
-    /// What was to be paid at its close, tax included.
-    pub amount_due: Money,
-    /// What was paid of it since.
-    pub amount_paid: Money,
-    pub tax: Tax,
+    pub dues: Dues,
     pub due_date: Option<NaiveDate>,
     pub paid_date: Option<NaiveDate>,
     pub created_at: Timestamp,
@@ -64,13 +59,6 @@ pub struct InvoiceHeader {
 }
 
 impl InvoiceHeader {
-    /// What is still to be paid: nothing of an invoice that was cancelled.
-    pub fn still_due(&self) -> Money {
-        let is_open = matches!(self.status, InvoiceStatus::Sent | InvoiceStatus::Overdue);
-        let left = self.amount_due.checked_sub(self.amount_paid).ok().filter(|left| is_open && !left.is_negative());
-        left.unwrap_or(Money::ZERO)
-    }
-
     pub fn preview(now: Timestamp) -> InvoiceHeader {
         InvoiceHeader {
             kind: InvoiceKind::Invoice,
@@ -80,9 +68,7 @@ impl InvoiceHeader {
             frozen_total: None,
             seller: None,
             issue_date: None,
-            amount_due: Money::ZERO,
-            amount_paid: Money::ZERO,
-            tax: Tax::NONE,
+            dues: Dues::default(),
             due_date: None,
             paid_date: None,
             created_at: now,
@@ -99,7 +85,6 @@ pub struct InvoiceSummary {
     pub currency: Currency,
     pub period: DayRange,
     pub header: InvoiceHeader,
-    pub dues: Dues,
     /// The invoice that a credit note takes something off.
     pub credited_invoice: Option<InvoiceSid>,
     /// Why a credit note was written.

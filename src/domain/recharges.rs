@@ -48,13 +48,23 @@ impl Recharging {
         if self.day != Some(today) {
             (self.day, self.count_of_day, self.sum_of_day) = (Some(today), 0, Money::ZERO);
         }
-        let sum = self.sum_of_day.checked_add(self.amount).ok();
-        let fits = sum.filter(|sum| {
-            self.count_of_day < self.most_per_day && self.most_sum_per_day.is_none_or(|most| *sum <= most)
-        });
-        let Some(sum) = fits else { return Wish::UsedUp(self.used_up(currency)) };
+        let Some(sum) = self.sum_with_one_more() else { return Wish::UsedUp(self.used_up(currency)) };
         (self.count_of_day, self.sum_of_day) = (self.count_of_day + 1, sum);
         Wish::Granted
+    }
+
+    /// What the day's recharges come to with one more, if it still has one.
+    fn sum_with_one_more(&self) -> Option<Money> {
+        let sum = self.sum_of_day.checked_add(self.amount).ok();
+        sum.filter(|sum| self.count_of_day < self.most_per_day && self.most_sum_per_day.is_none_or(|most| *sum <= most))
+    }
+
+    /// Forgets failures, because a recharge has brought its money; what is left of a wait. One after a failure is over with
+    /// them. One for `tomorrow`, because the recharges of `today` are used up, is not: this one has not given any back.
+    pub fn forgive(&mut self, wait: Option<Timestamp>, (today, tomorrow): (NaiveDate, Timestamp)) -> Option<Timestamp> {
+        let had_failed = std::mem::take(&mut self.failures) > 0;
+        let is_used_up = self.day == Some(today) && self.sum_with_one_more().is_none();
+        wait.filter(|until| !had_failed || (is_used_up && *until == tomorrow))
     }
 
     fn used_up(&self, currency: Currency) -> AlertDraft {
@@ -236,6 +246,30 @@ mod tests {
             assert_eq!(recharging.wish(day("2026-03-19"), usd), Wish::Granted);
         }
         assert!(matches!(recharging.wish(day("2026-03-19"), usd), Wish::UsedUp(_)), "three a day");
+    }
+
+    /// Failures before it, recharges of today (the third is the last), the hour waited for: is there still something to wait
+    /// for? Tomorrow begins at 14.
+    #[rstest]
+    #[case(1, 1, 11, false)]
+    #[case(1, 1, 14, false)] // A wait after a failure that happens to end with the day.
+    #[case(1, 3, 11, false)]
+    #[case(1, 3, 14, true)]
+    #[case(0, 1, 11, true)]
+    #[case(0, 3, 14, true)]
+    fn what_success_leaves_of_a_wait(
+        #[case] failures: i64,
+        #[case] count_of_day: i64,
+        #[case] hour: i64,
+        #[case] is_left: bool,
+    ) {
+        let at = |hour: i64| Timestamp::from_micros(hour * 3_600_000_000);
+        let today = day("2026-03-18");
+        let mut recharging =
+            Recharging { failures, day: Some(today), count_of_day, most_sum_per_day: None, ..recharging() };
+        let left = recharging.forgive(Some(at(hour)), (today, at(14)));
+        assert_eq!(left, is_left.then_some(at(hour)));
+        assert_eq!((recharging.failures, recharging.forgive(None, (today, at(14)))), (0, None));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use chrono::NaiveDate;
 
 use super::alerts::{AlertDraft, AlertSeverity, AlertType};
 use super::invoices::{InvoiceStatus, InvoiceSummary};
-use super::money::MoneyError;
 use super::names::named_enum;
 use super::time::days_before;
 
@@ -29,11 +28,8 @@ pub fn due_reminder(invoice: &InvoiceSummary, today: NaiveDate) -> Option<Remind
 }
 
 /// The alert that tells of it.
-///
-/// # Errors
-/// [`MoneyError::Overflow`], which no amount of an invoice comes near.
-pub fn reminder_alert(invoice: &InvoiceSummary, kind: ReminderKind) -> Result<AlertDraft, MoneyError> {
-    let (number, currency, left) = (invoice.number(), invoice.currency, invoice.outstanding()?);
+pub fn reminder_alert(invoice: &InvoiceSummary, kind: ReminderKind) -> AlertDraft {
+    let (number, currency, left) = (invoice.number(), invoice.currency, invoice.header.still_due());
     let due = invoice.header.due_date.map_or_else(String::new, |day| day.to_string());
     let (severity, message) = match kind {
         ReminderKind::DueSoon => {
@@ -44,8 +40,8 @@ pub fn reminder_alert(invoice: &InvoiceSummary, kind: ReminderKind) -> Result<Al
             format!("Invoice {number} was due on {due} and is overdue: pay the {left} {currency} that are missing."),
         ),
     };
-    let (threshold, current_value) = (invoice.dues.at_close, left);
-    Ok(AlertDraft { alert_type: AlertType::PaymentDue, severity, message, threshold, current_value })
+    let (threshold, current_value) = (invoice.header.dues.at_close, left);
+    AlertDraft { alert_type: AlertType::PaymentDue, severity, message, threshold, current_value }
 }
 
 #[cfg(test)]
@@ -75,8 +71,8 @@ mod tests {
     fn alerts_name_what_is_missing() {
         let mut invoice = invoice(InvoiceStatus::Sent, 30, 30);
         invoice.header.due_date = "2026-03-14".parse().ok();
-        invoice.dues.paid_net = crate::domain::money::Money::from_units(20);
-        let alert = reminder_alert(&invoice, ReminderKind::Overdue).expect("small sums");
+        invoice.header.dues.paid = crate::domain::money::Money::from_units(20);
+        let alert = reminder_alert(&invoice, ReminderKind::Overdue);
         assert!(alert.message.contains("INV-2026-000001") && alert.message.contains("10 USD"), "{}", alert.message);
         assert_eq!((alert.threshold.to_string(), alert.current_value.to_string()), ("30".to_owned(), "10".to_owned()));
     }

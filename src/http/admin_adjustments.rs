@@ -1,20 +1,20 @@
 //! Adjustments of wallets by hand.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::Administer;
 use super::error::Problem;
-use super::extract::{BusinessPath, IdempotencyHeader, Json};
+use super::extract::{BusinessPath, Json};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, Missing, WriteErrors};
 use super::schema::SignedDecimalInput;
 use super::to_the_end;
 use super::transactions::TransactionBody;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::idempotency::KeyScope;
 use crate::domain::money::Money;
 use crate::domain::text::{Reason, Reference};
 use crate::services;
@@ -83,22 +83,14 @@ impl AdjustmentBody {
 pub async fn adjust_wallet(
     State(state): State<AppState>,
     BusinessPath { tenant, may }: BusinessPath<Administer>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<AdjustmentRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<AdjustmentBody>), Problem> {
     let (actor, business) = (may.actor, tenant.sid().clone());
     let adjustment = Adjustment::new(tenant, request.amount, request.reason, request.reference.unwrap_or_default())?;
-    let key = key.map(|key| KeyScope {
-        caller: actor.name.to_string(),
-        route: "POST /api/admin/wallets/{business_sid}/adjustments/",
-        business_sid: Some(business.clone()),
-        key,
-    });
+    let key = idempotency.scope(&actor, "POST /api/admin/wallets/{business_sid}/adjustments/", Some(business.clone()));
     let adjust = async move { services::adjustments::adjust(&state.billing, adjustment, key, &actor).await };
     let answer = to_the_end(adjust).await?;
-    let mut headers = HeaderMap::new();
-    if answer.replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
+    let headers = replayed(answer.replayed);
     Ok((StatusCode::CREATED, headers, Json(AdjustmentBody::new(business, answer.value))))
 }

@@ -8,14 +8,13 @@ use utoipa::ToSchema;
 use super::AppState;
 use super::auth::Administer;
 use super::error::Problem;
-use super::extract::{BusinessPath, IdempotencyHeader, Json};
-use super::invoice_payments::replayed;
+use super::extract::{BusinessPath, Json};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, Missing, WriteErrors};
 use super::schema::SignedDecimalInput;
 use super::to_the_end;
 use super::transactions::TransactionBody;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::idempotency::KeyScope;
 use crate::domain::invoices::LineCategory;
 use crate::domain::money::Money;
 use crate::domain::text::{LongText, Reason, Reference};
@@ -84,7 +83,7 @@ pub struct FeeBody {
 pub async fn charge_fee(
     State(state): State<AppState>,
     BusinessPath { tenant, may }: BusinessPath<Administer>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<FeeRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<FeeBody>), Problem> {
     let (actor, business) = (may.actor, tenant.sid().clone());
@@ -97,12 +96,7 @@ pub async fn charge_fee(
         reference: request.reference.unwrap_or_default(),
     };
     let fee = fee.check()?;
-    let key = key.map(|key| KeyScope {
-        caller: actor.name.to_string(),
-        route: "POST /api/admin/wallets/{business_sid}/fees/",
-        business_sid: Some(business.clone()),
-        key,
-    });
+    let key = idempotency.scope(&actor, "POST /api/admin/wallets/{business_sid}/fees/", Some(business.clone()));
     let entered = fee.clone();
     let charge = async move { services::fees::charge(&state.billing, &entered, key, &actor).await };
     let answer = to_the_end(charge).await?;

@@ -10,12 +10,11 @@ use super::auth::{Manage, Read};
 use super::error::Problem;
 use super::extract::{AlertPath, BusinessPath, Flag, Json, Query};
 use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
-use super::page::next_link;
+use super::page::{PageQuery, next_link};
 use super::to_the_end;
 use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::money::Money;
-use crate::domain::paging::{Cursor, Limit};
 use crate::domain::sid::AlertSid;
 use crate::domain::time::Timestamp;
 use crate::services;
@@ -67,12 +66,6 @@ pub struct AlertQuery {
     /// Only alerts that nobody has read.
     #[param(value_type = Option<bool>)]
     unread: Option<Flag>,
-    /// How many alerts a page holds.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 /// List alerts
@@ -82,7 +75,11 @@ pub struct AlertQuery {
     get,
     path = "/api/billing/alerts/{business_sid}/",
     tag = "Alerts",
-    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), AlertQuery),
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        AlertQuery,
+        PageQuery,
+    ),
     responses(
         (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
          headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
@@ -93,10 +90,11 @@ pub async fn list_alerts(
     State(state): State<AppState>,
     BusinessPath { tenant, .. }: BusinessPath<Read>,
     Query(query): Query<AlertQuery>,
+    Query(page): Query<PageQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<AlertBody>>), Problem> {
     let unread_only = query.unread.is_some_and(Flag::is_set);
-    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
+    let (cursor, limit) = page.bounds();
     let page = services::alerts::list(&state.billing, &tenant, unread_only, cursor, limit).await?;
     let headers = next_link(&uri, page.next);
     let alerts = page.items.into_iter().map(|alert| AlertBody::new(tenant.sid().clone(), alert)).collect();

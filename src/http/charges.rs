@@ -1,7 +1,7 @@
 //! Charging messages, one or many; what a message cost; refunds.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -11,7 +11,8 @@ use super::auth::{self, Administer, May};
 use super::batches::{ItemProblem, Items, Results};
 use super::deliveries::DeliveryBody;
 use super::error::{Problem, ProblemBody};
-use super::extract::{ChargePath, IdempotencyHeader, Json, present, segments};
+use super::extract::{ChargePath, Json, present, segments};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{ChargeErrors, ChargeNotFound, CommonErrors, WriteErrors};
 use super::rating::RatingBody;
 use super::to_the_end;
@@ -21,7 +22,6 @@ use crate::domain::charges::{ChargeKey, ChargeState};
 use crate::domain::charging::{Charged, Reported};
 use crate::domain::countries::CountryCode;
 use crate::domain::destinations::GivenDestination;
-use crate::domain::idempotency::KeyScope;
 use crate::domain::messages::{MessageSid, OfferedMessage};
 use crate::domain::money::Money;
 use crate::domain::phone_number::PhoneNumber;
@@ -117,14 +117,6 @@ impl TryFrom<Charged> for ChargeBody {
     }
 }
 
-fn replayed_header(replayed: bool) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    headers
-}
-
 /// Charge a message
 ///
 /// Rates a message and debits its wallet, at once and for good: send the message once this has answered 201. A
@@ -151,7 +143,7 @@ pub async fn charge(
     Json(item): Json<ChargeItem>,
 ) -> Result<(StatusCode, HeaderMap, Json<ChargeBody>), Problem> {
     let charged = services::charges::charge(&state.billing, item.into_request(&may)?, may.actor).await?;
-    let headers = replayed_header(charged.replayed);
+    let headers = replayed(charged.replayed);
     Ok((StatusCode::CREATED, headers, Json(charged.try_into()?)))
 }
 
@@ -359,19 +351,18 @@ impl ChargeRefundBody {
 pub async fn refund_charge(
     State(state): State<AppState>,
     ChargePath { key, may }: ChargePath<Administer>,
-    IdempotencyHeader(idempotency): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<ChargeRefundRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<ChargeRefundBody>), Problem> {
     let (actor, business) = (may.actor, key.business.clone());
-    let idempotency = idempotency.map(|idempotency| KeyScope {
-        caller: actor.name.to_string(),
-        route: "POST /api/billing/charges/{business_sid}/{message_sid}/refund/",
-        business_sid: Some(business.clone()),
-        key: idempotency,
-    });
+    let idempotency = idempotency.scope(
+        &actor,
+        "POST /api/billing/charges/{business_sid}/{message_sid}/refund/",
+        Some(business.clone()),
+    );
     let request = RefundRequest::new(key, request.amount, request.reason)?;
     let refund = async move { services::charges::refund(&state.billing, request, idempotency, actor).await };
     let answer = to_the_end(refund).await?;
     let body = ChargeRefundBody::new(business, answer.value);
-    Ok((StatusCode::CREATED, replayed_header(answer.replayed), Json(body)))
+    Ok((StatusCode::CREATED, replayed(answer.replayed), Json(body)))
 }

@@ -9,8 +9,9 @@ use super::AppState;
 use super::admin_invoices::InvoiceSummaryBody;
 use super::auth::Administer;
 use super::error::Problem;
-use super::extract::{IdempotencyHeader, InvoicePath, Json, optional_whole_number, present};
-use super::invoice_payments::{AllocationBody, replayed};
+use super::extract::{InvoicePath, Json, optional_whole_number, present};
+use super::idempotency::{IdempotencyHeader, replayed};
+use super::invoice_payments::AllocationBody;
 use super::invoices::LineBody;
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, InvoiceRules, Missing};
 use super::schema::DecimalInput;
@@ -18,7 +19,6 @@ use super::to_the_end;
 use super::transactions::TransactionBody;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::credit_notes::{Wanted, WantedLine};
-use crate::domain::idempotency::KeyScope;
 use crate::domain::invoices::LineCategory;
 use crate::domain::money::Money;
 use crate::domain::sid::InvoiceSid;
@@ -182,18 +182,17 @@ impl TryFrom<NoteReceipt> for CreditNoteBody {
 pub async fn write_credit_note(
     State(state): State<AppState>,
     InvoicePath { tenant, invoice, may }: InvoicePath<Administer>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<CreditNoteRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<CreditNoteBody>), Problem> {
     let (actor, business) = (may.actor, tenant.sid().clone());
     let (reason, wanted) = request.wanted()?;
     let note = NewNote { business: tenant, invoice, wanted, reason };
-    let key = key.map(|key| KeyScope {
-        caller: actor.name.to_string(),
-        route: "POST /api/billing/invoices/{business_sid}/{invoice_sid}/credit-notes/",
-        business_sid: Some(business),
-        key,
-    });
+    let key = idempotency.scope(
+        &actor,
+        "POST /api/billing/invoices/{business_sid}/{invoice_sid}/credit-notes/",
+        Some(business),
+    );
     let write = async move { services::credit_notes::write(&state.billing, note, key, &actor).await };
     let answer = to_the_end(write).await?;
     Ok((StatusCode::CREATED, replayed(answer.replayed), Json(answer.value.try_into()?)))

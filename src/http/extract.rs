@@ -15,7 +15,6 @@ use super::{AppState, bodies, json_depth};
 use crate::domain::access::Tenant;
 use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
 use crate::domain::charges::ChargeKey;
-use crate::domain::idempotency::IdempotencyKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
 use crate::domain::sid::{AlertSid, InvoiceSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, UserSid};
@@ -347,26 +346,6 @@ fn malformed(message: &str) -> Problem {
 
 fn quoted<'a>(message: &'a str, before: &str) -> Option<&'a str> {
     message.strip_prefix(before)?.strip_suffix('`')
-}
-
-/// The `Idempotency-Key` header, if there is one.
-#[derive(Debug)]
-pub struct IdempotencyHeader(pub Option<IdempotencyKey>);
-
-impl FromRequestParts<AppState> for IdempotencyHeader {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<IdempotencyHeader, Problem> {
-        const NAME: &str = "Idempotency-Key";
-        let mut values = parts.headers.get_all(NAME).iter();
-        let Some(value) = values.next() else { return Ok(IdempotencyHeader(None)) };
-        if values.next().is_some() {
-            return Err(Problem::invalid(NAME, "is given twice"));
-        }
-        let text = value.to_str().unwrap_or_default();
-        let key = text.parse().map_err(|problem: String| Problem::invalid(NAME, problem))?;
-        Ok(IdempotencyHeader(Some(key)))
-    }
 }
 
 /// A yes or no in a query string: `true` or `false`, `1` or `0`.

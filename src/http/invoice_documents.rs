@@ -17,7 +17,7 @@ use super::error::{Problem, ProblemBody};
 use super::extract::{InvoicePath, Json};
 use super::invoices::InvoiceBody;
 use super::openapi::{CommonErrors, Missing, TenantForbidden};
-use crate::documents::{InvoiceDocument, Logo, html, pdf};
+use crate::documents::{Credited, InvoiceDocument, Logo, html, pdf};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::sid::InvoiceSid;
@@ -46,13 +46,16 @@ impl Documents {
 
     /// All that a page shows of an invoice.
     fn document(&self, own: OwnInvoice) -> InvoiceDocument {
-        let OwnInvoice { invoice, buyer, seller, is_platforms } = own;
+        let OwnInvoice { invoice, buyer, seller, is_platforms, credited } = own;
         let logo = self.logo.clone().filter(|_| is_platforms);
+        let credits = credited
+            .map(|credited| Credited { number: credited.number().to_owned(), issued_on: credited.header.issue_date });
         let header = invoice.header;
+        let tax = header.dues.tax;
         // Of a draft nothing is due yet. What was not due at the close was paid before, by a prepaid wallet.
         let is_final = header.status != InvoiceStatus::Draft && header.kind == InvoiceKind::Invoice;
         let due = is_final.then(|| header.still_due());
-        let paid = due.and_then(|due| invoice.total.checked_add(header.tax.added()).ok()?.checked_sub(due).ok());
+        let paid = due.and_then(|due| invoice.total.checked_add(tax.added()).ok()?.checked_sub(due).ok());
         InvoiceDocument {
             kind: header.kind,
             number: header.number,
@@ -66,11 +69,11 @@ impl Documents {
             buyer,
             lines: invoice.lines,
             total: invoice.total,
-            tax: header.tax.is_any().then_some(header.tax),
+            tax: tax.is_any().then_some(tax),
             paid,
             due,
             logo,
-            credits: None,
+            credits,
             updated_at: header.updated_at,
         }
     }

@@ -1,7 +1,7 @@
 //! Paying invoices.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -9,7 +9,8 @@ use super::AppState;
 use super::admin_invoices::InvoiceSummaryBody;
 use super::auth::TopUp;
 use super::error::Problem;
-use super::extract::{IdempotencyHeader, InvoicePath, Json, present};
+use super::extract::{InvoicePath, Json, present};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{BodyErrors, CommonErrors, InvoiceRules, Missing, TenantForbidden};
 use super::schema::DecimalInput;
 use super::to_the_end;
@@ -17,7 +18,6 @@ use super::transactions::TransactionBody;
 use super::wallet::check_direct;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::dues::PaidInvoice;
-use crate::domain::idempotency::KeyScope;
 use crate::domain::invoices::InvoiceStatus;
 use crate::domain::money::Money;
 use crate::domain::sid::InvoiceSid;
@@ -127,29 +127,16 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
 pub async fn pay_invoice(
     State(state): State<AppState>,
     InvoicePath { tenant, invoice, may }: InvoicePath<TopUp>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<PaymentRequest>,
 ) -> Result<(HeaderMap, Json<PaymentBody>), Problem> {
     let business = tenant.sid().clone();
     let payment = InvoicePayment::new(tenant, invoice, request.amount, request.reference.unwrap_or_default())?;
     check_direct(state.auth, may.principal.as_deref())?;
     let actor = may.actor;
-    let key = key.map(|key| KeyScope {
-        caller: actor.name.to_string(),
-        route: "POST /api/billing/invoices/{business_sid}/{invoice_sid}/payments/",
-        business_sid: Some(business),
-        key,
-    });
+    let key =
+        idempotency.scope(&actor, "POST /api/billing/invoices/{business_sid}/{invoice_sid}/payments/", Some(business));
     let pay = async move { services::invoice_payments::pay(&state.billing, payment, key, &actor).await };
     let answer = to_the_end(pay).await?;
     Ok((replayed(answer.replayed), Json(answer.value.try_into()?)))
-}
-
-/// The header that says of an answer that it was given before.
-pub(super) fn replayed(is_replayed: bool) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if is_replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    headers
 }

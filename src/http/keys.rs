@@ -1,22 +1,21 @@
 //! API keys: what programs come in by.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::AppState;
 use super::auth::{Manage, May};
 use super::error::Problem;
-use super::extract::{IdempotencyHeader, Json, Query};
+use super::extract::{Json, Query};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, Missing, WriteErrors};
-use super::page::next_link;
+use super::page::{PageQuery, next_link};
 use super::to_the_end;
 use crate::domain::access::{KeyMode, Reach, Role};
 use crate::domain::api_keys::ApiKey;
 use crate::domain::businesses::BusinessSid;
-use crate::domain::idempotency::{IdempotencyKey, KeyScope};
-use crate::domain::paging::{Cursor, Limit};
 use crate::domain::sid::KeySid;
 use crate::domain::text::Title;
 use crate::domain::time::{Instant, Timestamp};
@@ -130,12 +129,6 @@ pub struct KeyQuery {
     /// Only keys of this business. Without it: those of your own; all for an admin.
     #[param(value_type = Option<BusinessSid>)]
     business_sid: Option<BusinessSid>,
-    /// How many rows a page holds.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 /// List keys
@@ -145,7 +138,7 @@ pub struct KeyQuery {
     get,
     path = "/api/billing/keys/",
     tag = "Keys",
-    params(KeyQuery),
+    params(KeyQuery, PageQuery),
     responses(
         (status = 200, description = "A page of keys", body = Vec<KeyBody>,
          headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
@@ -157,13 +150,14 @@ pub async fn list_keys(
     State(state): State<AppState>,
     may: May<Manage>,
     Query(query): Query<KeyQuery>,
+    Query(page): Query<PageQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<KeyBody>>), Problem> {
     let business = match query.business_sid.or_else(|| may.own_business()) {
         Some(business) => Some(may.tenant(&state, business).await?),
         None => None,
     };
-    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
+    let (cursor, limit) = page.bounds();
     let page = services::keys::list(&state.billing, business.as_ref(), &may.keeper()?, cursor, limit).await?;
     Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(KeyBody::from).collect())))
 }
@@ -211,7 +205,7 @@ pub struct KeyRequest {
 pub async fn create_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<KeyRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<IssuedKeyBody>), Problem> {
     let own = || may.own_business().filter(|_| request.role.has_business());
@@ -227,23 +221,11 @@ pub async fn create_key(
         businesses: request.businesses,
         expires_at: request.expires_at.map(Instant::timestamp),
     };
-    let idempotency = scope(&may, "POST /api/billing/keys/", key);
+    let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/", None);
     let keeper = may.keeper()?;
     let made =
         to_the_end(async move { services::keys::create(&state.billing, new, &keeper, idempotency).await }).await?;
     Ok((StatusCode::CREATED, replayed(made.replayed), Json(made.value.into())))
-}
-
-fn scope(may: &May<Manage>, route: &'static str, key: Option<IdempotencyKey>) -> Option<KeyScope> {
-    key.map(|key| KeyScope { caller: may.actor.name.to_string(), route, business_sid: None, key })
-}
-
-fn replayed(replayed: bool) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    headers
 }
 
 fn parse_sid(text: &str) -> Result<KeySid, Problem> {
@@ -303,11 +285,11 @@ pub async fn rotate_key(
     State(state): State<AppState>,
     may: May<Manage>,
     Path(sid): Path<String>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedKeyBody>), Problem> {
     let (sid, keeper, overlap) = (parse_sid(&sid)?, may.keeper()?, request.overlap_seconds.unwrap_or(0));
-    let idempotency = scope(&may, "POST /api/billing/keys/{key_sid}/rotate/", key);
+    let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/{key_sid}/rotate/", None);
     let rotate = async move { services::keys::rotate(&state.billing, sid, overlap, &keeper, idempotency).await };
     let rotated = to_the_end(rotate).await?;
     Ok((replayed(rotated.replayed), Json(rotated.value.into())))

@@ -38,6 +38,7 @@ pub mod extract;
 pub mod failed_credentials;
 pub mod head_limits;
 pub mod health;
+pub mod idempotency;
 pub mod invoice_documents;
 pub mod invoice_lists;
 pub mod invoice_payments;

@@ -1,8 +1,33 @@
-//! The `Link` header that leads from page to page (RFC 8288).
+//! Pages of lists that run from the newest down: how they are asked for, and the `Link` header that leads from one to the
+//! next (RFC 8288). Lists that are searched and sorted are in [`super::listing`].
 
 use std::fmt::Display;
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::domain::paging::{Cursor, Limit};
+
+/// The part of the query string that all such lists understand. A list's own filters are another
+/// [`super::extract::Query`] of the same string.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// How many rows a page holds.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<Limit>,
+    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Cursor>,
+}
+
+impl PageQuery {
+    /// Where the page begins, and how many rows it holds.
+    pub fn bounds(self) -> (Cursor, Limit) {
+        (self.cursor.unwrap_or(Cursor::START), self.limit.unwrap_or_default())
+    }
+}
 
 /// A header that names the next page, if there is one: the same address with the next cursor. It is relative, so that
 /// it holds behind a proxy that serves us under another name.
@@ -24,7 +49,6 @@ pub fn next_link(uri: &Uri, next: Option<impl Display>) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::paging::Cursor;
 
     #[test]
     fn keeps_what_was_asked_and_replaces_the_cursor() {

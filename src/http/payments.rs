@@ -2,19 +2,18 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, PaymentPath, Query};
 use super::openapi::{CommonErrors, Missing};
-use super::page::next_link;
+use super::page::{PageQuery, next_link};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
-use crate::domain::paging::{Cursor, Limit};
 use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference};
 use crate::domain::sid::{PaymentSid, TransactionSid};
 use crate::domain::text::Reference;
@@ -76,17 +75,6 @@ impl PaymentBody {
     }
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PaymentQuery {
-    /// How many payments a page holds.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
-}
-
 /// List payments
 ///
 /// What a business asked providers for, newest first, a page at a time: the `Link` header leads to the next page. Completed
@@ -95,7 +83,7 @@ pub struct PaymentQuery {
     get,
     path = "/api/billing/payments/{business_sid}/",
     tag = "Payments",
-    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), PaymentQuery),
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), PageQuery),
     responses(
         (status = 200, description = "A page of payments", body = Vec<PaymentBody>,
          headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
@@ -105,10 +93,10 @@ pub struct PaymentQuery {
 pub async fn list_payments(
     State(state): State<AppState>,
     BusinessPath { tenant, .. }: BusinessPath<Read>,
-    Query(query): Query<PaymentQuery>,
+    Query(page): Query<PageQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<PaymentBody>>), Problem> {
-    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
+    let (cursor, limit) = page.bounds();
     let page = services::payments::list(&state.billing, &tenant, cursor, limit).await?;
     let headers = next_link(&uri, page.next);
     let payments = page.items.into_iter().map(|payment| PaymentBody::new(&state.billing, payment)).collect();

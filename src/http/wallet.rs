@@ -1,21 +1,21 @@
 //! Wallets: reading one, topping it up.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AppState;
 use super::auth::{AuthMode, May, Read, TopUp};
 use super::error::Problem;
-use super::extract::{BusinessPath, IdempotencyHeader, Json};
+use super::extract::{BusinessPath, Json};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, WriteErrors};
 use super::to_the_end;
 use super::transactions::TransactionBody;
 use crate::domain::access::{Principal, Role};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
-use crate::domain::idempotency::KeyScope;
 use crate::domain::money::Money;
 use crate::domain::payments::{PaymentMethod, ProviderName};
 use crate::domain::pricing::PlanType;
@@ -145,7 +145,7 @@ pub struct TopupRequest {
 pub async fn top_up(
     State(state): State<AppState>,
     may: May<TopUp>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(request): Json<TopupRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<WalletBody>), Problem> {
     let business = may.tenant(&state, request.business_sid).await?;
@@ -156,12 +156,7 @@ pub async fn top_up(
         return Err(Problem::invalid("method", "is for a payment provider: say which, in `provider`"));
     }
     let actor = may.actor;
-    let key = key.map(|key| KeyScope {
-        caller: actor.name.to_string(),
-        route: "POST /api/billing/topup/",
-        business_sid: Some(topup.business.sid().clone()),
-        key,
-    });
+    let key = idempotency.scope(&actor, "POST /api/billing/topup/", Some(topup.business.sid().clone()));
     if is_direct {
         let answer =
             to_the_end(async move { services::wallet::top_up(&state.billing, topup, key, &actor).await }).await?;
@@ -180,14 +175,6 @@ impl TryFrom<Requested> for WalletBody {
     fn try_from(Requested { wallet, payment }: Requested) -> Result<WalletBody, Error> {
         Ok(WalletBody { pending_transaction: Some(payment.into()), ..wallet.try_into()? })
     }
-}
-
-fn replayed(is_replayed: bool) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if is_replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    headers
 }
 
 /// Whether money may be credited at once: anybody's in open mode, else an admin's. Everybody else's has to come from

@@ -11,13 +11,11 @@ use super::auth::Manage;
 use super::error::Problem;
 use super::extract::{Json, Query};
 use super::openapi::{CommonErrors, Missing, TenantForbidden, WriteErrors};
-use super::page::next_link;
+use super::page::{PageQuery, next_link};
 use super::to_the_end;
-use super::webhook_paths::{DeliveryPath, WebhookPath};
-use crate::domain::businesses::BusinessSid;
+use super::webhook_paths::{DeliveryPath, WebhookParams, WebhookPath};
 use crate::domain::events::EventType;
-use crate::domain::paging::{Cursor, Limit};
-use crate::domain::sid::{MessageEventSid, WebhookSid};
+use crate::domain::sid::MessageEventSid;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_messages::{Attempt, DeliveryError, MessageStatus};
 use crate::services;
@@ -101,12 +99,6 @@ impl From<LoggedMessage> for WholeDeliveryBody {
 pub struct DeliveryQuery {
     /// Only messages that are at this.
     status: Option<MessageStatus>,
-    /// How many messages a page holds.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
-    #[param(value_type = Option<String>)]
-    cursor: Option<Cursor>,
 }
 
 /// List what a webhook was sent
@@ -117,9 +109,9 @@ pub struct DeliveryQuery {
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/",
     tag = "Webhooks",
     params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
+        WebhookParams,
         DeliveryQuery,
+        PageQuery,
     ),
     responses(
         (status = 200, description = "A page of messages", body = Vec<DeliveryBody>,
@@ -133,9 +125,10 @@ pub async fn list_webhook_deliveries(
     State(state): State<AppState>,
     WebhookPath { tenant, webhook, .. }: WebhookPath<Manage>,
     Query(query): Query<DeliveryQuery>,
+    Query(page): Query<PageQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<DeliveryBody>>), Problem> {
-    let (cursor, limit) = (query.cursor.unwrap_or(Cursor::START), query.limit.unwrap_or_default());
+    let (cursor, limit) = page.bounds();
     let page = services::webhook_log::list(&state.billing, &tenant, webhook, query.status, cursor, limit).await?;
     Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(DeliveryBody::from).collect())))
 }
@@ -148,8 +141,7 @@ pub async fn list_webhook_deliveries(
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/",
     tag = "Webhooks",
     params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
+        WebhookParams,
         ("delivery_sid" = MessageEventSid, Path, description = "The message"),
     ),
     responses(
@@ -175,8 +167,7 @@ pub async fn show_webhook_delivery(
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/resend/",
     tag = "Webhooks",
     params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
+        WebhookParams,
         ("delivery_sid" = MessageEventSid, Path, description = "The message"),
     ),
     responses(
@@ -203,10 +194,7 @@ pub async fn resend_webhook_delivery(
     post,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/test/",
     tag = "Webhooks",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
-    ),
+    params(WebhookParams),
     responses(
         (status = 202, description = "The message, which is about to be sent", body = WholeDeliveryBody),
         CommonErrors,

@@ -2,13 +2,27 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use utoipa::IntoParams;
 
 use super::AppState;
 use super::auth::{May, Needs};
 use super::error::Problem;
 use super::extract::parse_business;
 use crate::domain::access::Tenant;
+use crate::domain::businesses::BusinessSid;
 use crate::domain::sid::{MessageEventSid, WebhookSid};
+
+/// The document's words for the path of a webhook.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub struct WebhookParams {
+    /// The business
+    #[param(example = "biz_test_001")]
+    business_sid: BusinessSid,
+    /// The webhook
+    webhook_sid: WebhookSid,
+}
 
 /// The `{business_sid}` and `{webhook_sid}` of a path, of a business that the caller has the right `R` over.
 #[derive(Debug)]

@@ -1,20 +1,20 @@
 //! Webhooks: the endpoints of a business.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::AppState;
-use super::auth::{Manage, May};
+use super::auth::Manage;
 use super::error::Problem;
-use super::extract::{BusinessPath, IdempotencyHeader, Json, present};
+use super::extract::{BusinessPath, Json, present};
+use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden, WriteErrors};
 use super::to_the_end;
-use super::webhook_paths::WebhookPath;
-use crate::domain::access::Tenant;
+use super::webhook_paths::{WebhookParams, WebhookPath};
 use crate::domain::businesses::BusinessSid;
-use crate::domain::idempotency::{Answer, IdempotencyKey, KeyScope};
+use crate::domain::idempotency::Answer;
 use crate::domain::sid::WebhookSid;
 use crate::domain::text::LongText;
 use crate::domain::time::Timestamp;
@@ -149,7 +149,7 @@ pub struct WebhookRequest {
 pub async fn create_webhook(
     State(state): State<AppState>,
     BusinessPath { tenant, may }: BusinessPath<Manage>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(body): Json<WebhookRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<IssuedWebhookBody>), Problem> {
     let new = NewWebhook {
@@ -158,23 +158,15 @@ pub async fn create_webhook(
         description: body.description.unwrap_or_default(),
         enabled: body.enabled.unwrap_or(true),
     };
-    let scope = scope(&may, &tenant, "POST /api/billing/webhooks/{business_sid}/", key);
+    let business = Some(tenant.sid().clone());
+    let scope = idempotency.scope(&may.actor, "POST /api/billing/webhooks/{business_sid}/", business);
     let create = async move { services::webhooks::create(&state.billing, &tenant, new, &may.actor, scope).await };
     let (headers, body) = issued(to_the_end(create).await?);
     Ok((StatusCode::CREATED, headers, body))
 }
 
-fn scope(may: &May<Manage>, tenant: &Tenant, route: &'static str, key: Option<IdempotencyKey>) -> Option<KeyScope> {
-    let business_sid = Some(tenant.sid().clone());
-    key.map(|key| KeyScope { caller: may.actor.name.to_string(), route, business_sid, key })
-}
-
 fn issued(answer: Answer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBody>) {
-    let mut headers = HeaderMap::new();
-    if answer.replayed {
-        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    (headers, Json(answer.value.into()))
+    (replayed(answer.replayed), Json(answer.value.into()))
 }
 
 /// Show a webhook
@@ -184,10 +176,7 @@ fn issued(answer: Answer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBody>)
     get,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
-    ),
+    params(WebhookParams),
     responses(
         (status = 200, description = "The endpoint", body = WebhookBody),
         CommonErrors,
@@ -225,10 +214,7 @@ pub struct WebhookChangesBody {
     patch,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
-    ),
+    params(WebhookParams),
     request_body(content = WebhookChangesBody, description = "What to change"),
     responses(
         (status = 200, description = "The endpoint as it is now", body = WebhookBody),
@@ -256,10 +242,7 @@ pub async fn change_webhook(
     delete,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
-    params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
-    ),
+    params(WebhookParams),
     responses((status = 204, description = "It is deleted"), CommonErrors, TenantForbidden, Missing),
 )]
 pub async fn delete_webhook(
@@ -294,8 +277,7 @@ const OVERLAP_HOURS: i64 = 24;
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/",
     tag = "Webhooks",
     params(
-        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("webhook_sid" = WebhookSid, Path, description = "The webhook"),
+        WebhookParams,
         ("Idempotency-Key" = Option<String>, Header,
          description = "1 to 255 visible ASCII characters, such as a UUID: one for each rotation you mean"),
     ),
@@ -311,11 +293,12 @@ const OVERLAP_HOURS: i64 = 24;
 pub async fn rotate_webhook_secret(
     State(state): State<AppState>,
     WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
-    IdempotencyHeader(key): IdempotencyHeader,
+    idempotency: IdempotencyHeader,
     Json(body): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedWebhookBody>), Problem> {
     let hours = body.overlap_hours.unwrap_or(OVERLAP_HOURS);
-    let scope = scope(&may, &tenant, "POST /api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/", key);
+    let route = "POST /api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/";
+    let scope = idempotency.scope(&may.actor, route, Some(tenant.sid().clone()));
     let rotate =
         async move { services::webhooks::rotate(&state.billing, &tenant, webhook, hours, &may.actor, scope).await };
     Ok(issued(to_the_end(rotate).await?))

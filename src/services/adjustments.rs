@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Billing;
+use super::idempotent::Once;
 use super::posting::{self, NewPosting};
 use crate::domain::access::Tenant;
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::idempotency::{Answer, InputHash, KeyScope};
 use crate::domain::ledger::Entry;
@@ -15,8 +15,7 @@ use crate::domain::text::{Reason, Reference};
 use crate::domain::transactions::{Transaction, adjustment_posting};
 use crate::error::{Error, Result};
 use crate::storage;
-use crate::storage::db::Conn;
-use crate::storage::wallet::{Opening, StoredWallet};
+use crate::storage::wallet::Opening;
 
 /// The most that one adjustment may add or take.
 const ADJUSTMENT_MAX: Money = Money::from_units(1_000_000_000);
@@ -83,17 +82,15 @@ pub async fn adjust(
     actor: &Actor,
 ) -> Result<Answer<AdjustmentReceipt>> {
     let now = billing.clock.now();
-    let input = adjustment.hash();
     let business = adjustment.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: adjustment.hash(), now };
     let mut tx = billing.db.begin().await?;
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
-    let stored = lock(&mut tx.conn(), &opening).await?;
-    if let Some(key) = &key
-        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
-    {
+    let stored = storage::wallet::lock_or_open_existing(&mut tx.conn(), &opening).await?;
+    let stored = stored.ok_or_else(Error::no_such_business)?;
+    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(earlier);
     }
     let posting = adjustment_posting(&adjustment.reason, adjustment.reference.clone());
     let new = NewPosting { amount: adjustment.amount, posting, actor, events: Vec::new() };
@@ -105,40 +102,5 @@ pub async fn adjust(
         reason: adjustment.reason.clone(),
         reference: adjustment.reference.clone(),
     };
-    if let Some(key) = &key {
-        storage::idempotency::remember(&mut tx.conn(), key, &input, &receipt, now).await?;
-    }
-    match (tx.commit().await, &key) {
-        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
-        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
-            let found = find_again(billing, business, key, &input).await?;
-            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
-        }
-        (Err(error), _) => Err(error),
-    }
-}
-
-/// The wallet of a business that exists, which nobody else changes until this transaction ends.
-async fn lock(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<StoredWallet> {
-    if let Some(stored) = storage::wallet::lock(conn, opening.business).await? {
-        return Ok(stored);
-    }
-    // A slip in the name must not make a business, as it would with a tenant's own first use.
-    if storage::businesses::hold_kind(conn, opening.business).await?.is_none() {
-        return Err(Error::NotFound { code: "business_not_found", sentence: "There is no such business." });
-    }
-    storage::wallet::lock_or_open(conn, opening).await
-}
-
-/// Looks a key up after a COMMIT whose outcome is unknown: what it did, if it did anything.
-async fn find_again(
-    billing: &Billing,
-    business: &BusinessSid,
-    key: &KeyScope,
-    input: &InputHash,
-) -> Result<Option<AdjustmentReceipt>> {
-    let mut tx = billing.db.begin().await?;
-    // Waits for the lost transaction, should the database still be at it.
-    storage::wallet::lock(&mut tx.conn(), business).await?;
-    storage::idempotency::find(&mut tx.conn(), key, input, billing.clock.now()).await
+    once.commit(tx, receipt).await
 }

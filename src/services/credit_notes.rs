@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Billing;
 use super::consequences::{self, Followed, Tools};
+use super::idempotent::Once;
 use super::posting::{self, NewPosting};
 use crate::domain::access::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry, Author};
@@ -76,7 +77,7 @@ pub async fn cancel(
     let entry = AuditEntry::changed(AuditAction::InvoiceCancelled, sid.to_string(), before, after).by(&author);
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     let (_, cancelled) = find(&mut conn, business.sid(), sid).await?;
-    let events = vec![cancelled.event(EventType::InvoiceCancelled, now)?];
+    let events = vec![cancelled.event(EventType::InvoiceCancelled, now)];
     let followed = Followed { events, ..Followed::of(wallet_id, &account, account.watch) };
     let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
     consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
@@ -144,15 +145,14 @@ pub async fn write(
     actor: &Actor,
 ) -> Result<Answer<NoteReceipt>> {
     let now = billing.clock.now();
-    let (input, business) = (new.hash(), new.business.sid());
+    let business = new.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: new.hash(), now };
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::wallet::lock(&mut conn, business).await?;
-    if let Some(key) = &key
-        && let Some(earlier) = storage::idempotency::find(&mut conn, key, &input, now).await?
-    {
+    if let Some(earlier) = once.earlier(&mut conn).await? {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(earlier);
     }
     let (id, invoice) = find(&mut conn, business, new.invoice).await?;
     let lines = storage::invoices::lines(&mut conn, id).await?;
@@ -169,24 +169,12 @@ pub async fn write(
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     let posting = credit_note_posting(credit_note.number(), invoice.number(), new.reason.as_str());
     // A credit note is finalised as it is written; `kind` tells it from an invoice.
-    let events = vec![credit_note.event(EventType::InvoiceFinalised, now)?];
+    let events = vec![credit_note.event(EventType::InvoiceFinalised, now)];
     let posting = NewPosting { amount: note.credit, posting, actor, events };
     let posted = posting::enter_paying_first(billing, &mut conn, business, posting, Some(id), now).await?;
     let (_, invoice) = find(&mut conn, business, new.invoice).await?;
     let receipt = NoteReceipt { credit_note, lines: note.lines, invoice, entry: posted.entry, paid: posted.paid };
-    if let Some(key) = &key {
-        storage::idempotency::remember(&mut conn, key, &input, &receipt, now).await?;
-    }
-    match (tx.commit().await, &key) {
-        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
-        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
-            let mut tx = billing.db.begin().await?;
-            storage::wallet::lock(&mut tx.conn(), business).await?;
-            let found = storage::idempotency::find(&mut tx.conn(), key, &input, billing.clock.now()).await?;
-            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
-        }
-        (Err(error), _) => Err(error),
-    }
+    once.commit(tx, receipt).await
 }
 
 /// Stores a credit note with the next number of its seller.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Billing;
+use super::idempotent::Once;
 use super::posting::{self, NewPosting};
 use crate::domain::access::Tenant;
 use crate::domain::audit::Actor;
@@ -91,23 +92,16 @@ impl FeeReceipt {
 /// before; [`Error::Refused`] where the balance would leave its range; those of the database.
 pub async fn charge(billing: &Billing, fee: &Fee, key: Option<KeyScope>, actor: &Actor) -> Result<Answer<FeeReceipt>> {
     let now = billing.clock.now();
-    let (input, business) = (fee.hash(), fee.business.sid());
+    let business = fee.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: fee.hash(), now };
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let stored = match storage::wallet::lock(&mut conn, business).await? {
-        Some(stored) => stored,
-        // A slip in the name must not make a business.
-        None if storage::businesses::hold_kind(&mut conn, business).await?.is_none() => {
-            return Err(Error::NotFound { code: "business_not_found", sentence: "There is no such business." });
-        }
-        None => storage::wallet::lock_or_open(&mut conn, &opening).await?,
-    };
-    if let Some(key) = &key
-        && let Some(earlier) = storage::idempotency::find(&mut conn, key, &input, now).await?
-    {
+    let stored = storage::wallet::lock_or_open_existing(&mut conn, &opening).await?;
+    let stored = stored.ok_or_else(Error::no_such_business)?;
+    if let Some(earlier) = once.earlier(&mut conn).await? {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(earlier);
     }
     let posting = fee_posting(fee.category, &fee.description, &fee.reason, fee.reference.clone());
     let amount = Money::ZERO.checked_sub(fee.amount)?;
@@ -126,18 +120,5 @@ pub async fn charge(billing: &Billing, fee: &Fee, key: Option<KeyScope>, actor: 
         currency: stored.wallet.currency,
         available: stored.wallet.at(posted.account.head).available()?,
     };
-    if let Some(key) = &key {
-        storage::idempotency::remember(&mut conn, key, &input, &receipt, now).await?;
-    }
-    match (tx.commit().await, &key) {
-        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
-        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
-            let mut tx = billing.db.begin().await?;
-            // Waits for the lost transaction, should the database still be at it.
-            storage::wallet::lock(&mut tx.conn(), business).await?;
-            let found = storage::idempotency::find(&mut tx.conn(), key, &input, billing.clock.now()).await?;
-            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
-        }
-        (Err(error), _) => Err(error),
-    }
+    once.commit(tx, receipt).await
 }

@@ -115,7 +115,7 @@ pub async fn write(
         storage::invoice_payments::insert(conn, paid, by, day, now).await?;
         storage::invoices::set_status(conn, paid.invoice, header.status, header.paid_date, now).await?;
         if header.status == InvoiceStatus::Paid {
-            settled.events.push(invoice.event(EventType::InvoicePaid, now)?);
+            settled.events.push(invoice.event(EventType::InvoicePaid, now));
         }
         settled.paid.push(PaidInvoice {
             sid: header.sid,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Billing;
+use super::idempotent::Once;
 use super::posting::{self, NewPosting};
 use crate::domain::access::Tenant;
 use crate::domain::audit::Actor;
@@ -101,38 +102,23 @@ pub async fn pay(
     actor: &Actor,
 ) -> Result<Answer<PaymentReceipt>> {
     let now = billing.clock.now();
-    let (input, business) = (payment.hash(), payment.business.sid());
+    let business = payment.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: payment.hash(), now };
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
-    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
     storage::wallet::lock(&mut conn, business).await?;
-    if let Some(key) = &key
-        && let Some(earlier) = storage::idempotency::find(&mut conn, key, &input, now).await?
-    {
+    if let Some(earlier) = once.earlier(&mut conn).await? {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(earlier);
     }
     let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
     invoice.check_payable()?;
-    let gross = payment.amount.map_or_else(|| invoice.outstanding(), Ok)?;
+    let gross = payment.amount.unwrap_or_else(|| invoice.header.still_due());
     let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
     let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
     let posted = posting::enter(billing, &mut conn, business, new, now).await?;
     let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
     let reference = payment.reference.clone();
     let receipt = PaymentReceipt { invoice, entry: posted.entry, gross, reference, paid: posted.paid };
-    if let Some(key) = &key {
-        storage::idempotency::remember(&mut conn, key, &input, &receipt, now).await?;
-    }
-    match (tx.commit().await, &key) {
-        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
-        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
-            let mut tx = billing.db.begin().await?;
-            // Waits for the lost transaction, should the database still be at it.
-            storage::wallet::lock(&mut tx.conn(), business).await?;
-            let found = storage::idempotency::find(&mut tx.conn(), key, &input, billing.clock.now()).await?;
-            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
-        }
-        (Err(error), _) => Err(error),
-    }
+    once.commit(tx, receipt).await
 }

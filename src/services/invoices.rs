@@ -180,6 +180,8 @@ pub struct OwnInvoice {
     pub seller: Option<Party>,
     /// Whether it is the platform itself that sells, and no reseller.
     pub is_platforms: bool,
+    /// The invoice that a credit note takes from.
+    pub credited: Option<InvoiceSummary>,
 }
 
 /// An invoice of a business by its SID, with its lines, seller and buyer: as they were called when it was finalised.
@@ -193,6 +195,10 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
     let Some((id, summary)) = own.filter(|(_, summary)| summary.business_sid == *tenant.sid()) else {
         let sentence = "There is no such invoice, or it is none of this business's.";
         return Err(Error::NotFound { code: "invoice_not_found", sentence });
+    };
+    let credited = match summary.credited_invoice {
+        Some(credited) => storage::invoices::find_by_sid(&mut conn, credited).await?.map(|(_, credited)| credited),
+        None => None,
     };
     let invoice = found(&mut conn, sid, id, summary).await?;
     let business = storage::businesses::find(&mut conn, tenant.sid()).await?;
@@ -208,5 +214,5 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
         (None, None) => billing.platform.clone(),
     };
     let buyer = frozen.remove(&PartyRole::Buyer).unwrap_or_else(|| Party::from(&business));
-    Ok(OwnInvoice { invoice, buyer, seller, is_platforms })
+    Ok(OwnInvoice { invoice, buyer, seller, is_platforms, credited })
 }

@@ -1,10 +1,8 @@
 //! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
 //! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
-//! how wallets, prices and keys are read fast. `passwords` hashes them. `posting` enters into the ledger whatever is no message, `consequences` writes what
-//! follows from an entry, message or not, and `invoice_credits` lets credits pay open invoices.
-//! how wallets, prices and keys are read fast. `passwords` hashes them. `providers` are
-//! asked for money. `posting` enters into the ledger whatever is no message, and `consequences` writes what
-//! follows from an entry, message or not.
+//! how wallets, prices and keys are read fast. `passwords` hashes passwords, and `providers` are asked for money.
+//! `idempotent` is the frame of what happens once under a key. `posting` enters into the ledger whatever is no message,
+//! `consequences` writes what follows from an entry, message or not, and `invoice_credits` lets credits pay open invoices.
 
 pub mod access;
 pub mod adjustments;
@@ -19,6 +17,7 @@ pub mod exports;
 pub mod fees;
 pub mod health;
 pub mod housekeeping;
+pub mod idempotent;
 pub mod invoice_credits;
 pub mod invoice_payments;
 pub mod invoices;

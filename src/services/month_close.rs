@@ -9,6 +9,7 @@ use super::Billing;
 use super::invoice_credits;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
+use crate::domain::dues::Dues;
 use crate::domain::events::{Event, EventType};
 use crate::domain::invoices::close::{self, ClosedInvoice, ClosingTerms, TooEarly};
 use crate::domain::invoices::told::ToldInvoice;
@@ -223,9 +224,7 @@ impl Closing {
                 frozen_total: Some(closed.total),
                 seller: wallet.seller.as_ref().map(|(_, seller)| seller.clone()),
                 issue_date: Some(closed.issue_date),
-                amount_due: closed.amount_due,
-                amount_paid: Money::ZERO,
-                tax: closed.tax,
+                dues: Dues { at_close: closed.amount_due, tax: closed.tax, ..Dues::default() },
                 due_date: closed.due_date,
                 paid_date: closed.paid_date,
                 created_at,

@@ -45,7 +45,6 @@ pub async fn reconcile(db: &Db, zone_of_new: Tz, progress: Progress<'_>) -> Resu
     walk.refunds(&mut conn, &mut report).await?;
     walk.reports(&mut conn, &mut report).await?;
     walk.invoice_items(&mut conn, &mut report).await?;
-    payments(&mut conn, &mut report).await?;
     walk.wallets(&mut conn, &mut report).await?;
     walk.usage(&mut conn, &mut report).await?;
     invoices(&mut conn, &mut report, progress).await?;
@@ -68,8 +67,11 @@ async fn invoices(conn: &mut Conn<'_>, report: &mut Report, progress: Progress<'
         }
     }
     all.check_numbers(storage::reconcile_invoices::counters(conn).await?, report);
-    for (number, sid) in storage::reconcile_invoices::stray_payments(conn).await? {
-        report.problem(Check::Payments, || format!("{number} is paid by {sid}, which is no entry of its wallet"));
+    for (business, number, sid) in storage::reconcile_invoices::stray_payments(conn).await? {
+        report.problem(Check::Payments, || match number {
+            Some(number) => format!("{number} of {business} was paid by {sid}, which is no credit of its wallet"),
+            None => format!("a draft of {business} was paid by {sid}, and nothing is due on a draft"),
+        });
     }
     Ok(())
 }
@@ -86,21 +88,6 @@ async fn rates(conn: &mut Conn<'_>, report: &mut Report) -> Result<RateBook> {
             book.add(rate, report);
         }
     }
-}
-
-/// What credits paid of invoices.
-async fn payments(conn: &mut Conn<'_>, report: &mut Report) -> Result<()> {
-    let found = stored::payments(conn).await?;
-    report.checked(Check::InvoicePayments, found.count.unsigned_abs());
-    for (business, number, sid) in found.strays {
-        report.problem(Check::InvoicePayments, || {
-            format!("{number} of {business} was paid by {sid}, which is no credit of its wallet")
-        });
-    }
-    for (business, number, due, paid) in found.overpaid {
-        report.problem(Check::InvoicePayments, || format!("{number} of {business} was paid {paid}, but {due} was due"));
-    }
-    Ok(())
 }
 
 struct Walk<'a> {

@@ -55,10 +55,10 @@ async fn tell(billing: &Billing, due: &DueInvoice) -> Result<()> {
     if kind == ReminderKind::Overdue {
         invoice.header.status = InvoiceStatus::Overdue;
         storage::invoices::set_status(&mut conn, id, InvoiceStatus::Overdue, None, now).await?;
-        followed.events.push(invoice.event(EventType::InvoiceOverdue, now)?);
+        followed.events.push(invoice.event(EventType::InvoiceOverdue, now));
     }
     if is_first {
-        followed.alerts.push(reminder_alert(&invoice, kind)?);
+        followed.alerts.push(reminder_alert(&invoice, kind));
     }
     let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
     consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;

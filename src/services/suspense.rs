@@ -1,6 +1,6 @@
 //! Money that fits no payment: admins look at it, and say whose it is.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Billing;
 use super::posting::{self, NewPosting};
@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Conn;
-use crate::storage::wallet::{Opening, StoredWallet};
+use crate::storage::wallet::Opening;
 
 /// A page of what is asked for.
 ///
@@ -41,10 +41,11 @@ pub async fn assign(
     let mut conn = tx.conn();
     // The wallet first, as everywhere.
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let wallet = lock(&mut conn, &opening).await?;
+    let wallet = storage::wallet::lock_or_open_existing(&mut conn, &opening).await?;
+    let wallet = wallet.ok_or_else(Error::no_such_business)?.wallet;
     let found = open_one(&mut conn, sid).await?;
-    if wallet.wallet.currency != found.currency {
-        let (theirs, ours) = (found.currency, wallet.wallet.currency);
+    if wallet.currency != found.currency {
+        let (theirs, ours) = (found.currency, wallet.currency);
         let sentence =
             format!("This money is {theirs}, and the wallet of {business} is in {ours}: it fits no such wallet.");
         return Err(Error::Impossible { code: "currency_mismatch", sentence });
@@ -59,14 +60,10 @@ pub async fn assign(
     }
     let new = NewPosting { amount: found.amount, posting: found.posting(reason.as_str()), actor, events: Vec::new() };
     let posted = posting::enter(billing, &mut conn, business, new, now).await?;
-    let settled = Settled { status: SuspenseStatus::Assigned, transaction: Some(posted.entry.sid), at: now };
-    let entry = AuditEntry::changed(
-        AuditAction::SuspenseAssigned,
-        sid.to_string(),
-        json!({"status": SuspenseStatus::Open}),
-        json!({"status": SuspenseStatus::Assigned, "business_sid": business, "transaction_sid": posted.entry.sid}),
-    );
-    let after = settle(&mut conn, found, settled, entry, reason, actor).await?;
+    let (status, transaction) = (SuspenseStatus::Assigned, Some(posted.entry.sid));
+    let after = json!({"status": status, "business_sid": business, "transaction_sid": transaction});
+    let decision = Decision { action: AuditAction::SuspenseAssigned, status, transaction, after, reason };
+    let after = settle(&mut conn, found, decision, actor, now).await?;
     tx.commit().await?;
     Ok(after)
 }
@@ -80,38 +77,36 @@ pub async fn dismiss(billing: &Billing, sid: SuspenseSid, reason: &Reason, actor
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let found = open_one(&mut conn, sid).await?;
-    let settled = Settled { status: SuspenseStatus::Dismissed, transaction: None, at: now };
-    let entry = AuditEntry::changed(
-        AuditAction::SuspenseDismissed,
-        sid.to_string(),
-        json!({"status": SuspenseStatus::Open}),
-        json!({"status": SuspenseStatus::Dismissed}),
-    );
-    let after = settle(&mut conn, found, settled, entry, reason, actor).await?;
+    let status = SuspenseStatus::Dismissed;
+    let (action, after) = (AuditAction::SuspenseDismissed, json!({"status": status}));
+    let decision = Decision { action, status, transaction: None, after, reason };
+    let after = settle(&mut conn, found, decision, actor, now).await?;
     tx.commit().await?;
     Ok(after)
 }
 
-/// How it ends.
-struct Settled {
+/// How it ends, and what the audit log says of it then.
+struct Decision<'a> {
+    action: AuditAction,
     status: SuspenseStatus,
     transaction: Option<TransactionSid>,
-    at: Timestamp,
+    after: Value,
+    reason: &'a Reason,
 }
 
 async fn settle(
     conn: &mut Conn<'_>,
     found: Suspended,
-    settled: Settled,
-    entry: AuditEntry,
-    reason: &Reason,
+    decision: Decision<'_>,
     actor: &Actor,
+    at: Timestamp,
 ) -> Result<Suspended> {
-    let Settled { status, transaction, at } = settled;
+    let Decision { action, status, transaction, after, reason } = decision;
     // Of two at once the second finds it settled, and takes its own entry back.
     if !storage::suspense::settle(conn, found.sid, status, transaction, at).await? {
         return Err(settled_already());
     }
+    let entry = AuditEntry::changed(action, found.sid.to_string(), json!({"status": found.status}), after);
     let entry = AuditEntry { reason: Some(reason.as_str().to_owned()), ..entry };
     storage::audit::append(&mut conn.bulk(), &entry, actor, at).await?;
     Ok(Suspended { status, transaction_sid: transaction, settled_at: Some(at), ..found })
@@ -127,15 +122,4 @@ async fn open_one(conn: &mut Conn<'_>, sid: SuspenseSid) -> Result<Suspended> {
 fn settled_already() -> Error {
     let sentence = "It has been assigned or dismissed before; read it again to see which.".to_owned();
     Error::Impossible { code: "suspense_settled", sentence }
-}
-
-async fn lock(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<StoredWallet> {
-    if let Some(stored) = storage::wallet::lock(conn, opening.business).await? {
-        return Ok(stored);
-    }
-    // A slip in the name must not make a business.
-    if storage::businesses::hold_kind(conn, opening.business).await?.is_none() {
-        return Err(Error::NotFound { code: "business_not_found", sentence: "There is no such business." });
-    }
-    storage::wallet::lock_or_open(conn, opening).await
 }

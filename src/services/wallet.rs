@@ -1,10 +1,10 @@
 //! Reading a wallet, and putting money in.
 
 use super::Billing;
+use super::idempotent::Once;
 use super::posting::{self, NewPosting};
 use crate::domain::access::Tenant;
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::idempotency::{Answer, InputHash, KeyScope};
 use crate::domain::money::Money;
 use crate::domain::text::Reference;
@@ -68,22 +68,14 @@ impl Topup {
 /// would leave its range, and those of the database.
 pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, actor: &Actor) -> Result<Answer<Wallet>> {
     let now = billing.clock.now();
-    let input = topup.hash();
-    let opening = Opening {
-        business: topup.business.sid(),
-        terms: &billing.terms,
-        wallet_id: billing.clock.new_id(),
-        now,
-        actor,
-    };
+    let business = topup.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
     let mut tx = billing.db.begin().await?;
-    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
     let stored = storage::wallet::lock_or_open(&mut tx.conn(), &opening).await?;
-    if let Some(key) = &key
-        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
-    {
+    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(earlier);
     }
     let posting = Posting {
         transaction_type: TransactionType::Topup,
@@ -92,30 +84,6 @@ pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, acto
         metadata: JsonObject::default(),
     };
     let new = NewPosting { amount: topup.amount, posting, actor, events: Vec::new() };
-    let posted = posting::enter(billing, &mut tx.conn(), topup.business.sid(), new, now).await?;
-    let after = stored.wallet.at(posted.account.head);
-    if let Some(key) = &key {
-        storage::idempotency::remember(&mut tx.conn(), key, &input, &after, now).await?;
-    }
-    match (tx.commit().await, &key) {
-        (Ok(()), _) => Ok(Answer { value: after, replayed: false }),
-        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
-            let found = find_again(billing, topup.business.sid(), key, &input).await?;
-            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
-        }
-        (Err(error), _) => Err(error),
-    }
-}
-
-/// Looks a key up after a COMMIT whose outcome is unknown: what it did, if it did anything.
-async fn find_again(
-    billing: &Billing,
-    business: &BusinessSid,
-    key: &KeyScope,
-    input: &InputHash,
-) -> Result<Option<Wallet>> {
-    let mut tx = billing.db.begin().await?;
-    // Waits for the lost transaction, should the database still be at it.
-    storage::wallet::lock(&mut tx.conn(), business).await?;
-    storage::idempotency::find(&mut tx.conn(), key, input, billing.clock.now()).await
+    let posted = posting::enter(billing, &mut tx.conn(), business, new, now).await?;
+    once.commit(tx, stored.wallet.at(posted.account.head)).await
 }

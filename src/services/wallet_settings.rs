@@ -88,7 +88,7 @@ fn no_such_plan() -> Error {
 /// What there is not, where a business has no wallet.
 async fn missing(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Error> {
     Ok(match storage::businesses::find_kind(conn, business).await? {
-        None => Error::NotFound { code: "business_not_found", sentence: "There is no such business." },
+        None => Error::no_such_business(),
         Some(_) => Error::NotFound {
             code: "wallet_not_found",
             sentence: "This business has no wallet yet; it gets one at its first use, such as a top-up.",

@@ -25,9 +25,10 @@ use crate::error::Result;
 macro_rules! header {
     () => {
         "i.id, i.uid, i.kind, i.number, i.status, i.total, (SELECT s.sid FROM businesses s WHERE s.id = i.seller_id) AS seller, \
-         i.issue_date, i.amount_due, CAST(COALESCE((SELECT SUM(p.net + p.tax) FROM invoice_payments p \
-         WHERE p.invoice_id = i.id), 0) AS BIGINT) AS amount_paid, i.tax_rate, i.tax_amount, i.tax_included, i.due_date, \
-         i.paid_date, i.created_at, i.updated_at"
+         i.issue_date, i.amount_due, i.tax_rate, i.tax_amount, i.tax_included, \
+         (SELECT CAST(COALESCE(SUM(p.net + p.tax), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid, \
+         (SELECT CAST(COALESCE(SUM(p.tax), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_tax, \
+         i.due_date, i.paid_date, i.created_at, i.updated_at"
     };
 }
 
@@ -42,9 +43,7 @@ macro_rules! columns {
         concat!(
             "b.sid AS business_sid, w.currency, i.period_start, i.period_end, ",
             header!(),
-            ", (SELECT CAST(COALESCE(SUM(p.net), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_net, \
-             (SELECT CAST(COALESCE(SUM(p.tax), 0) AS BIGINT) FROM invoice_payments p WHERE p.invoice_id = i.id) AS paid_tax, \
-             (SELECT credited.uid FROM invoices credited WHERE credited.id = i.credited_invoice_id) AS credited_uid, i.reason"
+            ", (SELECT credited.uid FROM invoices credited WHERE credited.id = i.credited_invoice_id) AS credited_uid, i.reason"
         )
     };
 }
@@ -131,10 +130,11 @@ struct Row {
     seller: Option<BusinessSid>,
     issue_date: Option<NaiveDate>,
     amount_due: Money,
-    amount_paid: Money,
     tax_rate: BasisPoints,
     tax_amount: Money,
     tax_included: bool,
+    paid: Money,
+    paid_tax: Money,
     due_date: Option<NaiveDate>,
     paid_date: Option<NaiveDate>,
     created_at: Timestamp,
@@ -143,6 +143,12 @@ struct Row {
 
 impl From<Row> for StoredInvoice {
     fn from(row: Row) -> StoredInvoice {
+        let dues = Dues {
+            at_close: row.amount_due,
+            tax: Tax { rate: row.tax_rate, amount: row.tax_amount, is_included: row.tax_included },
+            paid: row.paid,
+            paid_tax: row.paid_tax,
+        };
         let header = InvoiceHeader {
             kind: row.kind,
             sid: Some(row.uid),
@@ -151,9 +157,7 @@ impl From<Row> for StoredInvoice {
             frozen_total: row.total,
             seller: row.seller,
             issue_date: row.issue_date,
-            amount_due: row.amount_due,
-            amount_paid: row.amount_paid,
-            tax: Tax { rate: row.tax_rate, amount: row.tax_amount, is_included: row.tax_included },
+            dues,
             due_date: row.due_date,
             paid_date: row.paid_date,
             created_at: row.created_at,
@@ -170,8 +174,6 @@ pub(super) struct SummaryRow {
     currency: Currency,
     period_start: NaiveDate,
     period_end: NaiveDate,
-    paid_net: Money,
-    paid_tax: Money,
     credited_uid: Option<InvoiceSid>,
     reason: Option<String>,
     #[sqlx(flatten)]
@@ -180,21 +182,12 @@ pub(super) struct SummaryRow {
 
 impl SummaryRow {
     pub(super) fn split(self) -> (i64, InvoiceSummary) {
-        let dues = Dues {
-            at_close: self.row.amount_due,
-            tax_rate: self.row.tax_rate,
-            tax_amount: self.row.tax_amount,
-            is_tax_included: self.row.tax_included,
-            paid_net: self.paid_net,
-            paid_tax: self.paid_tax,
-        };
         let stored = StoredInvoice::from(self.row);
         let summary = InvoiceSummary {
             business_sid: self.business_sid,
             currency: self.currency,
             period: DayRange { first: self.period_start, last: self.period_end },
             header: stored.header,
-            dues,
             credited_invoice: self.credited_uid,
             reason: self.reason,
         };

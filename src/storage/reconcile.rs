@@ -151,28 +151,6 @@ const ITEMS: &str = concat!(
      WHERE i.transaction_uid > $1 ORDER BY i.transaction_uid LIMIT $2"
 );
 
-const COUNT_PAYMENTS: &str = "SELECT COUNT(*) FROM invoice_payments";
-
-/// Payments of invoices that no credit of the same wallet made.
-const STRAY_PAYMENTS: &str = concat!(
-    "SELECT ",
-    business_of!("i"),
-    ", COALESCE(i.number, 'a draft') AS number, p.transaction_uid FROM invoice_payments p \
-     JOIN invoices i ON i.id = p.invoice_id LEFT JOIN transactions t ON t.uid = p.transaction_uid \
-     WHERE t.uid IS NULL OR t.wallet_id <> i.wallet_id OR t.amount < 0 \
-     OR t.type NOT IN ('TOPUP', 'INVOICE_PAYMENT', 'CREDIT_ADJUSTMENT', 'TRANSFER') \
-     ORDER BY p.invoice_id, p.transaction_uid LIMIT 10000"
-);
-
-/// Invoices that were paid more than was due on them.
-const OVERPAID: &str = concat!(
-    "SELECT ",
-    business_of!("i"),
-    ", COALESCE(i.number, 'a draft') AS number, i.amount_due, CAST(SUM(p.net + p.tax) AS BIGINT) AS paid \
-     FROM invoice_payments p JOIN invoices i ON i.id = p.invoice_id \
-     GROUP BY i.id, i.wallet_id, i.number, i.amount_due HAVING SUM(p.net + p.tax) > i.amount_due ORDER BY i.id LIMIT 10000"
-);
-
 const RATES: &str = "SELECT id, country_code, operator, unit_price, explanation FROM applied_rates \
      WHERE id > $1 ORDER BY id LIMIT $2";
 
@@ -488,25 +466,6 @@ impl From<ItemRow> for Item {
 pub async fn items(conn: &mut Conn<'_>, after: Uuid) -> Result<Vec<Item>> {
     let rows = on!(conn, c => sqlx::query_as::<_, ItemRow>(ITEMS).bind(after).bind(PAGE_ROWS).fetch_all(c).await)?;
     Ok(rows.into_iter().map(Item::from).collect())
-}
-
-/// Payments of invoices, and what is wrong with them.
-#[derive(Debug)]
-pub struct PaymentFindings {
-    pub count: i64,
-    /// Whose, of which invoice, by which entry: none that is a credit of the same wallet.
-    pub strays: Vec<(String, String, TransactionSid)>,
-    /// Whose, which invoice, how much was due on it, and how much more was paid.
-    pub overpaid: Vec<(String, String, Money, Money)>,
-}
-
-/// What credits paid of invoices, looked at as a whole.
-pub async fn payments(conn: &mut Conn<'_>) -> Result<PaymentFindings> {
-    Ok(PaymentFindings {
-        count: on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_PAYMENTS).fetch_one(c).await)?,
-        strays: on!(conn, c => sqlx::query_as(STRAY_PAYMENTS).fetch_all(c).await)?,
-        overpaid: on!(conn, c => sqlx::query_as(OVERPAID).fetch_all(c).await)?,
-    })
 }
 
 /// A page of rates by number.

@@ -42,10 +42,13 @@ const ITEMS: &str = "SELECT i.id, x.description, x.amount FROM invoices i JOIN i
 
 const COUNTERS: &str = "SELECT seller_id, series, last_number FROM invoice_series ORDER BY seller_id, series";
 
-/// Payments by what is no entry of the invoice's wallet.
-const STRAY_PAYMENTS: &str = "SELECT i.number, p.transaction_uid FROM invoice_payments p JOIN invoices i ON i.id = p.invoice_id \
+/// Payments by what is no credit of the invoice's wallet, and all payments of drafts, which have no number.
+const STRAY_PAYMENTS: &str = "SELECT b.sid, i.number, p.transaction_uid FROM invoice_payments p \
+     JOIN invoices i ON i.id = p.invoice_id JOIN wallets w ON w.id = i.wallet_id JOIN businesses b ON b.id = w.business_id \
      LEFT JOIN transactions t ON t.uid = p.transaction_uid \
-     WHERE t.uid IS NULL OR t.wallet_id <> i.wallet_id ORDER BY i.id LIMIT 10000";
+     WHERE i.status = 'DRAFT' OR t.uid IS NULL OR t.wallet_id <> i.wallet_id OR t.amount < 0 \
+     OR t.type NOT IN ('TOPUP', 'INVOICE_PAYMENT', 'CREDIT_ADJUSTMENT', 'TRANSFER') \
+     ORDER BY p.invoice_id, p.transaction_uid LIMIT 10000";
 
 #[derive(FromRow)]
 struct Row {
@@ -140,7 +143,7 @@ pub async fn counters(conn: &mut Conn<'_>) -> Result<Vec<(i64, String, i64)>> {
     Ok(on!(conn, c => sqlx::query_as(COUNTERS).fetch_all(c).await)?)
 }
 
-/// Invoices that are paid by what is no entry of their wallet, and by what.
-pub async fn stray_payments(conn: &mut Conn<'_>) -> Result<Vec<(String, TransactionSid)>> {
+/// Whose, of which invoice (a draft has no number), and by what: payments that cannot be.
+pub async fn stray_payments(conn: &mut Conn<'_>) -> Result<Vec<(String, Option<String>, TransactionSid)>> {
     Ok(on!(conn, c => sqlx::query_as(STRAY_PAYMENTS).fetch_all(c).await)?)
 }

@@ -210,6 +210,18 @@ pub async fn lock_or_open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<
     lock(conn, opening.business).await?.ok_or(Error::Stale)
 }
 
+/// The wallet of a business that exists, locked; it is made where there is none. `None`: there is no such business, and a
+/// slip in its name must not make one, as it would at a tenant's own first use.
+pub async fn lock_or_open_existing(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<Option<StoredWallet>> {
+    if let Some(existing) = lock(conn, opening.business).await? {
+        return Ok(Some(existing));
+    }
+    if businesses::hold_kind(conn, opening.business).await?.is_none() {
+        return Ok(None);
+    }
+    lock_or_open(conn, opening).await.map(Some)
+}
+
 /// Makes a business and its wallet where they do not exist. A client's wallet is in the currency of the reseller it stands
 /// below.
 pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> {

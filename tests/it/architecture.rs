@@ -106,6 +106,7 @@ const SERVICES: &[&str] = &[
 const TOOLS: &[&str] = &[
     "mod",
     "consequences",
+    "idempotent",
     "posting",
     "wallet_reads",
     "prices",

@@ -156,6 +156,38 @@ async fn late() {
     .await;
 }
 
+/// One that comes late gives back nothing of a day whose recharges are used up: the wallet waits for tomorrow as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_on_a_day_that_is_used_up() {
+    on_each(async |server| {
+        adjust(server, 1.0).await;
+        set(server, json!({"enabled": true, "amount": 20, "threshold": 10, "max_per_day": 1})).await;
+        let first = the_open_one(server).await;
+        fail(server).await;
+        server.set_clock("2026-03-18T11:00:00Z");
+        worker::run_due(&server.billing).await.unwrap();
+        let second = the_open_one(server).await;
+        complete(server, &first, 20.0).await;
+        adjust(server, 1.0).await;
+        fail(server).await;
+        server.set_clock("2026-03-18T12:00:00Z");
+        worker::run_due(&server.billing).await.unwrap();
+        let tomorrow = "2026-03-19T00:00:00.000000Z";
+        let state = server.get(ADDRESS).await["state"].clone();
+        assert_eq!((&state["next_attempt_at"], &state["failures"]), (&json!(tomorrow), &json!(1)));
+        let told = alerts(server).await.len();
+        complete(server, &second, 20.0).await;
+        let state = server.get(ADDRESS).await["state"].clone();
+        assert_eq!((&state["next_attempt_at"], &state["failures"]), (&json!(tomorrow), &json!(0)));
+        adjust(server, 1.0).await;
+        assert_eq!((open_payments(server).await.len(), alerts(server).await.len()), (0, told), "it was told already");
+        server.set_clock("2026-03-19T00:00:00Z");
+        worker::run_due(&server.billing).await.unwrap();
+        the_open_one(server).await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_has_an_end() {
     on_each(async |server| {

@@ -553,21 +553,31 @@ fn told(report: &Report) -> Vec<String> {
     report.findings().filter(|(check, _)| is_of_others(*check)).flat_map(|(_, finding)| finding.told).collect()
 }
 
-/// Reconciling names payments that cannot be.
-#[tokio::test]
-async fn payments_that_cannot_be() {
-    let server = Server::start(Database::Sqlite, &[]).await;
-    server.owe("acme", "30").await;
-    Bill::of("acme").insert(&server).await;
-    server.top_up("acme", "10").await;
-    server.top_up("other", "10").await;
-    let insert = "INSERT INTO invoice_payments (invoice_id, transaction_uid, net, tax, paid_on, created_at) \
-                  SELECT i.id, t.uid, 21000000, 0, '2026-03-18', 0 FROM invoices i, transactions t \
-                  WHERE t.seq = 1 AND t.type = 'TOPUP' AND t.wallet_id = (SELECT MAX(id) FROM wallets)";
-    assert_eq!(server.execute(insert).await.unwrap(), 1);
-    let report = services::reconcile::reconcile(&server.billing.db, chrono_tz::UTC, &|_| ()).await.unwrap();
-    let told: Vec<String> = told(&report).into_iter().filter(|told| told.contains("acme was paid")).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("INV-2026-000001 of acme was paid by txn_"), "{told:?}");
-    assert_eq!(told[1], "INV-2026-000001 of acme was paid 31, but 30 was due");
+on_each_database! {
+    /// Reconciling names payments that cannot be.
+    async fn payments_that_cannot_be(server) {
+        server.owe("acme", "30").await;
+        Bill::of("acme").insert(server).await;
+        server.top_up("acme", "10").await;
+        server.top_up("other", "10").await;
+        let status = server.get("/api/billing/invoices/other/").await["status"].clone();
+        assert_eq!(status, "DRAFT");
+        let pay = |invoice: &str, micros: i64| {
+            format!(
+                "INSERT INTO invoice_payments (invoice_id, transaction_uid, net, tax, paid_on, created_at) \
+                 SELECT i.id, t.uid, {micros}, 0, '2026-03-18', 0 FROM invoices i, transactions t \
+                 WHERE i.status {invoice} 'DRAFT' AND t.type = 'TOPUP' AND t.wallet_id = \
+                 (SELECT w.id FROM wallets w JOIN businesses b ON b.id = w.business_id WHERE b.sid = 'other')"
+            )
+        };
+        for insert in [pay("<>", 21_000_000), pay("=", 1)] {
+            assert_eq!(server.execute(&insert).await.unwrap(), 1);
+        }
+        let report = services::reconcile::reconcile(&server.billing.db, chrono_tz::UTC, &|_| ()).await.unwrap();
+        let [is_too_much, by_another, of_draft] = &told(&report)[..] else { panic!("{:?}", told(&report)) };
+        assert_eq!(is_too_much, "INV-2026-000001 of acme is SENT, and 31 of 30 is paid");
+        assert!(by_another.starts_with("INV-2026-000001 of acme was paid by txn_"), "{by_another}");
+        assert!(by_another.ends_with(", which is no credit of its wallet"), "{by_another}");
+        assert!(of_draft.starts_with("a draft of other was paid by txn_"), "{of_draft}");
+    }
 }

@@ -3,6 +3,7 @@
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::support::bills::Bill;
 use crate::support::{Database, Server, on_each_database};
 use crate::usage::roll_up;
 
@@ -87,6 +88,24 @@ on_each_database! {
         assert!(bytes.starts_with(b"%PDF-1.7"));
         let again = ask(server, &format!("{path}pdf/"), "*/*").await.bytes().await.unwrap();
         assert_eq!(bytes, again, "the same invoice is the same file");
+    }
+
+    /// A credit note names the invoice that it takes from, with its date; the invoice names none.
+    async fn a_credit_note_names_its_invoice(server) {
+        let invoice = Bill::of("biz_test_001").insert(server).await;
+        let path = format!("{INVOICES}{invoice}/credit-notes/");
+        let (status, written) = server.post_as_admin(&path, r#"{"reason": "test", "amount": 5}"#).await;
+        assert_eq!(status, StatusCode::CREATED, "{written}");
+        let note = written["credit_note"]["sid"].as_str().unwrap();
+        let page = server.get_text(&format!("{INVOICES}{note}/html/")).await;
+        let page = page.replace('\u{a0}', " ");
+        assert!(page.contains("For invoice") && page.contains("INV-2026-000001 of 1 January 2026"), "{page}");
+        let file = ask(server, &format!("{INVOICES}{note}/pdf/"), "*/*").await.bytes().await.unwrap();
+        let file = lopdf::Document::load_mem(&file).unwrap().extract_text(&[1]).unwrap();
+        let words: String = file.split_whitespace().collect();
+        assert!(words.contains("Forinvoice") && words.contains("INV-2026-000001of1January2026"), "{file}");
+        let page = server.get_text(&format!("{INVOICES}{invoice}/html/")).await;
+        assert!(!page.contains("For invoice"), "{page}");
     }
 
     /// Another's invoice is as one that does not exist.

@@ -60,6 +60,12 @@ pub struct Tax {
     pub is_included: bool,
 }
 
+impl Default for Tax {
+    fn default() -> Tax {
+        Tax::NONE
+    }
+}
+
 impl Tax {
     pub const NONE: Tax = Tax { rate: BasisPoints::ZERO, amount: Money::ZERO, is_included: true };
 

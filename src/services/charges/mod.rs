@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Billing;
+use super::idempotent::Once;
 use crate::domain::audit::Actor;
 use crate::domain::charges::{ChargeKey, ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal};
 use crate::domain::charging::{Charged, Command, Outcome, Refunded, Reported};
@@ -246,7 +247,7 @@ impl RefundReceipt {
 pub async fn refund(
     billing: &Billing,
     request: RefundRequest,
-    idempotency: Option<KeyScope>,
+    key: Option<KeyScope>,
     actor: Actor,
 ) -> Result<Answer<RefundReceipt>> {
     let now = billing.clock.now();
@@ -259,14 +260,12 @@ pub async fn refund(
         actor: Arc::new(actor),
     });
     let business = order.key().business.clone();
+    let once = Once { billing, business: &business, key: key.as_ref(), input, now };
     let mut tx = billing.db.begin().await?;
-    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
     storage::wallet::lock(&mut tx.conn(), &business).await?;
-    if let Some(key) = &idempotency
-        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
-    {
+    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(earlier);
     }
     let commands = [order];
     let workshop = Workshop::of(billing);
@@ -275,18 +274,5 @@ pub async fn refund(
         Outcome::Refunded(refunded) => RefundReceipt::new(refunded),
         other => return Err(mixed_up(&other)),
     };
-    if let Some(key) = &idempotency {
-        storage::idempotency::remember(&mut tx.conn(), key, &input, &receipt, now).await?;
-    }
-    match (tx.commit().await, &idempotency) {
-        (Ok(()), _) => Ok(Answer { value: receipt, replayed: false }),
-        (Err(unknown @ Error::OutcomeUnknown(_)), Some(key)) => {
-            let mut tx = billing.db.begin().await?;
-            // Waits for the lost transaction, should the database still be at it.
-            storage::wallet::lock(&mut tx.conn(), &business).await?;
-            let found = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?;
-            found.map(|value| Answer { value, replayed: false }).ok_or(unknown)
-        }
-        (Err(error), _) => Err(error),
-    }
+    once.commit(tx, receipt).await
 }

@@ -5,6 +5,7 @@ mod settlement;
 use serde::{Deserialize, Serialize};
 
 use super::Billing;
+use super::idempotent::Once;
 use super::payment_methods;
 use super::providers::{Provider, Request, Said};
 use crate::domain::access::Tenant;
@@ -71,17 +72,14 @@ pub async fn request(
     actor: &Actor,
 ) -> Result<Answer<Requested>> {
     let now = billing.clock.now();
-    let input = topup.hash();
     let business = topup.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };
     let mut tx = billing.db.begin().await?;
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    // Two requests with one key concern one business, so holding its wallet makes the second see what the first left.
     let stored = storage::wallet::lock_or_open(&mut tx.conn(), &opening).await?;
-    if let Some(key) = &key
-        && let Some(earlier) = storage::idempotency::find(&mut tx.conn(), key, &input, now).await?
-    {
+    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(earlier);
     }
     check_decimals(topup.amount, stored.wallet.currency).map_err(|problem| Error::invalid("amount", problem))?;
     let payment = Payment {
@@ -102,14 +100,9 @@ pub async fn request(
         settled_at: None,
     };
     storage::payments::insert(&mut tx.conn(), stored.id, &payment, actor).await?;
-    let requested = Requested { wallet: stored.wallet, payment };
-    if let Some(key) = &key {
-        storage::idempotency::remember(&mut tx.conn(), key, &input, &requested, now).await?;
-    }
-    let job = NewJob { kind: JobKind::Payment, subject: requested.payment.sid.to_string(), run_at: now };
+    let job = NewJob { kind: JobKind::Payment, subject: payment.sid.to_string(), run_at: now };
     storage::jobs::schedule(&mut tx.conn().bulk(), &[job], now).await?;
-    tx.commit().await?;
-    Ok(Answer { value: requested, replayed: false })
+    once.commit(tx, Requested { wallet: stored.wallet, payment }).await
 }
 
 /// A page of a business's payments, newest first. One that nobody has used yet has none.

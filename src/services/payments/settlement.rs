@@ -12,7 +12,7 @@ use crate::domain::payments::{
 };
 use crate::domain::payments::{ProviderReference, failure_text};
 use crate::domain::sid::{PaymentSid, SuspenseSid, TransactionSid};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, day_after};
 use crate::error::{Error, Result};
 use crate::services::consequences::{self, Followed, Tools};
 use crate::services::posting::{self, NewPosting};
@@ -94,7 +94,7 @@ async fn complete(
     let event = |event_type| Event::new(event_type, now, ToldPayment::from(&payment));
     let mut events = vec![event(EventType::PaymentCompleted)];
     if payment.purpose == PaymentPurpose::AutoRecharge {
-        end_recharge(billing, conn, &account, &before).await?;
+        end_recharge(billing, conn, &account, &before, now).await?;
         events.push(event(EventType::Recharged));
     }
     // First the payment: the entry may ask for the next recharge, and a wallet has one at a time.
@@ -109,7 +109,15 @@ async fn complete(
 
 /// A recharge that brought its money: the wallet waits for none any more, and what failed before it is forgotten. One that
 /// had been given up meanwhile takes nothing from the one that is open now.
-async fn end_recharge(billing: &Billing, conn: &mut Conn<'_>, account: &StoredAccount, before: &Payment) -> Result<()> {
+async fn end_recharge(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    account: &StoredAccount,
+    before: &Payment,
+    now: Timestamp,
+) -> Result<()> {
+    let today = billing.calendar.day_of(now);
+    let tomorrow = billing.calendar.start_of(day_after(today));
     let mut watch = account.account.watch.recharge;
     let was_open = before.status == PaymentStatus::Pending;
     if was_open {
@@ -118,13 +126,10 @@ async fn end_recharge(billing: &Billing, conn: &mut Conn<'_>, account: &StoredAc
     let mut stored = storage::recharges::load(&mut conn.bulk(), &[account.wallet_id]).await?;
     for stored in &mut stored {
         let recharging = &mut stored.recharging;
-        if recharging.failures > 0 {
-            watch.not_before = None;
-        }
-        recharging.failures = 0;
         if !was_open {
             recharging.count_again(billing.calendar.day_of(before.created_at), before.amount);
         }
+        watch.not_before = recharging.forgive(watch.not_before, (today, tomorrow));
     }
     storage::recharges::update(&mut conn.bulk(), &stored).await?;
     storage::watches::update_recharges(&mut conn.bulk(), &[(account.wallet_id, watch)]).await
