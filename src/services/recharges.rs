@@ -23,7 +23,14 @@ pub async fn judge(billing: &Billing, subject: &str) -> Result<Next> {
     let Some(business) = business else { return Ok(Next::Done) };
     let stored = storage::accounts::load_and_lock(&mut conn.bulk(), &[business]).await?.pop();
     let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(Next::Done) };
-    if account.watch.recharge.is_wanted(account.head.balance, now) {
+    let watch = account.watch.recharge;
+    if let Some(until) = watch.not_before.filter(|until| watch.is_enabled && *until > now) {
+        // A wallet has one such job, at the earliest time that was asked for: it stays until the last wait is over, also
+        // one that it began itself the turn before.
+        tx.roll_back().await?;
+        return Ok(Next::At(until));
+    }
+    if watch.is_wanted(account.head.balance, now) {
         let followed = Followed { wants_recharge: true, ..Followed::of(wallet_id, &account, account.watch) };
         let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
         consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
