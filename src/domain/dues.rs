@@ -4,14 +4,10 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::allocation::{Allocation, OpenInvoice};
-use super::businesses::BusinessSid;
-use super::currency::Currency;
-use super::events::{Event, EventType};
 use super::invoices::tax::Tax;
 use super::invoices::{InvoiceHeader, InvoiceKind, InvoiceStatus, InvoiceSummary};
 use super::money::{Money, MoneyError};
 use super::sid::InvoiceSid;
-use super::time::Timestamp;
 
 /// What is to be paid of an invoice, and what was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,50 +126,6 @@ impl InvoiceSummary {
             InvoiceStatus::Cancelled => Err(BillRefusal::Cancelled),
             InvoiceStatus::Sent | InvoiceStatus::Overdue | InvoiceStatus::Paid => Ok(()),
         }
-    }
-}
-
-/// An invoice as an event tells it.
-#[derive(Clone, Debug, Serialize)]
-pub struct ToldInvoice {
-    sid: Option<InvoiceSid>,
-    business_sid: BusinessSid,
-    kind: InvoiceKind,
-    invoice_number: String,
-    status: InvoiceStatus,
-    period_start: NaiveDate,
-    period_end: NaiveDate,
-    total_amount: Money,
-    amount_due: Money,
-    amount_paid: Money,
-    amount_outstanding: Money,
-    currency: Currency,
-    due_date: Option<NaiveDate>,
-    paid_date: Option<NaiveDate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credited_invoice_sid: Option<InvoiceSid>,
-}
-
-impl InvoiceSummary {
-    pub fn event(&self, event_type: EventType, at: Timestamp) -> Event {
-        let told = ToldInvoice {
-            sid: self.header.sid,
-            business_sid: self.business_sid.clone(),
-            kind: self.header.kind,
-            invoice_number: self.number().to_owned(),
-            status: self.header.status,
-            period_start: self.period.first,
-            period_end: self.period.last,
-            total_amount: self.header.frozen_total.unwrap_or_default(),
-            amount_due: self.header.dues.at_close,
-            amount_paid: self.header.dues.paid,
-            amount_outstanding: self.header.still_due(),
-            currency: self.currency,
-            due_date: self.header.due_date,
-            paid_date: self.header.paid_date,
-            credited_invoice_sid: self.credited_invoice,
-        };
-        Event::new(event_type, at, told)
     }
 }
 

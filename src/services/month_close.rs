@@ -10,10 +10,9 @@ use super::invoice_credits;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::dues::Dues;
-use crate::domain::events::{Event, EventType};
+use crate::domain::events::EventType;
 use crate::domain::invoices::close::{self, ClosedInvoice, ClosingTerms, TooEarly};
-use crate::domain::invoices::told::ToldInvoice;
-use crate::domain::invoices::{self, InvoiceHeader, InvoiceKind, InvoiceStatus};
+use crate::domain::invoices::{self, InvoiceHeader, InvoiceKind, InvoiceStatus, InvoiceSummary};
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::money::{Money, MoneyError};
 use crate::domain::pricing::PlanType;
@@ -124,7 +123,7 @@ impl Closing {
         self.outcome.invoices
     }
 
-    /// Closes the month of some more wallets; whether there may be others.
+    /// Closes the month of some more wallets; whether there may be others. Other processes have their turn after it.
     ///
     /// # Errors
     /// Those of the database, where trying again did not help.
@@ -133,6 +132,7 @@ impl Closing {
             match self.try_step(billing).await {
                 Ok(Some(at)) => {
                     self.at = at;
+                    billing.db.let_others_write().await;
                     return Ok(true);
                 }
                 Ok(None) => {
@@ -389,8 +389,15 @@ struct Made {
 impl Made {
     fn event(&self, billing: &Billing, month: DayRange, now: Timestamp) -> NewEvent {
         let ClosingWallet { id, business, currency, .. } = &self.wallet;
-        let told = ToldInvoice::new(business.clone(), *currency, month, self.header.clone());
-        let event = Event::new(EventType::InvoiceFinalised, now, told);
+        let summary = InvoiceSummary {
+            business_sid: business.clone(),
+            currency: *currency,
+            period: month,
+            header: self.header.clone(),
+            credited_invoice: None,
+            reason: None,
+        };
+        let event = summary.event(EventType::InvoiceFinalised, now);
         NewEvent { uid: billing.clock.new_id(), wallet_id: *id, event }
     }
 }

@@ -52,6 +52,36 @@ async fn the_documentation_page_shows_every_operation() {
     assert!(!page.contains("Failed to load"), "{page}");
 }
 
+/// What a page looks like.
+async fn picture(browser: &PathBuf, url: String) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.png");
+    let mut command = Command::new(browser);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]);
+    command.args(["--hide-scrollbars", "--window-size=900,900", "--timeout=3000"]);
+    command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
+    command.arg(format!("--screenshot={}", file.display())).arg(url);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    std::fs::read(file).unwrap()
+}
+
+/// Letters of a name are letters, and not the same box for each: a system without a font for them shows them too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invoice_shows_names_in_ethiopic_letters() {
+    let Some(browser) = chromium() else { return };
+    let server = Server::start(Database::Sqlite, &[]).await;
+    let invoice = server.get("/api/billing/invoices/biz_test_001/").await;
+    let url =
+        format!("{}/api/billing/invoices/biz_test_001/{}/html/", server.base_url, invoice["sid"].as_str().unwrap());
+    let mut pictures = Vec::new();
+    for name in ["ግግግ", "ግግግ", "ዕዕዕ"] {
+        server.execute(&format!("UPDATE businesses SET name = '{name}' WHERE sid = 'biz_test_001'")).await.unwrap();
+        pictures.push(picture(&browser, url.clone()).await);
+    }
+    assert!(pictures[0] == pictures[1], "the same page is the same picture");
+    assert!(pictures[0] != pictures[2], "two names look alike");
+}
+
 const PAGE: &str = r#"<!doctype html><pre id="out"></pre><script>
 const api = "API";
 async function main() {

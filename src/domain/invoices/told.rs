@@ -1,45 +1,48 @@
-//! An invoice as webhooks tell of it: what the API says of it, without its lines.
+//! An invoice as webhooks tell of it: what the API's lists say of it. Every event of an invoice tells the same.
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::tax::Tax;
-use super::{InvoiceHeader, InvoiceKind, InvoiceStatus};
+use super::{InvoiceKind, InvoiceStatus, InvoiceSummary};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::events::{Event, EventType};
 use crate::domain::money::{BasisPoints, Money};
-use crate::domain::time::{DayRange, Timestamp};
+use crate::domain::sid::InvoiceSid;
+use crate::domain::time::Timestamp;
 
 /// The tax of an invoice as it is told.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct ToldTax {
-    pub rate_percent: BasisPoints,
-    pub amount: Money,
-    pub included: bool,
+struct ToldTax {
+    rate_percent: BasisPoints,
+    amount: Money,
+    included: bool,
 }
 
 impl ToldTax {
     /// None where there is none.
-    pub fn of(tax: Tax) -> Option<ToldTax> {
+    fn of(tax: Tax) -> Option<ToldTax> {
         let Tax { rate, amount, is_included } = tax;
         (tax.rate != BasisPoints::ZERO).then_some(ToldTax { rate_percent: rate, amount, included: is_included })
     }
 }
 
-/// A finalised invoice without its lines.
+/// A finalised invoice or a credit note, without its lines.
 #[derive(Clone, Debug, Serialize)]
-pub struct ToldInvoice {
-    sid: Option<String>,
-    business_sid: BusinessSid,
+struct ToldInvoice<'a> {
+    sid: Option<InvoiceSid>,
+    business_sid: &'a BusinessSid,
     kind: InvoiceKind,
-    invoice_number: Option<String>,
+    invoice_number: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seller: Option<BusinessSid>,
+    seller: Option<&'a BusinessSid>,
     period_start: NaiveDate,
     period_end: NaiveDate,
-    total_amount: Option<Money>,
+    total_amount: Money,
     amount_due: Money,
     amount_paid: Money,
+    amount_outstanding: Money,
     #[serde(skip_serializing_if = "Option::is_none")]
     tax: Option<ToldTax>,
     currency: Currency,
@@ -47,31 +50,41 @@ pub struct ToldInvoice {
     issue_date: Option<NaiveDate>,
     due_date: Option<NaiveDate>,
     paid_date: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credited_invoice_sid: Option<InvoiceSid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl ToldInvoice {
-    pub fn new(business_sid: BusinessSid, currency: Currency, period: DayRange, header: InvoiceHeader) -> ToldInvoice {
-        ToldInvoice {
-            sid: header.sid.map(|sid| sid.to_string()),
-            business_sid,
+impl InvoiceSummary {
+    /// What webhooks are told of this finalised invoice.
+    pub fn event(&self, event_type: EventType, at: Timestamp) -> Event {
+        let header = &self.header;
+        let told = ToldInvoice {
+            sid: header.sid,
+            business_sid: &self.business_sid,
             kind: header.kind,
-            invoice_number: header.number,
-            seller: header.seller,
-            period_start: period.first,
-            period_end: period.last,
-            total_amount: header.frozen_total,
+            invoice_number: self.number(),
+            seller: header.seller.as_ref(),
+            period_start: self.period.first,
+            period_end: self.period.last,
+            total_amount: header.frozen_total.unwrap_or_default(),
             amount_due: header.dues.at_close,
             amount_paid: header.dues.paid,
+            amount_outstanding: header.still_due(),
             tax: ToldTax::of(header.dues.tax),
-            currency,
+            currency: self.currency,
             status: header.status,
             issue_date: header.issue_date,
             due_date: header.due_date,
             paid_date: header.paid_date,
+            credited_invoice_sid: self.credited_invoice,
+            reason: self.reason.as_deref(),
             created_at: header.created_at,
             updated_at: header.updated_at,
-        }
+        };
+        Event::new(event_type, at, told)
     }
 }
