@@ -1,10 +1,11 @@
 //! How long it takes to close the month of 10,000 businesses with 1,000,000 charges, and how long messages wait meanwhile:
 //!
 //! ```sh
-//! cargo test --release --test it -- --ignored --nocapture month_close_load
+//! cargo build --release
+//! CLOSE_PROGRAM=$PWD/target/release/wecall-billing cargo test --test it month_close_load -- --ignored --nocapture
 //! ```
 //!
-//! `CLOSE_PROGRAM` names another program than the one built with the tests. Nothing here fails for being slow.
+//! Without `CLOSE_PROGRAM` the program that was built with the tests closes the month. Nothing here fails for being slow.
 
 use std::time::{Duration, Instant};
 
