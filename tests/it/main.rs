@@ -34,6 +34,7 @@ mod logins;
 mod many_servers;
 mod month_close;
 mod month_close_load;
+mod mpesa_payments;
 mod openapi;
 mod payment_crash;
 mod payments;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wecall_billing::domain::access::Role;
 use wecall_billing::worker;
 
-use crate::support::adapter::Adapter;
+use crate::support::receiver::Receiver;
 use crate::support::{Database, MPESA, MPESA_SECRET, REQUIRED, Server, answer, on_each_database, postgres};
 
 const BUSINESS: &str = "biz_test_001";
@@ -343,77 +343,44 @@ async fn who_pays_how() {
     }
 }
 
-async fn mpesa(database: Database) {
-    let adapter = Adapter::start().await;
-    let settings = adapter.settings();
-    let server = Server::start(database, &settings.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    adapter.follows(&server);
-    let start = balance(&server).await.as_f64().unwrap();
-    let method = |number: &str| format!(r#", "method": "+25471234{number}""#);
-    // It is down at first: the request is repeated, and the phone is prompted once.
-    adapter.be_down_for(1);
-    let good = ask(&server, "10", &method("0000")).await;
-    worker::run_due(&server.billing).await.unwrap();
-    assert_eq!(adapter.prompts().len(), 0);
-    server.set_clock("2026-03-18T10:00:15Z");
-    worker::run_due(&server.billing).await.unwrap();
-    let prompts = adapter.prompts();
-    assert_eq!((prompts.len(), prompts[0].asked), (1, 1));
-    let expected = json!({
-        "payment_sid": good, "business_sid": BUSINESS, "purpose": "TOPUP", "amount": 10, "currency": "USD",
-        "reference": "", "method": "+254712340000",
-    });
-    assert_eq!(prompts[0].request, expected);
-    assert_eq!(payment(&server, &good).await["provider_reference"], json!(format!("ws_CO_{}", &good[24..])));
-    let cancelled = ask(&server, "11", &method("1032")).await;
-    let poor = ask(&server, "12", &method("0001")).await;
-    let less = ask(&server, "13", &method("0099")).await;
-    let late = ask(&server, "14", &method("0037")).await;
-    let at_once = ask(&server, "15", r#", "reference": "at once""#).await;
-    let nobody = ask(&server, "16", r#", "reference": "no number""#).await;
-    worker::run_due(&server.billing).await.unwrap();
-    assert_eq!(payment(&server, &at_once).await["status"], "COMPLETED");
-    assert_eq!(payment(&server, &nobody).await["failure"], "no such number");
-    let answers = adapter.phones_answer(&server).await;
-    assert!(answers.iter().all(|(status, _)| status.is_success()), "{answers:?}");
-    assert_eq!(balance(&server).await.as_f64().unwrap(), start + 10.0 + 15.0);
-    for (sid, failure) in [(&cancelled, "1032: cancelled by the user"), (&poor, "1: the balance is insufficient")] {
-        let found = payment(&server, sid).await;
-        assert_eq!((&found["status"], &found["failure"]), (&json!("FAILED"), &json!(failure)));
+/// What an adapter answers at once, and what becomes of the payment.
+async fn answers(database: Database) {
+    let receiver = Receiver::start().await;
+    let provider = format!("mpesa={}", receiver.url);
+    let secret = format!("mpesa={MPESA_SECRET}");
+    let settings = ["--payment-providers", &provider, "--payment-secrets", &secret];
+    let server = &Server::start(database, &settings).await;
+    let start = balance(server).await.as_f64().unwrap();
+    let has = json!({"status": "completed", "provider_reference": "A1", "amount": 15, "currency": "USD"});
+    let table = [
+        (200, has.to_string(), "COMPLETED", Value::Null),
+        (200, json!({"status": "declined", "reason": "no such number"}).to_string(), "FAILED", json!("no such number")),
+        (422, json!({"status": "declined", "reason": "no such number"}).to_string(), "FAILED", json!("no such number")),
+        (402, String::new(), "FAILED", json!("the provider refused the request (HTTP 402)")),
+        (200, "<html>".to_owned(), "PENDING", Value::Null),
+        (500, has.to_string(), "PENDING", Value::Null),
+        (202, json!({"status": "accepted"}).to_string(), "PENDING", Value::Null),
+    ];
+    for (status, said, becomes, failure) in table {
+        receiver.answer(status);
+        receiver.say(&said);
+        let sid = ask(server, "15", "").await;
+        worker::run_due(&server.billing).await.unwrap();
+        let found = payment(server, &sid).await;
+        assert_eq!((&found["status"], &found["failure"]), (&json!(becomes), &failure), "{status} {said}");
     }
-    for sid in [&less, &late] {
-        assert_eq!(payment(&server, sid).await["status"], "PENDING");
-    }
-    // An hour later the provider is asked what became of those nobody confirmed.
-    server.set_clock("2026-03-18T10:59:00Z");
-    worker::run_due(&server.billing).await.unwrap();
-    assert_eq!(adapter.status_queries(), 0);
-    server.set_clock("2026-03-18T11:00:16Z");
-    worker::run_due(&server.billing).await.unwrap();
-    assert_eq!(adapter.status_queries(), 2);
-    for sid in [&less, &late] {
-        let found = payment(&server, sid).await;
-        assert_eq!(found["status"], "FAILED", "{found}");
-    }
-    // Its money comes after all: once.
-    for result in ["credited", "known"] {
-        assert_eq!(adapter.arrive_late(&server, &late).await.1["result"], result);
-    }
-    assert_eq!(payment(&server, &late).await["status"], "COMPLETED");
-    assert_eq!(balance(&server).await.as_f64().unwrap(), start + 10.0 + 15.0 + 14.0);
-    assert_eq!(server.number("SELECT count(*) FROM suspense").await, 1, "that of the wrong amount");
-    assert_eq!(server.number("SELECT count(*) FROM jobs").await, 0);
+    assert_eq!(balance(server).await.as_f64().unwrap(), start + 15.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mpesa_on_sqlite() {
-    mpesa(Database::Sqlite).await;
+async fn answers_on_sqlite() {
+    answers(Database::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mpesa_on_postgres() {
+async fn answers_on_postgres() {
     if postgres::is_available() {
-        mpesa(Database::Postgres).await;
+        answers(Database::Postgres).await;
     }
 }
 

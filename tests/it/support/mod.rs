@@ -1,10 +1,10 @@
 //! A server per test, in this process, on a database of its own.
 
-pub mod adapter;
 pub mod admin;
 pub mod bills;
 pub mod cashier;
 pub mod gateway;
+pub mod mpesa;
 pub mod postgres;
 pub mod process;
 pub mod receiver;

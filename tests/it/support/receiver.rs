@@ -51,6 +51,7 @@ impl Arrived {
 struct Manner {
     status: u16,
     header: Option<(&'static str, String)>,
+    body: String,
     delay: Duration,
 }
 
@@ -68,7 +69,12 @@ impl Receiver {
         let receiver = Receiver {
             url: format!("http://{}/hook", listener.local_addr().unwrap()),
             arrived: Arc::default(),
-            manner: Arc::new(Mutex::new(Manner { status: 200, header: None, delay: Duration::ZERO })),
+            manner: Arc::new(Mutex::new(Manner {
+                status: 200,
+                header: None,
+                body: "said".to_owned(),
+                delay: Duration::ZERO,
+            })),
             notify: Arc::default(),
         };
         let router = Router::new().fallback(receive).with_state(receiver.clone());
@@ -87,6 +93,10 @@ impl Receiver {
     pub fn answer_with(&self, status: u16, (name, value): (&'static str, &str)) {
         let mut manner = self.manner.lock().unwrap();
         (manner.status, manner.header) = (status, Some((name, value.to_owned())));
+    }
+
+    pub fn say(&self, body: &str) {
+        body.clone_into(&mut self.manner.lock().unwrap().body);
     }
 
     pub fn delay(&self, delay: Duration) {
@@ -115,13 +125,13 @@ async fn receive(State(receiver): State<Receiver>, uri: Uri, headers: HeaderMap,
     let body = String::from_utf8(body.to_vec()).unwrap();
     receiver.arrived.lock().unwrap().push(Arrived { path: uri.to_string(), headers, body });
     receiver.notify.notify_one();
-    let (status, header, delay) = {
+    let (status, header, body, delay) = {
         let manner = receiver.manner.lock().unwrap();
-        (StatusCode::from_u16(manner.status).unwrap(), manner.header.clone(), manner.delay)
+        (StatusCode::from_u16(manner.status).unwrap(), manner.header.clone(), manner.body.clone(), manner.delay)
     };
     tokio::time::sleep(delay).await;
     match header {
         Some(header) => (status, [header]).into_response(),
-        None => (status, "said").into_response(),
+        None => (status, body).into_response(),
     }
 }
