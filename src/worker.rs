@@ -19,6 +19,9 @@ use crate::services::{self, Billing};
 /// who charge messages waiting a few times a second, however much it does.
 const BEAT: Duration = Duration::from_millis(200);
 
+/// How long to leave a database alone that does not answer.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
 /// How many pieces of a kind are done at once by this server. What waits for others' servers may wait side by side.
 const fn side_by_side(kind: JobKind) -> usize {
     match kind {
@@ -38,7 +41,9 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = &mut stop => break,
             () = desk.some_end() => {}
-            _ = beat.tick() => desk.turn().await,
+            _ = beat.tick() => if !desk.turn().await {
+                beat.reset_after(AFTER_FAILURE);
+            },
         }
     }
     desk.finish().await;
@@ -74,8 +79,8 @@ impl Desk {
         Desk { billing, is_scheduled: false, tasks, running, ended: Vec::new() }
     }
 
-    /// Notes what was done, and begins what is due as far as there is room.
-    async fn turn(&mut self) {
+    /// Notes what was done, and begins what is due as far as there is room. Whether the database let it.
+    async fn turn(&mut self) -> bool {
         if !self.is_scheduled {
             match schedule(&self.billing).await {
                 Ok(()) => self.is_scheduled = true,
@@ -83,11 +88,14 @@ impl Desk {
             }
         }
         let room = JobKind::ALL.iter().map(|kind| (*kind, self.room(*kind))).collect();
-        for job in note_and_claim(&self.billing, std::mem::take(&mut self.ended), room).await {
+        let claimed = note_and_claim(&self.billing, std::mem::take(&mut self.ended), room).await;
+        let is_well = claimed.is_some();
+        for job in claimed.unwrap_or_default() {
             let billing = self.billing.clone();
             let begun = self.tasks.spawn(do_it(billing, job.clone()));
             self.running.insert(begun.id(), job);
         }
+        is_well
     }
 
     fn room(&self, kind: JobKind) -> i64 {
@@ -126,11 +134,11 @@ impl Desk {
 }
 
 /// Notes what was done, and claims what is due. Where that fails, each piece is noted by itself: one that spoils it spoils
-/// no other. What is not noted is not lost: its lease ends, and somebody does it again.
-async fn note_and_claim(billing: &Billing, ended: Vec<Ended>, room: Room) -> Vec<Job> {
+/// no other, and nothing is claimed. What is not noted is not lost: its lease ends, and somebody does it again.
+async fn note_and_claim(billing: &Billing, ended: Vec<Ended>, room: Room) -> Option<Vec<Job>> {
     let ended: Arc<[Ended]> = ended.into();
     let error = match services::jobs::turn(billing, ended.clone(), room).await {
-        Ok(claimed) => return claimed,
+        Ok(claimed) => return Some(claimed),
         Err(error) => error,
     };
     tracing::warn!(%error, pieces = ended.len(), "scheduled work was not noted, and none claimed");
@@ -141,7 +149,7 @@ async fn note_and_claim(billing: &Billing, ended: Vec<Ended>, room: Room) -> Vec
             tracing::warn!(%error, %kind, subject, "what came of scheduled work was not noted");
         }
     }
-    Vec::new()
+    None
 }
 
 /// Does all that is due now, one piece after the other; how many there were. What is due later stays.
