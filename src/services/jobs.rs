@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Billing;
-use super::webhook_deliveries::{self, Sent};
+use super::webhook_attempts::{self, Sent};
 use crate::domain::jobs::{Fate, Job, JobCounts, JobKind, NewJob, Next};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ async fn note(conn: &mut BulkConn<'_>, ended: &[Ended], now: Timestamp) -> Resul
             _ => None,
         })
         .collect();
-    let next = webhook_deliveries::note(conn, &sent, now).await?;
+    let next = webhook_attempts::note(conn, &sent, now).await?;
     let stored = storage::jobs::load_and_lock(conn, ended.iter().map(|ended| ended.job.id)).await?;
     let stored: BTreeMap<i64, _> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
     let fate = |Ended { job, outcome }: &Ended| {

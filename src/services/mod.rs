@@ -2,7 +2,8 @@
 //! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
 //! how wallets, prices and keys are read fast. `passwords` hashes passwords, and `providers` are asked for money.
 //! `idempotent` is the frame of what happens once under a key. `posting` enters into the ledger whatever is no message,
-//! `consequences` writes what follows from an entry, message or not, and `invoice_credits` lets credits pay open invoices.
+//! `consequences` writes what follows from an entry, message or not, `invoice_credits` lets credits pay open invoices, and
+//! `webhook_attempts` notes what came of deliveries.
 
 pub mod access;
 pub mod adjustments;
@@ -48,6 +49,7 @@ pub mod users;
 pub mod wallet;
 pub mod wallet_reads;
 pub mod wallet_settings;
+pub mod webhook_attempts;
 pub mod webhook_deliveries;
 pub mod webhook_log;
 pub mod webhooks;

@@ -1,7 +1,6 @@
 //! Delivering what waits for an endpoint. At least once: whoever dies between sending and noting it sends again, under the
 //! same id.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -9,6 +8,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::Billing;
 use super::consequences::{self, Followed, Tools};
+use super::webhook_attempts::Sent;
 use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::jobs::Job;
@@ -24,9 +24,8 @@ use crate::outbound::Answer;
 use crate::random;
 use crate::storage;
 use crate::storage::accounts::StoredAccount;
-use crate::storage::db::BulkConn;
 use crate::storage::webhook_messages::Tried;
-use crate::storage::webhooks::{EndpointState, StoredWebhook};
+use crate::storage::webhooks::StoredWebhook;
 
 /// How many messages of an endpoint are under way at once.
 const AT_ONCE: usize = 8;
@@ -37,20 +36,7 @@ const MOST_IN_A_TURN: i64 = 100;
 /// And for how long.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
-/// What became of messages to one endpoint. Nothing, where there is nobody left to send them to.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    pub endpoint_id: i64,
-    tried: Vec<Tried>,
-}
-
-impl Sent {
-    fn health(&self) -> Health {
-        Health::of(self.tried.iter().map(|one| one.attempt.error))
-    }
-}
-
-/// Sends what is due for an endpoint, whose number the job's subject is; [`note`] notes what came of it. A turn also ends
+/// Sends what is due for an endpoint, whose number the job's subject is; [`super::webhook_attempts`] notes what came of it. A turn also ends
 /// when nothing comes through: a receiver that is slow or gone keeps nobody else waiting for long.
 ///
 /// # Errors
@@ -147,30 +133,6 @@ fn headers(secrets: &[WebhookSecret], message: &Message, now: Timestamp) -> Head
         }
     }
     headers
-}
-
-/// Notes attempts, and since when nothing comes through. When the next message of each endpoint is due; of one that has none,
-/// or is asked no more, nothing.
-///
-/// # Errors
-/// Those of the database.
-pub async fn note(conn: &mut BulkConn<'_>, sent: &[&Sent], now: Timestamp) -> Result<BTreeMap<i64, Timestamp>> {
-    let states = storage::webhooks::load_and_lock_states(conn, sent.iter().map(|sent| sent.endpoint_id)).await?;
-    let states: BTreeMap<i64, EndpointState> = states.into_iter().map(|state| (state.id, state)).collect();
-    let tried: Vec<&Tried> = sent.iter().flat_map(|sent| &sent.tried).collect();
-    storage::webhook_messages::note(conn, &tried).await?;
-    let mut changed = Vec::new();
-    for sent in sent.iter().filter(|sent| !sent.tried.is_empty()) {
-        let Some(state) = states.get(&sent.endpoint_id) else { continue };
-        let failing_since = sent.health().failing_since(state.failing_since, now);
-        if failing_since != state.failing_since {
-            changed.push((state.id, failing_since));
-        }
-    }
-    storage::webhooks::set_failing_since(conn, &changed).await?;
-    let enabled = states.values().filter(|state| state.status == WebhookStatus::Enabled);
-    // A message that is written after this look has the job asked for once more, which is noticed as the job is noted.
-    storage::webhook_messages::next_due(conn, enabled.map(|state| state.id)).await
 }
 
 /// Disables an endpoint that is gone or has failed for days, and warns its owner; unless its owner has mended it just now.

@@ -122,6 +122,7 @@ const TOOLS: &[&str] = &[
     "http",
     "simulated",
     "settlement",
+    "webhook_attempts",
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
