@@ -3,6 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wecall_billing::domain::access::Role;
+use wecall_billing::domain::secrets::Sealer;
+use wecall_billing::services::Billing;
 use wecall_billing::worker;
 
 use crate::support::receiver::Receiver;
@@ -123,6 +125,25 @@ with_settings! {
         assert_eq!(newest["details"], details);
         let none = server.get(&format!("/api/billing/transactions/{BUSINESS}/?status=PENDING")).await;
         assert_eq!(none, json!([]));
+    }
+
+    /// A server whose SECRET_KEY is another now cannot ask for money any more, but still learns what became of requests.
+    async fn another_secret_key(server, &["--payment-providers", "simulated"]) {
+        let another = Billing { sealer: Sealer::new(b"another"), ..server.billing.clone() };
+        let ask = async |amount: i64| {
+            let body = json!({"business_sid": BUSINESS, "amount": amount, "provider": "simulated", "method": "+254712345678"});
+            let (status, wallet) = server.post("/api/billing/topup/", &body.to_string()).await;
+            assert_eq!(status, StatusCode::ACCEPTED, "{wallet}");
+            wallet["pending_transaction"]["details"]["payment_sid"].as_str().unwrap().to_owned()
+        };
+        let requested = ask(20).await;
+        worker::run_due(&server.billing).await.unwrap();
+        let unread = ask(30).await;
+        server.set_clock("2026-03-18T10:00:04Z");
+        worker::run_due(&another).await.unwrap();
+        assert_eq!(payment(server, &requested).await["status"], "COMPLETED");
+        let failure = "what it is paid from can no longer be read: enter it again";
+        assert_eq!(payment(server, &unread).await["failure"], failure);
     }
 
     /// Fifty at once credit once.

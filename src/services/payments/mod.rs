@@ -148,13 +148,12 @@ pub async fn perform(billing: &Billing, subject: &str) -> Result<Next> {
     let Some(provider) = billing.providers.find(&payment.provider) else {
         return fail(billing, &payment, "this provider is no longer set up here").await;
     };
-    let method = match &payment.method {
-        None => None,
-        Some(sealed) => match payment_methods::open(billing, &payment.business_sid, sealed) {
-            Some(method) => Some(method),
-            None => return fail(billing, &payment, "what it is paid from can no longer be read: enter it again").await,
-        },
-    };
+    let sealed = payment.method.as_ref();
+    let method = sealed.and_then(|sealed| payment_methods::open(billing, &payment.business_sid, sealed));
+    // Who has the request already needs no method to say what became of it.
+    if payment.requested_at.is_none() && sealed.is_some() && method.is_none() {
+        return fail(billing, &payment, "what it is paid from can no longer be read: enter it again").await;
+    }
     let request = Request { payment: &payment, method: method.as_ref() };
     let deadline = payment.requested_at.unwrap_or(payment.created_at).plus_seconds(provider.confirms_within_seconds());
     if now >= deadline {
