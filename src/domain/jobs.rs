@@ -51,9 +51,6 @@ pub enum Next {
     At(Timestamp),
 }
 
-/// What was tried of a piece of work: what comes after it, or why it failed.
-pub type Outcome = Result<Next, String>;
-
 /// A piece of work as it is stored when its outcome is noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredJob {
@@ -78,9 +75,9 @@ pub enum Fate {
 }
 
 impl Job {
-    /// What becomes of this work after its outcome. Who asked for it while it was done may have come too late to be seen
-    /// by it, so it is done once more.
-    pub fn fate(&self, stored: StoredJob, outcome: &Outcome, now: Timestamp) -> Fate {
+    /// What becomes of this work after it was tried (`outcome`: what comes next, or why it failed). Who asked for it while it
+    /// was done may have come too late to be seen by it, so it is done once more.
+    pub fn fate(&self, stored: StoredJob, outcome: &Result<Next, String>, now: Timestamp) -> Fate {
         if stored.claimed_until != Some(self.claimed_until) {
             return Fate::Lost;
         }

@@ -36,8 +36,8 @@ const MOST_IN_A_TURN: i64 = 100;
 /// And for how long.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
-/// Sends what is due for an endpoint, whose number the job's subject is; [`super::webhook_attempts`] notes what came of it. A turn also ends
-/// when nothing comes through: a receiver that is slow or gone keeps nobody else waiting for long.
+/// Sends what is due for an endpoint, whose number the job's subject is; [`super::webhook_attempts`] notes what came of it.
+/// A turn also ends when nothing comes through: a receiver that is slow or gone keeps nobody else waiting for long.
 ///
 /// # Errors
 /// Those of the database. A message that does not come through is none: it has a time of its own for the next try.
