@@ -3,8 +3,8 @@
 //! # Map
 //!
 //! Layers are folders, and the same nouns are file names in each of them (wallet, transactions, charges, quotes, pricing,
-//! rate_cards, usage, exports, invoices, alerts, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
-//! rate_cards, usage, invoices, alerts, payments, suspense, keys, logins, users, businesses, audit), so layer + noun finds any behaviour.
+//! rate_cards, usage, exports, invoices, alerts, payments, suspense, keys, logins, users, businesses, audit), so layer + noun
+//! finds any behaviour.
 //!
 //! - [`config`]: every setting, checked whole at start. [`app`]: start-up, the accept loop, shutdown. [`connections`]: how
 //!   many there may be. [`commands`]: what the subcommands do. [`seed`]: loads `seeds/`.
@@ -15,7 +15,7 @@
 //! - [`storage`]: SQL as constants, and typed functions around them. Only where the dialects truly differ does a `match`
 //!   show which database is open; `storage/{db,bulk,local}.rs` hold the rest of that knowledge.
 //! - [`worker`]: does what is scheduled. [`outbound`]: the only caller of addresses that somebody else names.
-//! - [`payment_settings`]: those of payment providers. [`tls`]: how this server asks others. [`worker`]: does what is scheduled.
+//! - [`payment_settings`]: those of payment providers. [`tls`]: how this server asks others.
 //! - [`clock`]: the only reader of the wall clock. [`random`]: the only reader of the system's randomness. [`error`]: what
 //!   can go wrong, in the domain's words.
 //!

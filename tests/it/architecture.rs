@@ -217,9 +217,7 @@ fn few_know_which_database_is_open() {
         "accounts.rs",
         "businesses.rs",
         "turns.rs",
-        "jobs.rs",
         "reconcile.rs",
-        "jobs.rs",
         "webhooks.rs",
     ];
     for file in sources(&src()) {
