@@ -18,8 +18,8 @@ use wecall_billing::domain::usage::UsageCounts;
 use wecall_billing::services::Billing;
 use wecall_billing::storage;
 use wecall_billing::storage::accounts::StoredAccount;
-use wecall_billing::storage::bulk::Column;
 use wecall_billing::storage::db::{Conn, Tx};
+use wecall_billing::storage::rows::Column;
 use wecall_billing::storage::transactions::INSERT_MARKS;
 use wecall_billing::storage::usage::RollupKey;
 

@@ -1,8 +1,9 @@
 //! Wallets as charging reads and writes them: many at a time.
 
-use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::bulk::{Action, Bulk};
 use super::businesses::is_suspended;
 use super::db::{BulkConn, Conn};
+use super::rows::{Column, FromRow, Row};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charging::{Account, TierCounter};
 use crate::domain::currency::Currency;

@@ -2,10 +2,11 @@
 
 use sqlx::FromRow;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::businesses::wallet_of;
 use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
+use super::rows::Column;
 use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use sqlx::FromRow;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::businesses::is_suspended;
 use super::db::{BulkConn, Conn, on};
+use super::rows::Column;
 use crate::domain::access::{KeyMode, Role};
 use crate::domain::api_keys::{ApiKey, PresentedKey, PublicId, SecretHash};
 use crate::domain::businesses::BusinessSid;

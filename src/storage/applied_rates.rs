@@ -5,8 +5,9 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use sha2::{Digest, Sha256};
 
-use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::bulk::{Action, Bulk};
 use super::db::BulkConn;
+use super::rows::{Column, FromRow, Row};
 use crate::domain::rating::AppliedRate;
 use crate::error::{Error, Result};
 

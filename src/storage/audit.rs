@@ -4,9 +4,10 @@ use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn};
 use super::listing::{Filter, Listing, Sort};
+use super::rows::Column;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry, AuditRecord};
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::time::Timestamp;

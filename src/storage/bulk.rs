@@ -7,15 +7,12 @@
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-use chrono::NaiveDate;
-use rusqlite::types::FromSql;
-use sqlx::postgres::{PgArguments, PgQueryResult, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow};
-use sqlx::{Arguments, Decode, Postgres, Row as _, Sqlite, Type};
-use uuid::Uuid;
+use sqlx::Arguments;
+use sqlx::postgres::{PgArguments, PgQueryResult};
+use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
 
 use super::db::{BulkConn, Conn};
-use super::local::to_sqlx;
+use super::rows::{Column, FromRow, Row};
 use crate::error::Result;
 
 /// A statement whose rows come along with it.
@@ -40,16 +37,6 @@ pub enum Action {
     With(&'static str),
     /// Each changes one row of a table. `set` and `by` (which row) know them by the same names.
     Update { table: &'static str, set: &'static str, by: &'static str },
-}
-
-/// The values of one column of `given`, one per row.
-#[derive(Clone, Debug)]
-pub enum Column<'v> {
-    Integer(Vec<Option<i64>>),
-    Text(Vec<Option<&'v str>>),
-    Id(Vec<Option<Uuid>>),
-    Bytes(Vec<Option<&'v [u8]>>),
-    Day(Vec<Option<NaiveDate>>),
 }
 
 impl Bulk {
@@ -156,7 +143,7 @@ impl Bulk {
                 for row in 0..rows {
                     let query = sqlx::query_with(self.on_sqlite(), row_of(&columns, row)?);
                     for row in query.fetch_all(&mut **c).await? {
-                        found.push(T::from_row(Row { cells: Cells::Sqlite(&row), next: 0 })?);
+                        found.push(T::from_row(Row::of_sqlite(&row))?);
                     }
                 }
                 Ok(found)
@@ -166,91 +153,6 @@ impl Bulk {
                 let rows = query.fetch_all(&mut **c).await?;
                 rows.iter().map(|row| T::from_row(Row::of_postgres(row))).collect()
             }
-        }
-    }
-}
-
-/// What a bulk statement's answer is read into.
-pub trait FromRow: Sized {
-    /// # Errors
-    /// Where a value is not one of its type.
-    fn from_row(row: Row<'_>) -> Result<Self>;
-}
-
-/// A row of an answer, read from its first column to its last.
-#[derive(Debug)]
-pub struct Row<'r> {
-    cells: Cells<'r>,
-    next: usize,
-}
-
-enum Cells<'r> {
-    Sqlite(&'r SqliteRow),
-    Postgres(&'r PgRow),
-    Local(&'r rusqlite::Row<'r>),
-}
-
-impl<'r> Row<'r> {
-    pub(super) fn of_postgres(row: &'r PgRow) -> Row<'r> {
-        Row { cells: Cells::Postgres(row), next: 0 }
-    }
-
-    pub(super) fn of_local(row: &'r rusqlite::Row<'r>) -> Row<'r> {
-        Row { cells: Cells::Local(row), next: 0 }
-    }
-
-    /// The value of the next column.
-    ///
-    /// # Errors
-    /// Where it is not one of this type, or there is none.
-    pub fn take<T>(&mut self) -> Result<T>
-    where
-        T: Type<Sqlite> + for<'d> Decode<'d, Sqlite> + Type<Postgres> + for<'d> Decode<'d, Postgres> + FromSql,
-    {
-        let place = self.next;
-        self.next += 1;
-        Ok(match self.cells {
-            Cells::Sqlite(row) => row.try_get(place)?,
-            Cells::Postgres(row) => row.try_get(place)?,
-            Cells::Local(row) => row.get(place).map_err(to_sqlx)?,
-        })
-    }
-}
-
-impl std::fmt::Debug for Cells<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Cells::Sqlite(_) => "a row of SQLite",
-            Cells::Postgres(_) => "a row of Postgres",
-            Cells::Local(_) => "a row of SQLite, read in place",
-        })
-    }
-}
-
-impl<'v> Column<'v> {
-    pub fn integers(values: impl IntoIterator<Item = i64>) -> Column<'v> {
-        Column::Integer(values.into_iter().map(Some).collect())
-    }
-
-    pub fn texts(values: impl IntoIterator<Item = &'v str>) -> Column<'v> {
-        Column::Text(values.into_iter().map(Some).collect())
-    }
-
-    pub fn ids(values: impl IntoIterator<Item = Uuid>) -> Column<'v> {
-        Column::Id(values.into_iter().map(Some).collect())
-    }
-
-    pub fn days(values: impl IntoIterator<Item = NaiveDate>) -> Column<'v> {
-        Column::Day(values.into_iter().map(Some).collect())
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Column::Integer(values) => values.len(),
-            Column::Text(values) => values.len(),
-            Column::Id(values) => values.len(),
-            Column::Bytes(values) => values.len(),
-            Column::Day(values) => values.len(),
         }
     }
 }

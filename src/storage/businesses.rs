@@ -4,9 +4,10 @@ use serde_json::json;
 use sqlx::FromRow;
 
 use super::audit;
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
+use super::rows::Column;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::{Business, BusinessKind, BusinessSid, BusinessStatus};
 use crate::domain::countries::CountryCode;

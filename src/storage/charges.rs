@@ -9,8 +9,9 @@ use foldhash::HashMap;
 use serde_json::value::RawValue;
 
 use super::applied_rates;
-use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::bulk::{Action, Bulk};
 use super::db::BulkConn;
+use super::rows::{Column, FromRow, Row};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::{Charge, ChargeState, Delivery, DeliveryStatus};
 use crate::domain::currency::Currency;

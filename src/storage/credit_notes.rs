@@ -3,8 +3,9 @@
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::Column;
 use crate::domain::credit_notes::Earlier;
 use crate::domain::invoices::InvoiceLine;
 use crate::domain::money::Money;

@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::BulkConn;
 use super::jobs::or_ask_again;
+use super::rows::Column;
 use crate::domain::events::Event;
 use crate::error::Result;
 

@@ -2,8 +2,9 @@
 
 use sqlx::FromRow;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::Column;
 use crate::domain::invoices::parties::{Party, PartyRole};
 use crate::error::{Error, Result};
 

@@ -1,8 +1,9 @@
 //! The numbers of invoices: gapless for each seller and series, because whoever takes some holds the counter's row until
 //! they are used or given up.
 
-use super::bulk::{self, Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn};
+use super::rows::{self, Column};
 use crate::error::{Error, Result};
 
 /// Takes numbers. On Postgres the rows are held in the order they come in, which is that of the sellers.
@@ -16,8 +17,8 @@ pub static TAKE: Bulk = Bulk::new(
     },
 );
 
-impl bulk::FromRow for (i64, i64) {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, i64)> {
+impl rows::FromRow for (i64, i64) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, i64)> {
         Ok((row.take()?, row.take()?))
     }
 }

@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::bulk::{self, Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::businesses::wallet_of;
 use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
+use super::rows::{self, Column};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::dues::Dues;
@@ -286,8 +287,8 @@ pub async fn lines(conn: &mut Conn<'_>, invoice_id: i64) -> Result<Vec<InvoiceLi
     Ok(rows.into_iter().map(InvoiceLine::from).collect())
 }
 
-impl bulk::FromRow for (i64, NaiveDate) {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, NaiveDate)> {
+impl rows::FromRow for (i64, NaiveDate) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, NaiveDate)> {
         Ok((row.take()?, row.take()?))
     }
 }

@@ -2,8 +2,9 @@
 
 use sqlx::FromRow;
 
-use super::bulk::{self, Action, Bulk, Column, Row};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::{self, Column, Row};
 use crate::domain::jobs::{Fate, Job, JobCounts, JobKind, NewJob, StoredJob};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
@@ -147,13 +148,13 @@ pub async fn due_kinds(conn: &mut BulkConn<'_>, kinds: &[JobKind], now: Timestam
 
 struct KindRow(JobKind);
 
-impl bulk::FromRow for KindRow {
+impl rows::FromRow for KindRow {
     fn from_row(mut row: Row<'_>) -> Result<KindRow> {
         Ok(KindRow(row.take()?))
     }
 }
 
-impl bulk::FromRow for Job {
+impl rows::FromRow for Job {
     fn from_row(mut row: Row<'_>) -> Result<Job> {
         Ok(Job {
             id: row.take()?,
@@ -177,7 +178,7 @@ pub async fn claim(
     if let BulkConn::Sqlx(Conn::Postgres(c)) = conn {
         let query = sqlx::query(CLAIM_ON_POSTGRES).bind(kind).bind(now).bind(until).bind(most);
         let rows = query.fetch_all(&mut **c).await?;
-        return rows.iter().map(|row| bulk::FromRow::from_row(Row::of_postgres(row))).collect();
+        return rows.iter().map(|row| rows::FromRow::from_row(Row::of_postgres(row))).collect();
     }
     let columns = vec![
         Column::texts([kind.as_str()]),
@@ -188,7 +189,7 @@ pub async fn claim(
     CLAIM_ON_SQLITE.fetch(conn, columns).await
 }
 
-impl bulk::FromRow for StoredJob {
+impl rows::FromRow for StoredJob {
     fn from_row(mut row: Row<'_>) -> Result<StoredJob> {
         Ok(StoredJob { id: row.take()?, claimed_until: row.take()?, asked: row.take()?, run_at: row.take()? })
     }

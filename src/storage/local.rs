@@ -4,20 +4,23 @@
 //! statement does. The committer's batches are all statements and no waiting, so theirs run here, on the thread that
 //! decides them: row by row, with one prepared statement each. It blocks, so nothing else may use it.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::ffi::{
-    SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_NOTNULL, SQLITE_CONSTRAINT_PRIMARYKEY,
-    SQLITE_CONSTRAINT_UNIQUE,
-};
-use sqlx::error::{DatabaseError, ErrorKind};
-
-use super::bulk::{Column, FromRow, Row};
-use super::open::SQLITE_WRITER;
+use super::rows::{Column, FromRow, Row};
+use super::sqlite_errors::to_sqlx;
 use crate::error::{Error, Result, commit_failed};
+
+/// What a connection that writes to SQLite begins with: each commit is on disk, and what is written ahead is moved into
+/// the file whenever it has grown to 16 MiB. Pages that many charges change are then moved once for all of them.
+pub(super) const SQLITE_WRITER: [(&str, &str); 6] = [
+    ("journal_mode", "WAL"),
+    ("synchronous", "FULL"),
+    ("wal_autocheckpoint", "4000"),
+    ("foreign_keys", "ON"),
+    ("journal_size_limit", "67108864"),
+    ("temp_store", "MEMORY"),
+];
 
 /// Every statement of a batch stays prepared.
 const STATEMENTS: usize = 64;
@@ -120,62 +123,4 @@ fn bind(statement: &mut rusqlite::Statement<'_>, columns: &[Column<'_>], row: us
 
 fn to_error(error: rusqlite::Error) -> Error {
     to_sqlx(error).into()
-}
-
-/// As sqlx would have said it, so that one place judges what errors mean.
-pub(super) fn to_sqlx(error: rusqlite::Error) -> sqlx::Error {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, message) => {
-            let message = message.unwrap_or_else(|| failure.to_string());
-            sqlx::Error::Database(Box::new(SqliteError { code: failure.extended_code, message }))
-        }
-        other => sqlx::Error::Decode(Box::new(other)),
-    }
-}
-
-/// An error of SQLite itself.
-#[derive(Debug)]
-struct SqliteError {
-    code: i32,
-    message: String,
-}
-
-impl fmt::Display for SqliteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(code: {}) {}", self.code, self.message)
-    }
-}
-
-impl std::error::Error for SqliteError {}
-
-impl DatabaseError for SqliteError {
-    fn message(&self) -> &str {
-        &self.message
-    }
-
-    fn code(&self) -> Option<Cow<'_, str>> {
-        Some(self.code.to_string().into())
-    }
-
-    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
-        self
-    }
-
-    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
-        self
-    }
-
-    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
-        self
-    }
-
-    fn kind(&self) -> ErrorKind {
-        match self.code {
-            SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY => ErrorKind::UniqueViolation,
-            SQLITE_CONSTRAINT_NOTNULL => ErrorKind::NotNullViolation,
-            SQLITE_CONSTRAINT_FOREIGNKEY => ErrorKind::ForeignKeyViolation,
-            SQLITE_CONSTRAINT_CHECK => ErrorKind::CheckViolation,
-            _ => ErrorKind::Other,
-        }
-    }
 }

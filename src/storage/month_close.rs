@@ -3,8 +3,9 @@
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::bulk::{self, Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::{self, Column};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
@@ -263,8 +264,8 @@ pub struct Existing {
     pub created_at: Timestamp,
 }
 
-impl bulk::FromRow for Existing {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<Existing> {
+impl rows::FromRow for Existing {
+    fn from_row(mut row: rows::Row<'_>) -> Result<Existing> {
         Ok(Existing {
             wallet_id: row.take()?,
             id: row.take()?,
@@ -288,8 +289,8 @@ fn of_month(wallets: &[i64], month: DayRange) -> Vec<Column<'static>> {
     vec![ids(wallets), days(month.first), days(month.last)]
 }
 
-impl bulk::FromRow for (i64, ChargedUsage) {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, ChargedUsage)> {
+impl rows::FromRow for (i64, ChargedUsage) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, ChargedUsage)> {
         let wallet_id = row.take()?;
         let usage = ChargedUsage {
             country: row.take()?,
@@ -308,8 +309,8 @@ pub async fn usage(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) ->
     USAGE.fetch(conn, of_month(wallets, month)).await
 }
 
-impl bulk::FromRow for (i64, InvoiceItem) {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, InvoiceItem)> {
+impl rows::FromRow for (i64, InvoiceItem) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, InvoiceItem)> {
         let wallet_id = row.take()?;
         let item =
             InvoiceItem { day: row.take()?, category: row.take()?, description: row.take()?, amount: row.take()? };
@@ -322,8 +323,8 @@ pub async fn items(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) ->
     ITEMS.fetch(conn, of_month(wallets, month)).await
 }
 
-impl bulk::FromRow for (i64, Money) {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, Money)> {
+impl rows::FromRow for (i64, Money) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, Money)> {
         Ok((row.take()?, row.take()?))
     }
 }

@@ -13,7 +13,7 @@ use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tokio::sync::Mutex;
 
 use super::db::{Db, Turns};
-use super::local::Local;
+use super::local::{Local, SQLITE_WRITER};
 use crate::error::{Error, Result};
 
 /// Older ones can lose committed rows when a write-ahead log is reset (<https://sqlite.org/wal.html>, section 11).
@@ -21,17 +21,6 @@ const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// How long a statement waits for another process that writes to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What a connection that writes to SQLite begins with: each commit is on disk, and what is written ahead is moved into
-/// the file whenever it has grown to 16 MiB. Pages that many charges change are then moved once for all of them.
-pub(super) const SQLITE_WRITER: [(&str, &str); 6] = [
-    ("journal_mode", "WAL"),
-    ("synchronous", "FULL"),
-    ("wal_autocheckpoint", "4000"),
-    ("foreign_keys", "ON"),
-    ("journal_size_limit", "67108864"),
-    ("temp_store", "MEMORY"),
-];
 
 /// An idle Postgres connection is asked whether it still lives before it is used again after this long.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);

@@ -4,9 +4,10 @@ use chrono::NaiveDate;
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
+use super::rows::Column;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};

@@ -1,7 +1,8 @@
 //! How wallets are recharged by themselves, and the payments asked for.
 
-use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::{Column, FromRow, Row};
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;

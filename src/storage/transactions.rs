@@ -7,8 +7,9 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::Column;
 use crate::domain::audit::Actor;
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;

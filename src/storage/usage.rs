@@ -5,8 +5,9 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use sqlx::FromRow;
 
-use super::bulk::{self, Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::{self, Column};
 use crate::domain::countries::CountryCode;
 use crate::domain::invoices::ChargedUsage;
 use crate::domain::money::Money;
@@ -185,8 +186,8 @@ pub static ADD: Bulk = Bulk::new(
 );
 
 /// Column by column as [`FIND_ROLLUPS`] names them.
-impl bulk::FromRow for (i64, RollupKey) {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<(i64, RollupKey)> {
+impl rows::FromRow for (i64, RollupKey) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, RollupKey)> {
         let id = row.take()?;
         let (wallet_id, day, country) = (row.take()?, row.take()?, row.take()?);
         let operator = row.take::<String>()?.into();

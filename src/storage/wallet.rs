@@ -7,10 +7,11 @@ use uuid::Uuid;
 
 use super::accounts;
 use super::audit;
-use super::bulk::{Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::businesses;
 use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
+use super::rows::Column;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;

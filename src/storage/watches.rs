@@ -2,8 +2,9 @@
 
 use chrono::NaiveDate;
 
-use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::{Column, FromRow, Row};
 use crate::domain::money::Money;
 use crate::domain::time::Timestamp;
 use crate::domain::watch::{RechargeWatch, SPEND_DAYS, Watch};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use sqlx::FromRow as SqlxRow;
 
-use super::bulk::{Action, Bulk, Column, FromRow, Row};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::{Column, FromRow, Row};
 use crate::domain::events::EventType;
 use crate::domain::paging::{Cursor, Limit};
 use crate::domain::sid::MessageEventSid;

@@ -2,8 +2,9 @@
 
 use sqlx::FromRow;
 
-use super::bulk::{self, Action, Bulk, Column};
+use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
+use super::rows::{self, Column};
 use crate::domain::businesses::BusinessSid;
 use crate::domain::events::EventSet;
 use crate::domain::sid::WebhookSid;
@@ -243,8 +244,8 @@ pub struct EndpointState {
     pub failing_since: Option<Timestamp>,
 }
 
-impl bulk::FromRow for EndpointState {
-    fn from_row(mut row: bulk::Row<'_>) -> Result<EndpointState> {
+impl rows::FromRow for EndpointState {
+    fn from_row(mut row: rows::Row<'_>) -> Result<EndpointState> {
         Ok(EndpointState { id: row.take()?, status: row.take()?, failing_since: row.take()? })
     }
 }
