@@ -3,12 +3,7 @@
 
 use chrono::NaiveDate;
 
-use super::Billing;
-use super::consequences::{self, Followed, Tools};
-use super::posting::{self, NewPosting};
 use crate::domain::allocation::{Allocation, allocate, pays_invoices};
-use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::dues::PaidInvoice;
 use crate::domain::events::{Event, EventType};
@@ -16,17 +11,16 @@ use crate::domain::invoices::{InvoiceStatus, InvoiceSummary};
 use crate::domain::money::Money;
 use crate::domain::sid::TransactionSid;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::{Posting, TransactionType, tax_posting};
+use crate::domain::transactions::{Posting, TransactionType};
 use crate::error::Result;
 use crate::storage;
-use crate::storage::accounts::StoredAccount;
 use crate::storage::db::Conn;
 
 /// What a credit is going to pay.
 #[derive(Debug, Default)]
 pub struct Paying {
-    parts: Vec<(Allocation, InvoiceSummary)>,
-    tax: Money,
+    pub parts: Vec<(Allocation, InvoiceSummary)>,
+    pub tax: Money,
 }
 
 /// What a credit paid, and what is to be told of it.
@@ -78,7 +72,11 @@ pub async fn decide(
     }
 }
 
-async fn pay(
+/// What an amount pays of the invoices that are open.
+///
+/// # Errors
+/// Those of the database.
+pub async fn pay(
     conn: &mut Conn<'_>,
     wallet_id: i64,
     currency: Currency,
@@ -126,43 +124,4 @@ pub async fn write(
         });
     }
     Ok(settled)
-}
-
-/// Lets credits that came after the entry `since_seq`, and have not wholly paid invoices yet, pay those that are open now,
-/// the oldest credit first: for whoever closes a month and has just made its invoice. The transaction is the caller's.
-///
-/// # Errors
-/// Those of the database.
-pub async fn pay_with_earlier_credits(
-    billing: &Billing,
-    conn: &mut Conn<'_>,
-    business: &BusinessSid,
-    since_seq: i64,
-    now: Timestamp,
-) -> Result<Vec<PaidInvoice>> {
-    let stored = storage::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();
-    let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(Vec::new()) };
-    let actor = Actor::scheduled();
-    let (mut paid, mut events) = (Vec::new(), Vec::new());
-    let credits = storage::invoice_payments::credits_since(conn, wallet_id, since_seq).await?;
-    for credit in credits.into_iter().filter(|credit| credit.left > Money::ZERO) {
-        let paying = pay(conn, wallet_id, account.currency, credit.left, None).await?;
-        if paying.parts.is_empty() {
-            break;
-        }
-        let tax = paying.tax;
-        let posting = tax_posting(credit.sid, &paying.numbers());
-        let settled = write(conn, paying, credit.sid, billing.calendar.day_of(now), now).await?;
-        paid.extend(settled.paid);
-        events.extend(settled.events);
-        if !tax.is_zero() {
-            let amount = Money::ZERO.checked_sub(tax)?;
-            let new = NewPosting { amount, posting, actor: &actor, events: Vec::new() };
-            posting::enter(billing, conn, business, new, now).await?;
-        }
-    }
-    let followed = Followed { events, ..Followed::of(wallet_id, &account, account.watch) };
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
-    Ok(paid)
 }

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::NaiveDate;
 
 use super::Billing;
+use super::consequences::{self, Followed, Tools};
 use super::invoice_credits;
+use super::posting::{self, NewPosting};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessSid;
-use crate::domain::dues::Dues;
+use crate::domain::dues::{Dues, PaidInvoice};
 use crate::domain::events::EventType;
 use crate::domain::invoices::close::{self, ClosedInvoice, ClosingTerms, TooEarly};
 use crate::domain::invoices::{self, InvoiceHeader, InvoiceKind, InvoiceStatus, InvoiceSummary};
@@ -18,8 +20,10 @@ use crate::domain::money::{Money, MoneyError};
 use crate::domain::pricing::PlanType;
 use crate::domain::sid::InvoiceSid;
 use crate::domain::time::{CalendarMonth, DayRange, Timestamp};
+use crate::domain::transactions::tax_posting;
 use crate::error::{Error, Result};
 use crate::storage;
+use crate::storage::accounts::StoredAccount;
 use crate::storage::db::{BulkConn, Conn};
 use crate::storage::events::NewEvent;
 use crate::storage::month_close::{ClosingWallet, Existing, Finalised};
@@ -251,7 +255,7 @@ impl Closing {
                 continue;
             }
             let span = Span::between(conn, wallet.id, (last_seq, last_sid), Some(self.ends_at), None).await?;
-            invoice_credits::pay_with_earlier_credits(billing, conn, &wallet.business, span.first_seq - 1, now).await?;
+            pay_with_earlier_credits(billing, conn, &wallet.business, span.first_seq - 1, now).await?;
         }
         Ok(())
     }
@@ -368,6 +372,45 @@ async fn take_numbers(
         }
     }
     Ok(firsts)
+}
+
+/// Lets credits that came after the entry `since_seq`, and have not wholly paid invoices yet, pay those that are open now,
+/// the oldest credit first: for whoever closes a month and has just made its invoice. The transaction is the caller's.
+///
+/// # Errors
+/// Those of the database.
+pub async fn pay_with_earlier_credits(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    since_seq: i64,
+    now: Timestamp,
+) -> Result<Vec<PaidInvoice>> {
+    let stored = storage::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();
+    let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(Vec::new()) };
+    let actor = Actor::scheduled();
+    let (mut paid, mut events) = (Vec::new(), Vec::new());
+    let credits = storage::invoice_payments::credits_since(conn, wallet_id, since_seq).await?;
+    for credit in credits.into_iter().filter(|credit| credit.left > Money::ZERO) {
+        let paying = invoice_credits::pay(conn, wallet_id, account.currency, credit.left, None).await?;
+        if paying.parts.is_empty() {
+            break;
+        }
+        let tax = paying.tax;
+        let posting = tax_posting(credit.sid, &paying.numbers());
+        let settled = invoice_credits::write(conn, paying, credit.sid, billing.calendar.day_of(now), now).await?;
+        paid.extend(settled.paid);
+        events.extend(settled.events);
+        if !tax.is_zero() {
+            let amount = Money::ZERO.checked_sub(tax)?;
+            let new = NewPosting { amount, posting, actor: &actor, events: Vec::new() };
+            posting::enter(billing, conn, business, new, now).await?;
+        }
+    }
+    let followed = Followed { events, ..Followed::of(wallet_id, &account, account.watch) };
+    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    Ok(paid)
 }
 
 /// The row of an invoice that is not finalised.

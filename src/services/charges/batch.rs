@@ -91,6 +91,9 @@ pub enum Replays {
     Unexpected,
 }
 
+/// What becomes of one command.
+pub type Answer = std::result::Result<Outcome, Refusal>;
+
 /// What a batch came to, before its commit.
 #[derive(Debug)]
 pub struct Settled {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
-use super::batch::{self, Memo, Replays, Workshop};
+use super::batch::{self, Answer, Memo, Replays, Workshop};
 use super::counts::Counts;
 use crate::domain::charges::Refusal;
 use crate::domain::charging::{Command, Outcome};
@@ -23,9 +23,6 @@ const BATCH_MAX: usize = 1_000;
 /// How often a batch is tried again when the database gave no clear answer, and how long to wait before each.
 const RETRIES: [Duration; 4] =
     [Duration::from_millis(10), Duration::from_millis(100), Duration::from_millis(500), Duration::from_millis(1_500)];
-
-/// What becomes of one command.
-pub type Answer = std::result::Result<Outcome, Refusal>;
 
 /// Where commands are handed in.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::committer::Answer;
+use super::batch::Answer;
 use crate::domain::charging::Outcome;
 
 /// Upper bounds of the commands in a batch.

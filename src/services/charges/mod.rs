@@ -151,7 +151,7 @@ async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Resu
     Ok(problems.into_iter().map(place).collect())
 }
 
-fn only(answers: Vec<Result<committer::Answer>>) -> Result<Outcome> {
+fn only(answers: Vec<Result<batch::Answer>>) -> Result<Outcome> {
     let answer = answers.into_iter().next();
     Ok(answer.ok_or_else(|| Error::Corrupt("a command without an answer".to_owned()))???)
 }
