@@ -3,9 +3,8 @@
 use crate::domain::charges::Refusal;
 use crate::domain::credit_notes::CreditNoteError;
 use crate::domain::dues::BillRefusal;
-use crate::domain::fields::FieldError;
+use crate::domain::fields::{FieldError, InvalidMessage};
 use crate::domain::hierarchy::HierarchyRefusal;
-use crate::domain::messages::InvalidMessage;
 use crate::domain::money::MoneyError;
 use crate::domain::plan_terms::PlanRefusal;
 use crate::domain::rate_card_terms::RateCardRefusal;

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::businesses::BusinessSid;
 use super::names::named_enum;
-use super::sid::{KeySid, UserSid};
+use super::sid::{BusinessSid, KeySid, UserSid};
 use super::time::Timestamp;
 
 named_enum! {

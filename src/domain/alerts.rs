@@ -2,11 +2,10 @@
 
 use serde::Serialize;
 
-use super::businesses::BusinessSid;
 use super::currency::Currency;
 use super::money::Money;
 use super::names::named_enum;
-use super::sid::AlertSid;
+use super::sid::{AlertSid, BusinessSid};
 use super::time::Timestamp;
 
 named_enum! {

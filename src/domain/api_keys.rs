@@ -10,8 +10,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::access::{KeyMode, Role};
-use super::businesses::BusinessSid;
-use super::sid::KeySid;
+use super::sid::{BusinessSid, KeySid};
 use super::time::Timestamp;
 
 const ID_DIGITS: usize = 16;

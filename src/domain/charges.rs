@@ -3,33 +3,19 @@
 use std::sync::Arc;
 
 use super::audit::Actor;
-use super::businesses::BusinessSid;
 use super::currency::Currency;
 use super::destinations::Destination;
+use super::fields::InvalidMessage;
+use super::json::JsonObject;
 use super::ledger::{BalanceOutOfRange, Entry};
-use super::messages::{InvalidMessage, MessageSid, MessageSize};
+use super::messages::{ChargeKey, InputDigest, MessageSid, MessageSize};
 use super::money::{Money, MoneyError};
 use super::names::named_enum;
 use super::rating::{RatedPart, Unrated};
-use super::sid::TransactionSid;
+use super::sid::{BusinessSid, TransactionSid};
 use super::text::{ErrorCode, Reason};
 use super::time::Timestamp;
-use super::transactions::{DebitDetails, JsonObject, Posting, Transaction, TransactionType};
-
-/// How far back a message may have been submitted, in microseconds: 72 hours.
-const SUBMITTED_BEFORE_MICROS: i64 = 72 * 3_600 * 1_000_000;
-/// How far ahead the gateway's clock may be, in microseconds: 5 minutes.
-const SUBMITTED_AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
-
-/// What a charge is known by: no business is charged twice for one message.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ChargeKey {
-    pub business: BusinessSid,
-    pub message: MessageSid,
-}
-
-/// The first half of a SHA-256 over a charge's parsed input: the same input has the same digest.
-pub type InputDigest = [u8; 16];
+use super::transactions::{DebitDetails, Posting, Transaction, TransactionType};
 
 /// A message to charge.
 #[derive(Clone, Debug)]
@@ -46,24 +32,6 @@ pub struct NewCharge {
     pub metadata: JsonObject,
     pub input: InputDigest,
     pub actor: Arc<Actor>,
-}
-
-/// # Errors
-/// [`InvalidMessage`] where a message was submitted more than 72 hours ago or over 5 minutes ahead.
-pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Result<(), InvalidMessage> {
-    let Some(submitted_at) = submitted_at else { return Ok(()) };
-    let age_micros = now.micros().saturating_sub(submitted_at.micros());
-    if (-SUBMITTED_AHEAD_MICROS..=SUBMITTED_BEFORE_MICROS).contains(&age_micros) {
-        Ok(())
-    } else {
-        let problem = "must lie at most 72 hours back and 5 minutes ahead".to_owned();
-        Err(InvalidMessage { field: "submitted_at", problem })
-    }
-}
-
-/// The latest time that a message may name now as that of its submission.
-pub fn latest_submission(now: Timestamp) -> Timestamp {
-    Timestamp::from_micros(now.micros().saturating_add(SUBMITTED_AHEAD_MICROS))
 }
 
 /// A message that was charged.
@@ -216,19 +184,5 @@ impl Refusal {
 impl From<MoneyError> for Refusal {
     fn from(error: MoneyError) -> Refusal {
         Refusal::Unrated(Unrated::Money(error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn when_a_message_may_have_been_submitted() {
-        let now = Timestamp::from_micros(1_800_000_000_000_000);
-        let at = |seconds: i64| Timestamp::from_micros(now.micros() + seconds * 1_000_000);
-        for (seconds, fine) in [(0, true), (300, true), (301, false), (-72 * 3_600, true), (-72 * 3_600 - 1, false)] {
-            assert_eq!(check_submitted_at(Some(at(seconds)), now).is_ok(), fine, "{seconds} s");
-        }
     }
 }

@@ -4,44 +4,9 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::allocation::{Allocation, OpenInvoice};
-use super::invoices::tax::Tax;
-use super::invoices::{InvoiceHeader, InvoiceKind, InvoiceStatus, InvoiceSummary};
+use super::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
 use super::money::{Money, MoneyError};
 use super::sid::InvoiceSid;
-
-/// What is to be paid of an invoice, and what was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dues {
-    /// What was to be paid at its close, tax included.
-    pub at_close: Money,
-    pub tax: Tax,
-    /// What credits paid of it since, tax included.
-    pub paid: Money,
-    /// The part of that which was tax on top.
-    pub paid_tax: Money,
-}
-
-impl Dues {
-    /// The part of what was to be paid that is tax on top.
-    pub fn tax_on_top(&self) -> Money {
-        self.tax.added().min(self.at_close).max(Money::ZERO)
-    }
-
-    /// What was not paid of it. Neither part is below zero, so there is nothing to overflow.
-    fn left(&self) -> Money {
-        self.at_close.checked_sub(self.paid).unwrap_or(Money::ZERO).max(Money::ZERO)
-    }
-}
-
-impl InvoiceHeader {
-    /// What is still to be paid: of a draft nothing yet, of a cancelled invoice nothing any more.
-    pub fn still_due(&self) -> Money {
-        match self.status {
-            InvoiceStatus::Sent | InvoiceStatus::Overdue => self.dues.left(),
-            InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Cancelled => Money::ZERO,
-        }
-    }
-}
 
 /// What one credit paid of an invoice, and what became of that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +132,8 @@ pub mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::domain::invoices::tax::Tax;
+    use crate::domain::invoices::{Dues, InvoiceHeader};
     use crate::domain::money::BasisPoints;
     use crate::domain::time::{DayRange, Timestamp};
 

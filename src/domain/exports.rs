@@ -2,13 +2,12 @@
 
 use chrono::NaiveDate;
 
-use super::businesses::BusinessSid;
 use super::charges::DeliveryStatus;
 use super::countries::CountryCode;
 use super::currency::Currency;
 use super::money::Money;
 use super::sheets::SheetWriter;
-use super::sid::TransactionSid;
+use super::sid::{BusinessSid, TransactionSid};
 use super::time::Timestamp;
 use super::transactions::{Transaction, TransactionStatus, TransactionType};
 use super::usage::{UsageCounts, operator_name};

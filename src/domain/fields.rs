@@ -19,3 +19,11 @@ impl FieldError {
 pub fn check_text<T: std::str::FromStr<Err = String>>(field: &str, text: &str) -> Option<FieldError> {
     text.parse::<T>().err().map(|problem| FieldError::new(field, problem))
 }
+
+/// What is wrong with a message: which field, and a sentence on what it must be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct InvalidMessage {
+    pub field: &'static str,
+    pub problem: String,
+}

@@ -1,6 +1,7 @@
 //! Who stands below whom: resellers, their clients and the resellers among these.
 
-use super::businesses::{Business, BusinessKind, BusinessSid};
+use super::businesses::{Business, BusinessKind};
+use super::sid::BusinessSid;
 
 /// How many businesses a chain has at most, from one without a parent down to one without children.
 pub const CHAIN_MAX: usize = 5;

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use super::businesses::BusinessSid;
 use super::names::deserialize_from_str;
+use super::sid::BusinessSid;
 use super::time::Timestamp;
 
 /// How long a key is remembered.

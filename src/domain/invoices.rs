@@ -2,6 +2,7 @@
 
 pub mod close;
 pub mod parties;
+pub mod postings;
 pub mod tax;
 pub mod told;
 
@@ -9,14 +10,13 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::businesses::BusinessSid;
 use super::countries::CountryCode;
 use super::currency::Currency;
-use super::dues::Dues;
 use super::money::{Money, MoneyError};
 use super::names::named_enum;
-use super::sid::InvoiceSid;
+use super::sid::{BusinessSid, InvoiceSid};
 use super::time::{DayRange, Timestamp};
+use tax::Tax;
 
 named_enum! {
     pub enum InvoiceStatus {
@@ -73,6 +73,40 @@ impl InvoiceHeader {
             paid_date: None,
             created_at: now,
             updated_at: now,
+        }
+    }
+}
+
+/// What is to be paid of an invoice, and what was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dues {
+    /// What was to be paid at its close, tax included.
+    pub at_close: Money,
+    pub tax: Tax,
+    /// What credits paid of it since, tax included.
+    pub paid: Money,
+    /// The part of that which was tax on top.
+    pub paid_tax: Money,
+}
+
+impl Dues {
+    /// The part of what was to be paid that is tax on top.
+    pub fn tax_on_top(&self) -> Money {
+        self.tax.added().min(self.at_close).max(Money::ZERO)
+    }
+
+    /// What was not paid of it. Neither part is below zero, so there is nothing to overflow.
+    fn left(&self) -> Money {
+        self.at_close.checked_sub(self.paid).unwrap_or(Money::ZERO).max(Money::ZERO)
+    }
+}
+
+impl InvoiceHeader {
+    /// What is still to be paid: of a draft nothing yet, of a cancelled invoice nothing any more.
+    pub fn still_due(&self) -> Money {
+        match self.status {
+            InvoiceStatus::Sent | InvoiceStatus::Overdue => self.dues.left(),
+            InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Cancelled => Money::ZERO,
         }
     }
 }

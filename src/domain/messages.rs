@@ -6,16 +6,23 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::charges::{ChargeKey, InputDigest, check_submitted_at};
 use super::countries::CountryCode;
-use super::destinations::{Destination, GivenDestination};
+use super::destinations::Destination;
+use super::fields::InvalidMessage;
 use super::idempotency::InputHash;
+use super::json::JsonObject;
+use super::lookup::GivenDestination;
 use super::names::deserialize_from_str;
 use super::rating::PriceBook;
 use super::segments::{self, Encoding, SEGMENTS_MAX};
+use super::sid::BusinessSid;
 use super::text::{OperatorName, Reference};
 use super::time::Timestamp;
-use super::transactions::JsonObject;
+
+/// How far back a message may have been submitted, in microseconds: 72 hours.
+const SUBMITTED_BEFORE_MICROS: i64 = 72 * 3_600 * 1_000_000;
+/// How far ahead the gateway's clock may be, in microseconds: 5 minutes.
+const SUBMITTED_AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
 
 /// The gateway's name of a message: 1 to 128 characters of `A-Z a-z 0-9 _ . : -`, unique within a business for as long as
 /// the ledger lives.
@@ -66,6 +73,16 @@ impl fmt::Display for MessageSid {
     }
 }
 
+/// What a charge is known by: no business is charged twice for one message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChargeKey {
+    pub business: BusinessSid,
+    pub message: MessageSid,
+}
+
+/// The first half of a SHA-256 over a charge's parsed input: the same input has the same digest.
+pub type InputDigest = [u8; 16];
+
 /// How long a message is, in what it costs by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageSize {
@@ -92,12 +109,22 @@ pub struct RatableMessage {
     pub size: MessageSize,
 }
 
-/// What is wrong with a message: which field, and a sentence on what it must be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {problem}")]
-pub struct InvalidMessage {
-    pub field: &'static str,
-    pub problem: String,
+/// # Errors
+/// [`InvalidMessage`] where a message was submitted more than 72 hours ago or over 5 minutes ahead.
+pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Result<(), InvalidMessage> {
+    let Some(submitted_at) = submitted_at else { return Ok(()) };
+    let age_micros = now.micros().saturating_sub(submitted_at.micros());
+    if (-SUBMITTED_AHEAD_MICROS..=SUBMITTED_BEFORE_MICROS).contains(&age_micros) {
+        Ok(())
+    } else {
+        let problem = "must lie at most 72 hours back and 5 minutes ahead".to_owned();
+        Err(InvalidMessage { field: "submitted_at", problem })
+    }
+}
+
+/// The latest time that a message may name now as that of its submission.
+pub fn latest_submission(now: Timestamp) -> Timestamp {
+    Timestamp::from_micros(now.micros().saturating_add(SUBMITTED_AHEAD_MICROS))
 }
 
 impl OfferedMessage {
@@ -176,6 +203,15 @@ mod tests {
         }
         for bad in ["", "a b", "a/b", "é", &"x".repeat(129)] {
             assert!(bad.parse::<MessageSid>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn when_a_message_may_have_been_submitted() {
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        let at = |seconds: i64| Timestamp::from_micros(now.micros() + seconds * 1_000_000);
+        for (seconds, fine) in [(0, true), (300, true), (301, false), (-72 * 3_600, true), (-72 * 3_600 - 1, false)] {
+            assert_eq!(check_submitted_at(Some(at(seconds)), now).is_ok(), fine, "{seconds} s");
         }
     }
 }

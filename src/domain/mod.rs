@@ -1,6 +1,7 @@
 //! The rules of billing, pure: no I/O, no async, no clock. Time and ids are arguments.
 
 pub mod access;
+pub mod account;
 pub mod addresses;
 pub mod alerts;
 pub mod allocation;
@@ -18,11 +19,14 @@ pub mod events;
 pub mod exports;
 pub mod fields;
 pub mod hierarchy;
+pub mod history;
 pub mod idempotency;
 pub mod invoices;
 pub mod jobs;
+pub mod json;
 pub mod ledger;
 pub mod listing;
+pub mod lookup;
 pub mod messages;
 pub mod money;
 pub mod names;

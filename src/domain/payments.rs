@@ -5,15 +5,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::businesses::BusinessSid;
 use super::currency::Currency;
+use super::json::JsonObject;
 use super::money::Money;
 use super::names::{deserialize_from_str, named_enum};
 use super::phone_number::PhoneNumber;
-use super::sid::{PaymentSid, SuspenseSid, TransactionSid};
+use super::sid::{BusinessSid, PaymentSid, SuspenseSid, TransactionSid};
 use super::text::Reference;
 use super::time::Timestamp;
-use super::transactions::{JsonObject, Posting, TransactionType};
+use super::transactions::{Posting, TransactionStatus, TransactionType};
 
 named_enum! {
     pub enum PaymentPurpose {
@@ -35,6 +35,16 @@ impl PaymentPurpose {
 
 named_enum! {
     pub enum PaymentStatus { Pending = "PENDING", Completed = "COMPLETED", Failed = "FAILED" }
+}
+
+impl From<PaymentStatus> for TransactionStatus {
+    fn from(status: PaymentStatus) -> TransactionStatus {
+        match status {
+            PaymentStatus::Pending => TransactionStatus::Pending,
+            PaymentStatus::Completed => TransactionStatus::Completed,
+            PaymentStatus::Failed => TransactionStatus::Failed,
+        }
+    }
 }
 
 /// The name of a payment provider: 1 to 32 of `a-z 0-9 _ -`.

@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::businesses::BusinessSid;
-use super::charging::{Account, Rules};
+use super::account::Account;
+use super::charging::Rules;
 use super::countries::CountryCode;
 use super::currency::Currency;
-use super::destinations::{Destination, GivenDestination};
-use super::messages::{InvalidMessage, MessageSize, OfferedMessage};
+use super::destinations::Destination;
+use super::fields::InvalidMessage;
+use super::lookup::GivenDestination;
+use super::messages::{MessageSize, OfferedMessage};
 use super::money::{Money, MoneyError};
 use super::phone_number::PhoneNumber;
 use super::prefixes;
 use super::rating::{AppliedRate, PriceBook, RatedPart, Rating, RatingTerms, Unrated};
 use super::segments::{self, Encoding};
+use super::sid::BusinessSid;
 use super::time::{DayRange, Timestamp};
 
 /// How many messages one campaign has at most.
@@ -402,15 +405,17 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::account::TierCounter;
     use crate::domain::audit::Actor;
-    use crate::domain::charges::{ChargeKey, NewCharge, Refusal};
-    use crate::domain::charging::{self, Command, Outcome, State, TierCounter};
+    use crate::domain::charges::{NewCharge, Refusal};
+    use crate::domain::charging::{self, Command, Outcome, State};
+    use crate::domain::json::JsonObject;
+    use crate::domain::messages::ChargeKey;
     use crate::domain::money::BasisPoints;
     use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
     use crate::domain::rate_cards::RateCard;
     use crate::domain::sid::{PlanSid, RateCardSid, TransactionSid};
     use crate::domain::time::BillingCalendar;
-    use crate::domain::transactions::JsonObject;
     use crate::domain::wallet::OpeningTerms;
     use crate::domain::watch::WatchRules;
 

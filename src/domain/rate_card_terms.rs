@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::charges::latest_submission;
 use super::countries::CountryCode;
 use super::currency::Currency;
 use super::fields::{FieldError, check_text};
+use super::messages::latest_submission;
 use super::money::Money;
 use super::plan_terms::check_price;
 use super::rate_cards::{Network, RateCard};

@@ -1,5 +1,8 @@
 //! Short texts that callers give.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::names::deserialize_from_str;
 
 /// Defines a text of bounded length without control characters (they would garble a statement, and Postgres stores no
@@ -72,8 +75,57 @@ impl OperatorName {
     }
 }
 
+/// An e-mail address, by which somebody logs in: in lower case, so that it is one however it is typed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Email(String);
+
+impl Email {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Email {
+    type Err = String;
+
+    /// Only its shape is looked at: whether somebody reads it no rule can tell (RFC 5321 sets the lengths).
+    fn from_str(text: &str) -> Result<Email, String> {
+        let text = text.trim().to_ascii_lowercase();
+        let is_fit = text.len() <= 254 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        match text.split_once('@') {
+            Some((local, domain))
+                if is_fit
+                    && (1..=64).contains(&local.len())
+                    && !domain.is_empty()
+                    && !domain.contains('@')
+                    && !domain.starts_with('.')
+                    && !domain.ends_with('.') =>
+            {
+                Ok(Email(text))
+            }
+            _ => Err("must be an e-mail address such as asha@example.com".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl serde::Serialize for Email {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+deserialize_from_str!(Email);
+
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -84,5 +136,20 @@ mod tests {
             assert!(bad.parse::<Reference>().is_err(), "{bad:?}");
         }
         assert!("".parse::<OperatorName>().is_err());
+    }
+
+    #[rstest]
+    #[case("asha@example.com", Some("asha@example.com"))]
+    #[case(" Asha@Example.COM ", Some("asha@example.com"))]
+    #[case("a@b", Some("a@b"))]
+    #[case("asha", None)]
+    #[case("@example.com", None)]
+    #[case("asha@", None)]
+    #[case("a@b@c", None)]
+    #[case("a b@c.d", None)]
+    #[case("a@.c", None)]
+    #[case("é@example.com", None)]
+    fn emails(#[case] text: &str, #[case] email: Option<&str>) {
+        assert_eq!(text.parse::<Email>().ok().as_ref().map(Email::as_str), email);
     }
 }

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 use rust_decimal::Decimal;
 
-use super::businesses::BusinessSid;
 use super::countries::CountryCode;
 use super::currency::Currency;
 use super::money::{Money, MoneyError};
 use super::names::named_enum;
+use super::sid::BusinessSid;
 use super::time::{BillingCalendar, DayRange, Moment, days_before};
 
 named_enum! {

@@ -1,8 +1,8 @@
 //! What a user may be, and what of it may change.
 
 use super::access::Role;
-use super::businesses::{BusinessKind, BusinessSid};
-use super::sid::UserSid;
+use super::businesses::BusinessKind;
+use super::sid::{BusinessSid, UserSid};
 use super::text::Title;
 use super::time::Timestamp;
 use super::users::{User, UserStatus};

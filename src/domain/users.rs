@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::access::Role;
-use super::businesses::BusinessSid;
 use super::names::{deserialize_from_str, named_enum};
-use super::sid::UserSid;
+use super::sid::{BusinessSid, UserSid};
+use super::text::Email;
 use super::time::Timestamp;
 use super::versions::Version;
 
@@ -50,51 +50,6 @@ impl User {
     /// Whether they may do what admins may.
     pub fn is_active_admin(&self) -> bool {
         self.role == Role::Admin && self.status == UserStatus::Active
-    }
-}
-
-/// An e-mail address, by which somebody logs in: in lower case, so that it is one however it is typed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Email(String);
-
-impl Email {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Email {
-    type Err = String;
-
-    /// Only its shape is looked at: whether somebody reads it no rule can tell (RFC 5321 sets the lengths).
-    fn from_str(text: &str) -> Result<Email, String> {
-        let text = text.trim().to_ascii_lowercase();
-        let is_fit = text.len() <= 254 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        match text.split_once('@') {
-            Some((local, domain))
-                if is_fit
-                    && (1..=64).contains(&local.len())
-                    && !domain.is_empty()
-                    && !domain.contains('@')
-                    && !domain.starts_with('.')
-                    && !domain.ends_with('.') =>
-            {
-                Ok(Email(text))
-            }
-            _ => Err("must be an e-mail address such as asha@example.com".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl serde::Serialize for Email {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }
 
@@ -175,7 +130,7 @@ impl fmt::Debug for Password {
     }
 }
 
-deserialize_from_str!(Email, Password);
+deserialize_from_str!(Password);
 
 /// Who failed to log in: whose login it was to be, or from where. Each is counted by itself, so that neither one address
 /// tries many users nor many addresses try one.
@@ -215,21 +170,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case("asha@example.com", Some("asha@example.com"))]
-    #[case(" Asha@Example.COM ", Some("asha@example.com"))]
-    #[case("a@b", Some("a@b"))]
-    #[case("asha", None)]
-    #[case("@example.com", None)]
-    #[case("asha@", None)]
-    #[case("a@b@c", None)]
-    #[case("a b@c.d", None)]
-    #[case("a@.c", None)]
-    #[case("é@example.com", None)]
-    fn emails(#[case] text: &str, #[case] email: Option<&str>) {
-        assert_eq!(text.parse::<Email>().ok().as_ref().map(Email::as_str), email);
-    }
 
     #[rstest]
     #[case("correct horse battery", true)]

@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::businesses::BusinessSid;
 use super::currency::Currency;
 use super::ledger::LedgerHead;
 use super::money::{Money, MoneyError};
 use super::pricing::PlanType;
-use super::sid::{PlanSid, WalletSid};
+use super::sid::{BusinessSid, PlanSid, WalletSid};
 use super::time::Timestamp;
 use super::versions::Version;
 

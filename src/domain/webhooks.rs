@@ -6,10 +6,9 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use super::addresses::is_public;
-use super::businesses::BusinessSid;
 use super::events::{EventSet, EventType};
 use super::names::named_enum;
-use super::sid::WebhookSid;
+use super::sid::{BusinessSid, WebhookSid};
 use super::text::LongText;
 use super::time::Timestamp;
 

@@ -13,8 +13,8 @@ use super::extract::{Flag, Json, Query};
 use super::listing::{self, ListQuery};
 use super::openapi::{CommonErrors, Forbidden};
 use crate::domain::alerts::{AlertSeverity, AlertType};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListRequest, ListValue};
+use crate::domain::sid::BusinessSid;
 use crate::services;
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -14,12 +14,12 @@ use super::extract::{BusinessPath, Json, Query, nullable, present};
 use super::listing::{self, ListQuery};
 use super::openapi::{BodyErrors, BusinessRules, CommonErrors, Forbidden, Missing, Preconditions, Taken};
 use super::to_the_end;
-use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessSid, BusinessStatus};
+use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::listing::{ListRequest, ListValue};
-use crate::domain::text::{Address, BusinessName, TaxId};
+use crate::domain::sid::BusinessSid;
+use crate::domain::text::{Address, BusinessName, Email, TaxId};
 use crate::domain::time::Timestamp;
-use crate::domain::users::Email;
 use crate::services;
 use crate::services::businesses::NewBusiness;
 

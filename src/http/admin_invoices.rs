@@ -13,12 +13,11 @@ use super::extract::{Json, Query, SidPath};
 use super::invoices::{InvoiceBody, TaxBody};
 use super::listing::{self, ListQuery};
 use super::openapi::{CommonErrors, Forbidden, Missing};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::money::Money;
-use crate::domain::sid::InvoiceSid;
+use crate::domain::sid::{BusinessSid, InvoiceSid};
 use crate::domain::time::{CalendarDay, DayRange, Timestamp};
 use crate::services;
 

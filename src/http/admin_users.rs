@@ -15,13 +15,12 @@ use super::listing::{self, ListQuery};
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, Missing, Preconditions, Taken, UserRules};
 use super::to_the_end;
 use crate::domain::access::{Credential, Role};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListRequest, ListValue};
-use crate::domain::sid::UserSid;
-use crate::domain::text::Title;
+use crate::domain::sid::{BusinessSid, UserSid};
+use crate::domain::text::{Email, Title};
 use crate::domain::time::Timestamp;
 use crate::domain::user_rules::UserChanges;
-use crate::domain::users::{Email, Password, User, UserStatus};
+use crate::domain::users::{Password, User, UserStatus};
 use crate::services;
 use crate::services::users::{NewUser, UserKeeper};
 

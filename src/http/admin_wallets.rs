@@ -18,11 +18,10 @@ use super::page::next_link;
 use super::schema::DecimalInput;
 use super::to_the_end;
 use super::wallet::WalletBody;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::money::Money;
-use crate::domain::sid::PlanSid;
+use crate::domain::sid::{BusinessSid, PlanSid};
 use crate::domain::wallet::{Wallet, WalletChanges};
 use crate::services;
 

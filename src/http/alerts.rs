@@ -13,9 +13,8 @@ use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use super::page::{PageQuery, next_link};
 use super::to_the_end;
 use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::money::Money;
-use crate::domain::sid::AlertSid;
+use crate::domain::sid::{AlertSid, BusinessSid};
 use crate::domain::time::Timestamp;
 use crate::services;
 

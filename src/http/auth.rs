@@ -13,7 +13,7 @@ use super::client_address::ClientAddress;
 use super::error::Problem;
 use crate::domain::access::{Denial, Principal, Reach, Right, Tenant, reach_of_anybody};
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
+use crate::domain::sid::BusinessSid;
 use crate::services;
 
 /// Whether callers must say who they are.

@@ -13,11 +13,10 @@ use super::extract::{BusinessPath, Json, nullable, optional_whole_number, presen
 use super::openapi::{BodyErrors, CommonErrors, Missing, RechargeErrors};
 use super::schema::DecimalInput;
 use super::to_the_end;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
 use crate::domain::payments::{PaymentMethod, ProviderName};
-use crate::domain::sid::PaymentSid;
+use crate::domain::sid::{BusinessSid, PaymentSid};
 use crate::domain::time::Timestamp;
 use crate::services;
 use crate::services::recharge_settings::{RechargeChanges, RechargeStanding};

@@ -17,11 +17,10 @@ use super::openapi::{BodyErrors, CommonErrors, Forbidden, InvoiceRules, Missing}
 use super::schema::DecimalInput;
 use super::to_the_end;
 use super::transactions::TransactionBody;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::credit_notes::{Wanted, WantedLine};
 use crate::domain::invoices::LineCategory;
 use crate::domain::money::Money;
-use crate::domain::sid::InvoiceSid;
+use crate::domain::sid::{BusinessSid, InvoiceSid};
 use crate::domain::text::{LongText, Reason};
 use crate::services;
 use crate::services::credit_notes::{NewNote, NoteReceipt};

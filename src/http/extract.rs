@@ -13,11 +13,12 @@ use super::auth::{May, Needs};
 use super::error::Problem;
 use super::{AppState, bodies, json_depth};
 use crate::domain::access::Tenant;
-use crate::domain::businesses::{BusinessSid, InvalidBusinessSid};
-use crate::domain::charges::ChargeKey;
+use crate::domain::messages::ChargeKey;
 use crate::domain::names::deserialize_from_str;
 use crate::domain::segments::SEGMENTS_MAX;
-use crate::domain::sid::{AlertSid, InvoiceSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, UserSid};
+use crate::domain::sid::{
+    AlertSid, BusinessSid, InvalidBusinessSid, InvoiceSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, UserSid,
+};
 
 /// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
 #[derive(Debug)]
@@ -378,8 +379,8 @@ mod tests {
     use serde::Deserialize;
 
     use super::{from_json, invalid_business_sid, present, segments};
-    use crate::domain::businesses::BusinessSid;
     use crate::domain::money::Money;
+    use crate::domain::sid::BusinessSid;
 
     #[derive(Debug, Deserialize)]
     struct Fields {

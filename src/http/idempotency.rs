@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use super::AppState;
 use super::error::Problem;
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::idempotency::{IdempotencyKey, KeyScope};
+use crate::domain::sid::BusinessSid;
 
 /// The `Idempotency-Key` header, if there is one.
 #[derive(Debug)]

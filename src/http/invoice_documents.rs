@@ -18,9 +18,8 @@ use super::extract::{InvoicePath, Json};
 use super::invoices::InvoiceBody;
 use super::openapi::{CommonErrors, Missing, TenantForbidden};
 use crate::documents::{Credited, InvoiceDocument, Logo, html, pdf};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
-use crate::domain::sid::InvoiceSid;
+use crate::domain::sid::{BusinessSid, InvoiceSid};
 use crate::services;
 use crate::services::invoices::OwnInvoice;
 

@@ -12,10 +12,10 @@ use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::listing;
 use super::openapi::CommonErrors;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::listing::{ListCursor, ListRequest, ListValue};
 use crate::domain::paging::Limit;
+use crate::domain::sid::BusinessSid;
 use crate::domain::time::{CalendarDay, DayRange};
 use crate::services;
 

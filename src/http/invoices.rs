@@ -11,11 +11,11 @@ use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineCategory};
 use crate::domain::money::{BasisPoints, Money};
+use crate::domain::sid::BusinessSid;
 use crate::domain::time::{Moment, Timestamp};
 use crate::services;
 

@@ -15,10 +15,10 @@ use super::failed_credentials::FailedCredentials;
 use super::openapi::{CommonErrors, LoginErrors, WriteErrors};
 use super::to_the_end;
 use crate::domain::access::{Credential, KeyMode, Role};
-use crate::domain::businesses::BusinessSid;
-use crate::domain::sid::{KeySid, UserSid};
+use crate::domain::sid::{BusinessSid, KeySid, UserSid};
+use crate::domain::text::Email;
 use crate::domain::time::Timestamp;
-use crate::domain::users::{Email, Password, User};
+use crate::domain::users::{Password, User};
 use crate::services;
 
 /// A user.

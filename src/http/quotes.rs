@@ -10,11 +10,11 @@ use super::error::Problem;
 use super::extract::{Json, segments};
 use super::openapi::{CommonErrors, WriteErrors};
 use super::rating::{RatingBody, RatingPart};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::Refusal;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
-use crate::domain::destinations::GivenDestination;
+use crate::domain::json::JsonObject;
+use crate::domain::lookup::GivenDestination;
 use crate::domain::messages::OfferedMessage;
 use crate::domain::money::Money;
 use crate::domain::phone_number::PhoneNumber;
@@ -22,10 +22,9 @@ use crate::domain::quotes::{Campaign, NoPrice, Quote, QuotedDestination, Recipie
 use crate::domain::rate_cards::Network;
 use crate::domain::rating::Rating;
 use crate::domain::segments::Encoding;
-use crate::domain::sid::PlanSid;
+use crate::domain::sid::{BusinessSid, PlanSid};
 use crate::domain::text::OperatorName;
 use crate::domain::time::{Instant, Timestamp};
-use crate::domain::transactions::JsonObject;
 use crate::error::Error;
 use crate::services;
 

@@ -7,7 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::access::{KeyMode, Role};
 use crate::domain::alerts::{AlertSeverity, AlertType};
 use crate::domain::audit::AuditAction;
-use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
+use crate::domain::businesses::{BusinessKind, BusinessStatus};
 use crate::domain::charges::DeliveryStatus;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
@@ -24,14 +24,16 @@ use crate::domain::pricing::PlanType;
 use crate::domain::rating::RatingRule;
 use crate::domain::segments::Encoding;
 use crate::domain::sid::{
-    AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid,
-    UserSid, WalletSid, WebhookSid,
+    AlertSid, BusinessSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid,
+    TransactionSid, UserSid, WalletSid, WebhookSid,
 };
-use crate::domain::text::{Address, BusinessName, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title};
+use crate::domain::text::{
+    Address, BusinessName, Email, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title,
+};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{TransactionStatus, TransactionType};
 use crate::domain::usage::Period;
-use crate::domain::users::{Email, UserStatus};
+use crate::domain::users::UserStatus;
 use crate::domain::webhook_messages::{DeliveryError, MessageStatus};
 use crate::domain::webhooks::WebhookStatus;
 

@@ -11,17 +11,17 @@ use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
 use super::page::next_link;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::history::{History, HistoryRow};
+use crate::domain::json::JsonObject;
 use crate::domain::money::Money;
 use crate::domain::paging::{HistoryCursor, Limit};
 use crate::domain::payments::Payment;
-use crate::domain::sid::TransactionSid;
+use crate::domain::sid::{BusinessSid, TransactionSid};
 use crate::domain::text::Reference;
 use crate::domain::time::{BillingCalendar, Moment, Timestamp};
 use crate::domain::transactions::{
-    History, HistoryRow, JsonObject, OwnedTransaction, Transaction, TransactionFilter, TransactionStatus,
-    TransactionType,
+    OwnedTransaction, Transaction, TransactionFilter, TransactionStatus, TransactionType,
 };
 use crate::services;
 

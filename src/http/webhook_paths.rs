@@ -9,8 +9,7 @@ use super::auth::{May, Needs};
 use super::error::Problem;
 use super::extract::parse_business;
 use crate::domain::access::Tenant;
-use crate::domain::businesses::BusinessSid;
-use crate::domain::sid::{MessageEventSid, WebhookSid};
+use crate::domain::sid::{BusinessSid, MessageEventSid, WebhookSid};
 
 /// The document's words for the path of a webhook.
 #[derive(Debug, IntoParams)]

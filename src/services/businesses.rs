@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::Billing;
 use crate::domain::audit::{AuditAction, AuditEntry, Author};
-use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessSid, BusinessStatus};
+use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::hierarchy::{Ancestor, Surroundings, check_place, check_unused};
 use crate::domain::listing::{ListPage, ListRequest};
-use crate::domain::text::{Address, BusinessName, TaxId};
+use crate::domain::sid::BusinessSid;
+use crate::domain::text::{Address, BusinessName, Email, TaxId};
 use crate::domain::time::Timestamp;
-use crate::domain::users::Email;
 use crate::domain::versions::Seen;
 use crate::error::{Error, Result};
 use crate::storage;

@@ -2,15 +2,14 @@
 //! recharges. Not a use case: charging and [`super::posting`] both end with it.
 
 use crate::clock::Clock;
+use crate::domain::account::Account;
 use crate::domain::alerts::{AlertDraft, AlertType};
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
-use crate::domain::charging::Account;
 use crate::domain::currency::Currency;
 use crate::domain::events::{Event, EventType};
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::recharges::Wish;
-use crate::domain::sid::{AlertSid, PaymentSid};
+use crate::domain::sid::{AlertSid, BusinessSid, PaymentSid};
 use crate::domain::time::{BillingCalendar, Timestamp, day_after};
 use crate::domain::watch::Watch;
 use crate::error::Result;

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Billing;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::sid::BusinessSid;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage;

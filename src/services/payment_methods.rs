@@ -2,8 +2,8 @@
 //! what payments and the settings of recharges work with.
 
 use super::Billing;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::payments::PaymentMethod;
+use crate::domain::sid::BusinessSid;
 use crate::error::{Error, Result};
 
 /// Seals what a business pays from, for the database.

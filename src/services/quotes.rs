@@ -2,8 +2,9 @@
 
 use super::Billing;
 use crate::domain::access::Tenant;
+use crate::domain::account::Account;
 use crate::domain::charges::Refusal;
-use crate::domain::charging::{Account, Rules};
+use crate::domain::charging::Rules;
 use crate::domain::messages::OfferedMessage;
 use crate::domain::quotes::{Campaign, Estimate, Quote};
 use crate::domain::time::Timestamp;

@@ -4,16 +4,16 @@ use uuid::Uuid;
 
 use super::Billing;
 use crate::domain::access::Tenant;
-use crate::domain::businesses::BusinessSid;
+use crate::domain::history::{History, merge};
 use crate::domain::listing::{ListCursor, ListPage, ListValue};
 use crate::domain::messages::MessageSid;
 use crate::domain::paging::{Cursor, HistoryCursor, Limit, Page};
 use crate::domain::payments::{Payment, PaymentStatus};
-use crate::domain::sid::TransactionSid;
+use crate::domain::sid::{BusinessSid, TransactionSid};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::{
-    History, LedgerQuery, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus,
-    TransactionType, first_sid_since, merge,
+    LedgerQuery, OwnedTransaction, Statement, Transaction, TransactionFilter, TransactionStatus, TransactionType,
+    first_sid_since,
 };
 use crate::error::{Error, Result};
 use crate::storage;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::businesses::BusinessSid;
+use crate::domain::sid::BusinessSid;
 use crate::domain::wallet::Wallet;
 use crate::error::{Error, Result};
 use crate::storage;

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::Billing;
 use crate::domain::audit::{AuditAction, AuditEntry, Author};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListPage, ListRequest};
 use crate::domain::pricing::PlanType;
+use crate::domain::sid::BusinessSid;
 use crate::domain::versions::Seen;
 use crate::domain::wallet::{Wallet, WalletChanges, WalletSettings};
 use crate::error::{Error, Result};

@@ -4,13 +4,12 @@ use super::bulk::{Action, Bulk};
 use super::businesses::is_suspended;
 use super::db::{BulkConn, Conn};
 use super::rows::{Column, FromRow, Row};
-use crate::domain::businesses::BusinessSid;
-use crate::domain::charging::{Account, TierCounter};
+use crate::domain::account::{Account, TierCounter};
 use crate::domain::currency::Currency;
 use crate::domain::events::EventSet;
 use crate::domain::ledger::LedgerHead;
 use crate::domain::money::Money;
-use crate::domain::sid::{PlanSid, TransactionSid};
+use crate::domain::sid::{BusinessSid, PlanSid, TransactionSid};
 use crate::domain::watch::{Level, RechargeWatch, Spend, Watch};
 use crate::error::{Error, Result};
 

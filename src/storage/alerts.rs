@@ -8,11 +8,10 @@ use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
 use super::rows::Column;
 use crate::domain::alerts::{AlertDraft, AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::Money;
 use crate::domain::paging::{Cursor, Limit};
-use crate::domain::sid::AlertSid;
+use crate::domain::sid::{AlertSid, BusinessSid};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 

@@ -11,9 +11,8 @@ use super::db::{BulkConn, Conn, on};
 use super::rows::Column;
 use crate::domain::access::{KeyMode, Role};
 use crate::domain::api_keys::{ApiKey, PresentedKey, PublicId, SecretHash};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::paging::{Cursor, Limit};
-use crate::domain::sid::KeySid;
+use crate::domain::sid::{BusinessSid, KeySid};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 

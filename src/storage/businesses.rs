@@ -9,13 +9,13 @@ use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
 use super::rows::Column;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::businesses::{Business, BusinessKind, BusinessSid, BusinessStatus};
+use crate::domain::businesses::{Business, BusinessKind, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::hierarchy::{Ancestor, Ties};
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
-use crate::domain::text::{Address, BusinessName, TaxId};
+use crate::domain::sid::BusinessSid;
+use crate::domain::text::{Address, BusinessName, Email, TaxId};
 use crate::domain::time::Timestamp;
-use crate::domain::users::Email;
 use crate::error::{Error, Result};
 
 /// Whether the business `b` of a query, or one above it, is suspended. Chains of parents are at most five businesses deep;

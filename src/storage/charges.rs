@@ -12,17 +12,16 @@ use super::applied_rates;
 use super::bulk::{Action, Bulk};
 use super::db::BulkConn;
 use super::rows::{Column, FromRow, Row};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::{Charge, ChargeState, Delivery, DeliveryStatus};
 use crate::domain::currency::Currency;
+use crate::domain::json::JsonObject;
 use crate::domain::ledger::Entry;
 use crate::domain::messages::{MessageSid, MessageSize};
 use crate::domain::money::Money;
 use crate::domain::rating::{AppliedRate, RatedPart};
-use crate::domain::sid::TransactionSid;
+use crate::domain::sid::{BusinessSid, TransactionSid};
 use crate::domain::text::ErrorCode;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::JsonObject;
 use crate::error::{Error, Result};
 
 /// The unique index that refuses a second charge of a message, as the databases name it in their errors.

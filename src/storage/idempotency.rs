@@ -7,8 +7,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::db::{Conn, on};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::idempotency::{InputHash, KeyScope, forgotten_before};
+use crate::domain::sid::BusinessSid;
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 

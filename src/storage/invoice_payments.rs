@@ -9,10 +9,11 @@ use super::db::{Conn, on};
 use super::invoices::{SummaryRow, columns, header, tables};
 use crate::domain::allocation::Allocation;
 use crate::domain::invoices::InvoiceSummary;
+use crate::domain::json::JsonObject;
 use crate::domain::money::Money;
 use crate::domain::sid::TransactionSid;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::{JsonObject, TransactionType};
+use crate::domain::transactions::TransactionType;
 use crate::error::Result;
 
 /// The invoices of a wallet that are not wholly paid. The words after AND are those of the index.

@@ -10,16 +10,14 @@ use super::businesses::wallet_of;
 use super::db::{BulkConn, Conn, on};
 use super::listing::{Filter, Listing, Sort};
 use super::rows::{self, Column};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
-use crate::domain::dues::Dues;
 use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{
-    InvoiceHeader, InvoiceItem, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary, LineCategory,
+    Dues, InvoiceHeader, InvoiceItem, InvoiceKind, InvoiceLine, InvoiceStatus, InvoiceSummary, LineCategory,
 };
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::money::{BasisPoints, Money};
-use crate::domain::sid::{InvoiceSid, TransactionSid};
+use crate::domain::sid::{BusinessSid, InvoiceSid, TransactionSid};
 use crate::domain::time::{DayRange, Timestamp};
 use crate::error::Result;
 

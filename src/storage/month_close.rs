@@ -6,7 +6,6 @@ use sqlx::FromRow;
 use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
 use super::rows::{self, Column};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::events::EventSet;
@@ -14,7 +13,7 @@ use crate::domain::invoices::close::ClosedInvoice;
 use crate::domain::invoices::{ChargedUsage, InvoiceItem, InvoiceStatus};
 use crate::domain::money::Money;
 use crate::domain::pricing::PlanType;
-use crate::domain::sid::{InvoiceSid, TransactionSid};
+use crate::domain::sid::{BusinessSid, InvoiceSid, TransactionSid};
 use crate::domain::time::{DayRange, Timestamp};
 use crate::error::{Error, Result};
 

@@ -5,12 +5,11 @@ use sqlx::FromRow;
 
 use super::db::{Conn, on};
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
 use crate::domain::paging::{Cursor, Limit};
 use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference};
-use crate::domain::sid::{PaymentSid, TransactionSid};
+use crate::domain::sid::{BusinessSid, PaymentSid, TransactionSid};
 use crate::domain::text::Reference;
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::TransactionType;

@@ -4,12 +4,11 @@ use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
 use super::rows::{Column, FromRow, Row};
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
 use crate::domain::payments::ProviderName;
 use crate::domain::recharges::Recharging;
-use crate::domain::sid::PaymentSid;
+use crate::domain::sid::{BusinessSid, PaymentSid};
 use crate::domain::time::Timestamp;
 use crate::error::{Error, Result};
 

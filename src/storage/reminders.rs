@@ -4,9 +4,8 @@ use chrono::NaiveDate;
 use sqlx::FromRow;
 
 use super::db::{Conn, on};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::reminders::ReminderKind;
-use crate::domain::sid::InvoiceSid;
+use crate::domain::sid::{BusinessSid, InvoiceSid};
 use crate::domain::time::Timestamp;
 use crate::error::Result;
 

@@ -11,16 +11,16 @@ use super::bulk::{Action, Bulk};
 use super::db::{BulkConn, Conn, on};
 use super::rows::Column;
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
+use crate::domain::json::JsonObject;
 use crate::domain::ledger::Entry;
 use crate::domain::messages::MessageSid;
 use crate::domain::money::Money;
 use crate::domain::paging::Limit;
-use crate::domain::sid::TransactionSid;
+use crate::domain::sid::{BusinessSid, TransactionSid};
 use crate::domain::text::Reference;
 use crate::domain::time::Timestamp;
-use crate::domain::transactions::{DebitDetails, JsonObject, OwnedTransaction, Posting, Transaction, TransactionType};
+use crate::domain::transactions::{DebitDetails, OwnedTransaction, Posting, Transaction, TransactionType};
 use crate::error::{Error, Result};
 
 pub static INSERT: Bulk = Bulk::new(

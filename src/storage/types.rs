@@ -8,7 +8,7 @@ use sqlx::{Database, Decode, Encode, Type};
 use crate::domain::access::{KeyMode, Role};
 use crate::domain::alerts::{AlertSeverity, AlertType};
 use crate::domain::audit::AuditAction;
-use crate::domain::businesses::{BusinessKind, BusinessSid, BusinessStatus};
+use crate::domain::businesses::{BusinessKind, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::events::{EventSet, EventType};
@@ -22,13 +22,13 @@ use crate::domain::payments::{
 use crate::domain::pricing::PlanType;
 use crate::domain::reminders::ReminderKind;
 use crate::domain::sid::{
-    AlertSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, TransactionSid,
-    UserSid, WalletSid, WebhookSid,
+    AlertSid, BusinessSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid,
+    TransactionSid, UserSid, WalletSid, WebhookSid,
 };
-use crate::domain::text::{Address, BusinessName, LongText, Reference, TaxId};
+use crate::domain::text::{Address, BusinessName, Email, LongText, Reference, TaxId};
 use crate::domain::time::Timestamp;
 use crate::domain::transactions::TransactionType;
-use crate::domain::users::{Email, UserStatus};
+use crate::domain::users::UserStatus;
 use crate::domain::webhook_messages::{DeliveryError, MessageStatus};
 use crate::domain::webhooks::WebhookStatus;
 

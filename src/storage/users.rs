@@ -5,11 +5,11 @@ use sqlx::FromRow;
 use super::db::{Conn, on};
 use super::listing::{Filter, Listing, Sort};
 use crate::domain::access::Role;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::listing::{ListPage, ListRequest, ValueKind};
-use crate::domain::sid::UserSid;
+use crate::domain::sid::{BusinessSid, UserSid};
+use crate::domain::text::Email;
 use crate::domain::time::Timestamp;
-use crate::domain::users::{Email, User, UserStatus};
+use crate::domain::users::{User, UserStatus};
 use crate::error::Result;
 
 macro_rules! user_columns {

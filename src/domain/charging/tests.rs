@@ -15,11 +15,11 @@ use database::Database;
 
 use super::*;
 use crate::domain::destinations::Destination;
+use crate::domain::json::JsonObject;
 use crate::domain::messages::MessageSize;
 use crate::domain::money::BasisPoints;
 use crate::domain::pricing::PricingPlan;
 use crate::domain::rating::fixtures::{NAIROBI, at, card, destination, money, plan, plan_sid, tier};
-use crate::domain::transactions::JsonObject;
 
 fn next_sid() -> TransactionSid {
     static LAST: AtomicU64 = AtomicU64::new(0);

@@ -5,11 +5,10 @@ use serde::Serialize;
 
 use super::tax::Tax;
 use super::{InvoiceKind, InvoiceStatus, InvoiceSummary};
-use crate::domain::businesses::BusinessSid;
 use crate::domain::currency::Currency;
 use crate::domain::events::{Event, EventType};
 use crate::domain::money::{BasisPoints, Money};
-use crate::domain::sid::InvoiceSid;
+use crate::domain::sid::{BusinessSid, InvoiceSid};
 use crate::domain::time::Timestamp;
 
 /// The tax of an invoice as it is told.

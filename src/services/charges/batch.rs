@@ -8,15 +8,16 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 use serde_json::value::RawValue;
 
 use crate::clock::Clock;
+use crate::domain::account::Account;
 use crate::domain::alerts::AlertDraft;
 use crate::domain::audit::Actor;
-use crate::domain::businesses::BusinessSid;
 use crate::domain::charges::{Charge, Refusal};
-use crate::domain::charging::{self, Account, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, UsageKey};
+use crate::domain::charging::{self, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, UsageKey};
 use crate::domain::events::Event;
 use crate::domain::ledger::LedgerHead;
 use crate::domain::rating::AppliedRate;
 use crate::domain::segments::Encoding;
+use crate::domain::sid::BusinessSid;
 use crate::domain::time::{BillingCalendar, DayRange, Timestamp};
 use crate::domain::transactions::{TransactionType, refund_posting};
 use crate::domain::usage::UsageCounts;

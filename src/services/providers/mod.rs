@@ -136,7 +136,7 @@ fn no_provider() -> Error {
 #[derive(Debug, Serialize)]
 struct RequestBody<'a> {
     payment_sid: crate::domain::sid::PaymentSid,
-    business_sid: &'a crate::domain::businesses::BusinessSid,
+    business_sid: &'a crate::domain::sid::BusinessSid,
     purpose: PaymentPurpose,
     amount: Money,
     currency: Currency,

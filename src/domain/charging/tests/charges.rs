@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::domain::messages::InvalidMessage;
+use crate::domain::fields::InvalidMessage;
 use crate::domain::rating::Unrated;
 use crate::domain::rating::fixtures::{currency, day};
 

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::*;
 use crate::domain::ledger::LedgerHead;
+use crate::domain::sid::PlanSid;
+use crate::domain::watch::Watch;
 
 pub struct Database {
     book: Arc<PriceBook>,

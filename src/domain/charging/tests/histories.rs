@@ -13,6 +13,7 @@ use crate::domain::pricing::{PricingPlan, VolumeTier, VolumeTiers};
 use crate::domain::rate_cards::RateCard;
 use crate::domain::rating::Unrated;
 use crate::domain::rating::fixtures::{NAIROBI, card, currency, day, destination, plan, plan_sid};
+use crate::domain::sid::PlanSid;
 
 const MINUTE: i64 = 60_000_000;
 const DAY: i64 = 24 * 60 * MINUTE;

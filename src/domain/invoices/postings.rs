@@ -1,0 +1,46 @@
+//! Builds the postings that invoices make in the ledger: payments, credit notes, taxes and fees.
+
+use super::LineCategory;
+use crate::domain::json::JsonObject;
+use crate::domain::sid::TransactionSid;
+use crate::domain::text::{LongText, Reason, Reference};
+use crate::domain::transactions::{Posting, TransactionType};
+
+/// What somebody pays of invoices. Entering it notes the amount before tax is set apart, and that tax.
+pub fn invoice_payment_posting(invoice: Option<&str>, reference: Reference) -> Posting {
+    let details = invoice.map(|number| JsonObject::default().with("invoice", &number)).unwrap_or_default();
+    Posting { transaction_type: TransactionType::InvoicePayment, reference, details, metadata: JsonObject::default() }
+}
+
+/// What a credit note gives back.
+pub fn credit_note_posting(credit_note: &str, invoice: &str, reason: &str) -> Posting {
+    let details = serde_json::json!({"credit_note": credit_note, "invoice": invoice, "reason": reason});
+    Posting {
+        transaction_type: TransactionType::CreditAdjustment,
+        reference: credit_note.parse().unwrap_or_default(),
+        details: JsonObject::of(&details),
+        metadata: JsonObject::default(),
+    }
+}
+
+/// The tax in what a credit paid: that part of it is no money of the wallet's.
+pub fn tax_posting(credit: TransactionSid, invoices: &[&str]) -> Posting {
+    let details = serde_json::json!({"tax_of_invoices": invoices, "transaction": credit});
+    Posting {
+        transaction_type: TransactionType::Fee,
+        reference: invoices.first().and_then(|number| number.parse().ok()).unwrap_or_default(),
+        details: JsonObject::of(&details),
+        metadata: JsonObject::default(),
+    }
+}
+
+/// A fee, or a credit, that somebody adds to the invoice of the month.
+pub fn fee_posting(category: LineCategory, description: &LongText, reason: &Reason, reference: Reference) -> Posting {
+    let details = serde_json::json!({"category": category, "description": description, "reason": reason});
+    Posting {
+        transaction_type: TransactionType::Fee,
+        reference,
+        details: JsonObject::of(&details),
+        metadata: JsonObject::default(),
+    }
+}
