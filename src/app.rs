@@ -25,12 +25,14 @@ use crate::error::{Error, Result};
 use crate::http::auth::PeerAddress;
 use crate::http::bodies::BodyBudget;
 use crate::http::client_address::TrustedProxies;
+use crate::http::edge::Service;
 use crate::http::exports::Exports;
 use crate::http::failed_credentials::FailedCredentials;
 use crate::http::invoice_documents::Documents;
 use crate::http::metrics::Metrics;
 use crate::http::rate_limits::RateLimits;
-use crate::http::{self, AppState, HttpState, Service, head_limits};
+use crate::http::state::{AppState, HttpState};
+use crate::http::{self, head_limits};
 use crate::outbound::Outbound;
 use crate::payment_settings::ProviderSetting;
 use crate::services::Billing;
@@ -147,7 +149,7 @@ pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
 /// # Errors
 /// Those of [`http_state`].
 pub fn http_service(settings: &Settings, billing: Billing) -> Result<Service> {
-    Ok(http::service(http_state(settings, billing)?))
+    Ok(http::routes::service(http_state(settings, billing)?))
 }
 
 /// What the HTTP services of a server share.

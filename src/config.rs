@@ -25,10 +25,10 @@ use crate::domain::sid::{BusinessSid, KeySid};
 use crate::domain::text::{Address, BusinessName, Email, TaxId, Title};
 use crate::domain::time::CalendarMonth;
 use crate::error::Error;
-use crate::http::Limits;
 use crate::http::auth::AuthMode;
 use crate::http::client_address::{TrustedNetwork, TrustedProxies};
 use crate::http::rate_limits::RateLimitSettings;
+use crate::http::state::Limits;
 use crate::payment_settings::{ProviderSetting, SecretSetting, SimulatedPayments, parse_url};
 use crate::storage::open::{DatabaseUrl, PoolSettings};
 

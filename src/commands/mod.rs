@@ -166,12 +166,12 @@ async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
     let metrics_address = metrics_listener.as_ref().map(tokio::net::TcpListener::local_addr).transpose()?;
     greet(settings, &billing, listener.local_addr()?, metrics_address).await?;
     let limits = ConnectionLimits { caps, ..app::connection_limits(settings) };
-    let service = http::service(state.clone());
+    let service = http::routes::service(state.clone());
     if let Some(listener) = metrics_listener {
         let caps = ConnectionCaps { total: METRICS_CONNECTIONS_MAX, per_address: METRICS_CONNECTIONS_MAX };
         let limits = ConnectionLimits { caps, ..app::connection_limits(settings) };
         // It goes on until the process ends: the last minutes are worth watching too.
-        tokio::spawn(app::serve(listener, http::metrics_service(state), limits, std::future::pending()));
+        tokio::spawn(app::serve(listener, http::routes::metrics_service(state), limits, std::future::pending()));
     }
     let (stop_worker, worker_stopped) = tokio::sync::oneshot::channel::<()>();
     let worker = settings.worker.then(|| {

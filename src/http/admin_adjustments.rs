@@ -5,15 +5,15 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::Administer;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json};
 use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, Missing, WriteErrors};
 use super::schema::SignedDecimalInput;
-use super::to_the_end;
+use super::state::AppState;
 use super::transactions::TransactionBody;
+use super::writes::to_the_end;
 use crate::domain::money::Money;
 use crate::domain::sid::BusinessSid;
 use crate::domain::text::{Reason, Reference};

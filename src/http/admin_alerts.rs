@@ -5,13 +5,13 @@ use axum::http::{HeaderMap, Uri};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::AppState;
 use super::alerts::AlertBody;
 use super::auth::{Administer, May};
 use super::error::Problem;
 use super::extract::{Flag, Json, Query};
 use super::listing::{self, ListQuery};
 use super::openapi::{CommonErrors, Forbidden};
+use super::state::AppState;
 use crate::domain::alerts::{AlertSeverity, AlertType};
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::sid::BusinessSid;

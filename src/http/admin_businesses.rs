@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::admin::ReasonQuery;
 use super::auth::{Administer, May};
 use super::error::Problem;
@@ -13,7 +12,8 @@ use super::etag::{IfMatch, etag};
 use super::extract::{BusinessPath, Json, Query, nullable, present};
 use super::listing::{self, ListQuery};
 use super::openapi::{BodyErrors, BusinessRules, CommonErrors, Forbidden, Missing, Preconditions, Taken};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessStatus};
 use crate::domain::countries::CountryCode;
 use crate::domain::listing::{ListRequest, ListValue};

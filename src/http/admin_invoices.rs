@@ -6,13 +6,13 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::{Administer, May};
 use super::error::Problem;
 use super::extract::{Json, Query, SidPath};
 use super::invoices::{InvoiceBody, TaxBody};
 use super::listing::{self, ListQuery};
 use super::openapi::{CommonErrors, Forbidden, Missing};
+use super::state::AppState;
 use crate::domain::currency::Currency;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
 use crate::domain::listing::{ListRequest, ListValue};

@@ -5,7 +5,6 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::admin::{ImportQuery, RefusedLineBody};
 use super::admin_plans::{PlanFilter, PlanTermsBody};
 use super::auth::{Administer, May};
@@ -14,7 +13,8 @@ use super::error::Problem;
 use super::extract::{Json, Query};
 use super::listing::ListQuery;
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, LineErrors};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::plan_sheets::{AddedPlan, ChangedPlan, PlanImport};
 use crate::domain::sid::PlanSid;
 use crate::services;

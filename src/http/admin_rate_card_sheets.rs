@@ -6,7 +6,6 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::admin::{ImportQuery, RefusedLineBody};
 use super::admin_rate_cards::RateCardListFilter;
 use super::auth::{Administer, May};
@@ -15,7 +14,8 @@ use super::error::Problem;
 use super::extract::{Json, Query};
 use super::listing::ListQuery;
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, LineErrors};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;

@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::admin::ReasonQuery;
 use super::auth::{Administer, May};
 use super::error::Problem;
@@ -15,7 +14,8 @@ use super::listing::{self, ListQuery};
 use super::openapi::{BodyErrors, CommonErrors, Conflicts, Forbidden, Missing, Preconditions};
 use super::rate_cards::{NetworkBody, RateCardBody};
 use super::schema::DecimalInput;
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::listing::{ListRequest, ListValue};

@@ -5,13 +5,13 @@ use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::{Administer, May};
 use super::error::Problem;
 use super::extract::{Json, Query, SidPath};
 use super::listing::{ListQuery, answer};
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, Missing, SuspenseErrors};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::currency::Currency;
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::money::Money;

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
-use super::AppState;
 use super::auth::{Administer, May};
 use super::error::Problem;
 use super::extract::{Json, Query};
 use super::listing;
 use super::openapi::{CommonErrors, Forbidden};
+use super::state::AppState;
 use super::transactions::{TransactionBody, bounds};
 use crate::domain::listing::ListCursor;
 use crate::domain::messages::MessageSid;

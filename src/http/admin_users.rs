@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::admin::ReasonQuery;
 use super::auth::{Administer, May};
 use super::error::Problem;
@@ -13,7 +12,8 @@ use super::etag::{IfMatch, etag};
 use super::extract::{Json, Query, SidPath, nullable, present};
 use super::listing::{self, ListQuery};
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, Missing, Preconditions, Taken, UserRules};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::access::{Credential, Role};
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::sid::{BusinessSid, UserSid};

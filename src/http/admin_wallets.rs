@@ -6,7 +6,6 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::admin::ReasonQuery;
 use super::auth::{Administer, May};
 use super::error::Problem;
@@ -16,8 +15,9 @@ use super::listing::ListQuery;
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, Missing, Preconditions};
 use super::page::next_link;
 use super::schema::DecimalInput;
-use super::to_the_end;
+use super::state::AppState;
 use super::wallet::WalletBody;
+use super::writes::to_the_end;
 use crate::domain::currency::Currency;
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::money::Money;

@@ -5,13 +5,13 @@ use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::{Manage, Read};
 use super::error::Problem;
 use super::extract::{AlertPath, BusinessPath, Flag, Json, Query};
 use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use super::page::{PageQuery, next_link};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
 use crate::domain::money::Money;
 use crate::domain::sid::{AlertSid, BusinessSid};

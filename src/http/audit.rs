@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::{Administer, May};
 use super::error::Problem;
 use super::extract::{Json, Query};
 use super::listing::{ListQuery, answer};
 use super::openapi::CommonErrors;
+use super::state::AppState;
 use crate::domain::audit::{AuditAction, AuditRecord};
 use crate::domain::listing::{ListRequest, ListValue};
 use crate::domain::text::AuditText;

@@ -8,9 +8,9 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 
-use super::AppState;
 use super::client_address::ClientAddress;
 use super::error::Problem;
+use super::state::AppState;
 use crate::domain::access::{Denial, Principal, Reach, Right, Tenant, reach_of_anybody};
 use crate::domain::audit::Actor;
 use crate::domain::sid::BusinessSid;

@@ -5,14 +5,14 @@ use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{Manage, Read};
 use super::error::Problem;
 use super::etag::{IfMatchOrAnything, etag};
 use super::extract::{BusinessPath, Json, nullable, optional_whole_number, present};
 use super::openapi::{BodyErrors, CommonErrors, Missing, RechargeErrors};
 use super::schema::DecimalInput;
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
 use crate::domain::payments::{PaymentMethod, ProviderName};

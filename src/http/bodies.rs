@@ -9,9 +9,9 @@ use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use super::AppState;
 use super::auth::{AuthMode, Caller};
 use super::error::Problem;
+use super::state::AppState;
 
 /// How much of each body may always be held. More than any single message takes; with as many connections as there may be
 /// it is a quarter of a gigabyte.

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{self, Administer, May};
 use super::batches::{ItemProblem, Items, Results};
 use super::deliveries::DeliveryBody;
@@ -15,8 +14,9 @@ use super::extract::{ChargePath, Json, present, segments};
 use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{ChargeErrors, ChargeNotFound, CommonErrors, WriteErrors};
 use super::rating::RatingBody;
-use super::to_the_end;
+use super::state::AppState;
 use super::transactions::TransactionBody;
+use super::writes::to_the_end;
 use crate::domain::charges::ChargeState;
 use crate::domain::charging::{Charged, Reported};
 use crate::domain::countries::CountryCode;

@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::admin_invoices::InvoiceSummaryBody;
 use super::auth::Administer;
 use super::error::Problem;
@@ -15,8 +14,9 @@ use super::invoice_payments::AllocationBody;
 use super::invoices::LineBody;
 use super::openapi::{BodyErrors, CommonErrors, Forbidden, InvoiceRules, Missing};
 use super::schema::DecimalInput;
-use super::to_the_end;
+use super::state::AppState;
 use super::transactions::TransactionBody;
+use super::writes::to_the_end;
 use crate::domain::credit_notes::{Wanted, WantedLine};
 use crate::domain::invoices::LineCategory;
 use crate::domain::money::Money;

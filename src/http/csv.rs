@@ -6,9 +6,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
+use super::bodies;
 use super::error::Problem;
 use super::extract::media_type;
-use super::{AppState, bodies};
+use super::state::AppState;
 
 /// A body that is a CSV sheet, within the size limit and in time. What stands in it is not looked at yet.
 #[derive(Debug)]

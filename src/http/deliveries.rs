@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{Charge, May};
 use super::batches::{ItemProblem, Items, Results};
 use super::error::{Problem, ProblemBody};
 use super::extract::{ChargePath, Json};
 use super::openapi::{ChargeNotFound, CommonErrors, WriteErrors};
+use super::state::AppState;
 use crate::domain::charges::DeliveryStatus;
 use crate::domain::charging::Reported;
 use crate::domain::currency::Currency;

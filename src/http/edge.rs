@@ -1,21 +1,101 @@
 //! The outer layers: what every request and every answer goes through, whatever lies behind.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::cors::CorsLayer;
 use tracing::Instrument;
 
 use super::auth::{AuthMode, Caller, PeerAddress};
 use super::client_address::ClientAddress;
 use super::error::Problem;
 use super::rate_limits::Verdict;
-use super::{AppState, RequestId, credentials, head_limits, origins};
+use super::request_id::RequestId;
+use super::state::{AppState, HttpState};
+use super::{credentials, head_limits, origins};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The whole HTTP service.
+pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
+
+/// Puts the layers around the routes, the outermost last: routes → compression → guard (limits, who may, deadline, panics)
+/// → CORS → edge (ids, addresses, bodies of problems, log, headers) → slash.
+pub fn around(router: Router<AppState>, state: AppState) -> Service {
+    let router = router
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(other_method)
+        .with_state(state.clone());
+    // A PDF is compressed inside.
+    let is_compressible = SizeAbove::new(1_024).and(NotForContentType::const_new("application/pdf"));
+    let guard = middleware::from_fn_with_state(state.clone(), guard);
+    let edge = middleware::from_fn_with_state(state.clone(), wrap);
+    let for_pages = router
+        .clone()
+        .layer(CompressionLayer::new().compress_when(is_compressible))
+        .layer(guard.clone())
+        .layer(cors(&state))
+        .layer(edge.clone());
+    let for_programs = router.layer(guard).layer(edge);
+    let choose = tower::service_fn(move |request: Request| {
+        let router = if needs_page_layers(&request) { for_pages.clone() } else { for_programs.clone() };
+        router.oneshot(with_slash(request))
+    });
+    tower::util::BoxCloneSyncService::new(choose)
+}
+
+/// Puts around the metrics what every answer goes through, and no guard.
+pub fn around_metrics(router: Router<AppState>, state: AppState) -> Service {
+    let edge = middleware::from_fn_with_state(state.clone(), wrap);
+    let router = router.fallback(async || Problem::not_found()).with_state(state).layer(edge);
+    tower::util::BoxCloneSyncService::new(tower::service_fn(move |request: Request| router.clone().oneshot(request)))
+}
+
+/// Whether a request needs what browsers do: CORS where it names its page's origin, compression where it offers to take
+/// it. A gateway sends neither header, and does not pay for them. The CORS layer takes every OPTIONS for a preflight; one
+/// that is none asks which methods there are, and goes past it.
+fn needs_page_layers(request: &Request) -> bool {
+    let has = |name: HeaderName| request.headers().contains_key(name);
+    let is_plain_options = request.method() == Method::OPTIONS && !has(header::ACCESS_CONTROL_REQUEST_METHOD);
+    !is_plain_options && (has(header::ORIGIN) || has(header::ACCEPT_ENCODING))
+}
+
+/// What a known address says to a method it has no handler for. axum adds the `Allow` header.
+async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        Problem::method_not_allowed().into_response()
+    }
+}
+
+fn cors(state: &HttpState) -> CorsLayer {
+    let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
+    CorsLayer::new()
+        .allow_origin(state.cors_origins.clone())
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS])
+        .allow_headers(names(&["content-type", "authorization", "idempotency-key", "if-match"]))
+        .expose_headers(names(&[
+            "link",
+            "etag",
+            "x-request-id",
+            "content-disposition",
+            "idempotent-replayed",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+        ]))
+        .max_age(Duration::from_secs(3_600))
+}
 
 /// Gives the request its id and its client's address; logs and counts the answer, gives problems their body and every
 /// answer its security headers.
@@ -177,7 +257,6 @@ pub fn with_slash(mut request: Request) -> Request {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::http::StatusCode;
     use rstest::rstest;
 
     use super::*;

@@ -5,8 +5,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::AppState;
 use super::error::Problem;
+use super::state::AppState;
 use crate::domain::versions::{Seen, Version};
 
 const NAME: &str = "If-Match";

@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::auth::{May, Needs};
 use super::error::Problem;
-use super::{AppState, bodies, json_depth};
+use super::state::AppState;
+use super::{bodies, json_depth};
 use crate::domain::access::Tenant;
 use crate::domain::messages::ChargeKey;
 use crate::domain::names::deserialize_from_str;

@@ -5,11 +5,11 @@ use axum::http::{HeaderName, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{May, Watch};
 use super::error::Problem;
 use super::extract::Json;
 use super::openapi::{CommonErrors, Missing, ProbeErrors};
+use super::state::AppState;
 use crate::services;
 
 /// How the server is.

@@ -4,8 +4,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 
-use super::AppState;
 use super::error::Problem;
+use super::state::AppState;
 use crate::domain::audit::Actor;
 use crate::domain::idempotency::{IdempotencyKey, KeyScope};
 use crate::domain::sid::BusinessSid;

@@ -10,13 +10,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::AppState;
 use super::accept;
 use super::auth::Read;
 use super::error::{Problem, ProblemBody};
 use super::extract::{InvoicePath, Json};
 use super::invoices::InvoiceBody;
 use super::openapi::{CommonErrors, Missing, TenantForbidden};
+use super::state::AppState;
 use crate::documents::{Credited, InvoiceDocument, Logo, html, pdf};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::sid::{BusinessSid, InvoiceSid};

@@ -5,13 +5,13 @@ use axum::http::{HeaderMap, Uri};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::AppState;
 use super::admin_invoices::InvoiceSummaryBody;
 use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::listing;
 use super::openapi::CommonErrors;
+use super::state::AppState;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::listing::{ListCursor, ListRequest, ListValue};
 use crate::domain::paging::Limit;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
+use super::state::AppState;
 use crate::domain::currency::Currency;
 use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, LineCategory};

@@ -5,14 +5,14 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::{Manage, May};
 use super::error::Problem;
 use super::extract::{Json, Query};
 use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, Missing, WriteErrors};
 use super::page::{PageQuery, next_link};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::access::{KeyMode, Reach, Role};
 use crate::domain::api_keys::ApiKey;
 use crate::domain::sid::{BusinessSid, KeySid};

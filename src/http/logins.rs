@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{Anyone, May, UseLogin};
 use super::client_address::counted_as;
 use super::credentials::session_cookie_name;
@@ -13,7 +12,8 @@ use super::error::Problem;
 use super::extract::Json;
 use super::failed_credentials::FailedCredentials;
 use super::openapi::{CommonErrors, LoginErrors, WriteErrors};
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::access::{Credential, KeyMode, Role};
 use crate::domain::sid::{BusinessSid, KeySid, UserSid};
 use crate::domain::text::Email;

@@ -3,9 +3,9 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::Operations;
 use super::credentials::SESSION_COOKIE;
 use super::error::ProblemBody;
+use super::routes::DocumentedRoutes;
 
 /// How every request to the API can fail.
 #[derive(Debug, IntoResponses)]
@@ -317,5 +317,5 @@ impl Modify for SecuritySchemes {
 
 /// The document that `/openapi.json` serves and `openapi` prints.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi().merge_from(Operations::openapi())
+    Document::openapi().merge_from(DocumentedRoutes::openapi())
 }

@@ -5,12 +5,12 @@ use axum::http::{HeaderMap, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, PaymentPath, Query};
 use super::openapi::{CommonErrors, Missing};
 use super::page::{PageQuery, next_link};
+use super::state::AppState;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
 use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference};

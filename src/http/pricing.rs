@@ -4,11 +4,11 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{May, ReadPrices};
 use super::error::Problem;
 use super::extract::Json;
 use super::openapi::CommonErrors;
+use super::state::AppState;
 use crate::domain::money::{BasisPoints, Money};
 use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier};
 use crate::domain::sid::PlanSid;

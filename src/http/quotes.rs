@@ -4,12 +4,12 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{self, May};
 use super::error::Problem;
 use super::extract::{Json, segments};
 use super::openapi::{CommonErrors, WriteErrors};
 use super::rating::{RatingBody, RatingPart};
+use super::state::AppState;
 use crate::domain::charges::Refusal;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;

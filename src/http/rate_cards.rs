@@ -5,11 +5,11 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::{May, ReadPrices};
 use super::error::Problem;
 use super::extract::{Json, Query};
 use super::openapi::CommonErrors;
+use super::state::AppState;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;

@@ -4,13 +4,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{Manage, Read};
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, present};
 use super::openapi::{BodyErrors, CommonErrors, TenantForbidden};
 use super::schema::DecimalInput;
-use super::to_the_end;
+use super::state::AppState;
+use super::writes::to_the_end;
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;
 use crate::domain::sid::BusinessSid;

@@ -5,12 +5,12 @@ use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
 use super::page::next_link;
+use super::state::AppState;
 use crate::domain::currency::Currency;
 use crate::domain::history::{History, HistoryRow};
 use crate::domain::json::JsonObject;

@@ -6,11 +6,11 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::Read;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, Query};
 use super::openapi::CommonErrors;
+use super::state::AppState;
 use crate::domain::countries::CountryCode;
 use crate::domain::currency::Currency;
 use crate::domain::money::{Money, serialize_decimal};

@@ -5,14 +5,14 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::{AuthMode, May, Read, TopUp};
 use super::error::Problem;
 use super::extract::{BusinessPath, Json};
 use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{CommonErrors, WriteErrors};
-use super::to_the_end;
+use super::state::AppState;
 use super::transactions::TransactionBody;
+use super::writes::to_the_end;
 use crate::domain::access::{Principal, Role};
 use crate::domain::currency::Currency;
 use crate::domain::money::Money;

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
 use super::auth::Manage;
 use super::error::Problem;
 use super::extract::{Json, Query};
 use super::openapi::{CommonErrors, Missing, TenantForbidden, WriteErrors};
 use super::page::{PageQuery, next_link};
-use super::to_the_end;
+use super::state::AppState;
 use super::webhook_paths::{DeliveryPath, WebhookParams, WebhookPath};
+use super::writes::to_the_end;
 use crate::domain::events::EventType;
 use crate::domain::sid::MessageEventSid;
 use crate::domain::time::Timestamp;

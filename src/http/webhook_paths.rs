@@ -4,10 +4,10 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use utoipa::IntoParams;
 
-use super::AppState;
 use super::auth::{May, Needs};
 use super::error::Problem;
 use super::extract::parse_business;
+use super::state::AppState;
 use crate::domain::access::Tenant;
 use crate::domain::sid::{BusinessSid, MessageEventSid, WebhookSid};
 

@@ -5,14 +5,14 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::AppState;
 use super::auth::Manage;
 use super::error::Problem;
 use super::extract::{BusinessPath, Json, present};
 use super::idempotency::{IdempotencyHeader, replayed};
 use super::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden, WriteErrors};
-use super::to_the_end;
+use super::state::AppState;
 use super::webhook_paths::{WebhookParams, WebhookPath};
+use super::writes::to_the_end;
 use crate::domain::idempotency::Answer;
 use crate::domain::sid::{BusinessSid, WebhookSid};
 use crate::domain::text::LongText;

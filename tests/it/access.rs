@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use wecall_billing::domain::access::{KeyMode, Reach, Role, Tenant};
-use wecall_billing::http::ROUTES;
+use wecall_billing::http::routes::ROUTES;
 use wecall_billing::services;
 use wecall_billing::services::keys::{KeyKeeper, NewKey};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 use wecall_billing::domain::access::Role;
-use wecall_billing::http::ROUTES;
+use wecall_billing::http::routes::ROUTES;
 
 use crate::support::bills::Bill;
 use crate::support::{Database, MPESA, MPESA_SECRET, Server, answer, postgres};

@@ -1,0 +1,51 @@
+//! Holds what every handler works with: the billing itself, settings of the edge and shared counters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+
+use super::auth::AuthMode;
+use super::bodies::BodyBudget;
+use super::client_address::TrustedProxies;
+use super::exports::Exports;
+use super::failed_credentials::FailedCredentials;
+use super::invoice_documents::Documents;
+use super::metrics::Metrics;
+use super::rate_limits::RateLimits;
+use crate::services::Billing;
+
+/// What handlers work with.
+pub type AppState = Arc<HttpState>;
+
+#[derive(Debug)]
+pub struct HttpState {
+    pub billing: Billing,
+    pub auth: AuthMode,
+    /// The origins whose pages may call and write.
+    pub cors_origins: Vec<HeaderValue>,
+    /// The names this server goes by, in lower case; none listed: any.
+    pub allowed_hosts: Vec<String>,
+    pub limits: Limits,
+    pub metrics: Metrics,
+    /// Whose word on a client's address counts.
+    pub trusted_proxies: TrustedProxies,
+    pub rate_limits: RateLimits,
+    pub failed_credentials: FailedCredentials,
+    /// Where logins come from, those that work too.
+    pub logins: FailedCredentials,
+    pub body_budget: BodyBudget,
+    pub exports: Exports,
+    pub documents: Documents,
+    /// Whether /metrics is served here, and not at an address of its own.
+    pub serves_metrics: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub body_bytes: usize,
+    /// For a request's body to arrive.
+    pub body_timeout: Duration,
+    /// For a request to be answered.
+    pub request_timeout: Duration,
+}
