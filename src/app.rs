@@ -17,35 +17,36 @@ use tower::ServiceExt;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::connections::{ConnectionCaps, Connections, Place};
-use crate::domain::pricing::PlanType;
-use crate::domain::time::BillingCalendar;
-use crate::domain::wallet::OpeningTerms;
-use crate::domain::watch::WatchRules;
+use crate::domain::prices::plans::PlanType;
+use crate::domain::values::time::BillingCalendar;
+use crate::domain::wallets::OpeningTerms;
+use crate::domain::wallets::watch::WatchRules;
 use crate::error::{Error, Result};
-use crate::http::auth::PeerAddress;
-use crate::http::bodies::BodyBudget;
-use crate::http::client_address::TrustedProxies;
-use crate::http::edge::Service;
-use crate::http::exports::Exports;
-use crate::http::failed_credentials::FailedCredentials;
-use crate::http::invoice_documents::Documents;
-use crate::http::metrics::Metrics;
-use crate::http::rate_limits::RateLimits;
+use crate::http;
+use crate::http::api::exports::Exports;
+use crate::http::api::invoice_documents::Documents;
+use crate::http::edge::answer::metrics::Metrics;
+use crate::http::edge::ask::bodies::BodyBudget;
+use crate::http::edge::ask::head_limits;
+use crate::http::edge::layers::Service;
+use crate::http::edge::who::auth::PeerAddress;
+use crate::http::edge::who::client_address::TrustedProxies;
+use crate::http::edge::who::failed_credentials::FailedCredentials;
+use crate::http::edge::who::rate_limits::RateLimits;
 use crate::http::state::{AppState, HttpState};
-use crate::http::{self, head_limits};
 use crate::outbound::Outbound;
 use crate::payment_settings::ProviderSetting;
 use crate::services::Billing;
+use crate::services::access::passwords::Passwords;
+use crate::services::access::presented::Credentials;
 use crate::services::charges::batch::Workshop;
 use crate::services::charges::committer::Committer;
-use crate::services::credentials::Credentials;
-use crate::services::passwords::Passwords;
-use crate::services::prices::Prices;
-use crate::services::providers::{Endpoint, HttpProvider, Provider, Providers};
-use crate::services::wallet_reads::WalletReads;
+use crate::services::payments::providers::{Endpoint, HttpProvider, Provider, Providers};
+use crate::services::prices::book::Prices;
+use crate::services::wallets::reads::WalletReads;
 use crate::storage;
 use crate::storage::db::Db;
-use crate::storage::open::IfMissing;
+use crate::storage::db::open::IfMissing;
 
 /// How long a client may leave an answer unread before its connection is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -120,9 +121,9 @@ pub fn providers(settings: &Settings, clock: &Clock) -> Result<Providers> {
 /// # Errors
 /// [`Error::Setup`] with a sentence on what stands in the way.
 pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Billing, Vec<String>)> {
-    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await?;
-    let applied = storage::migrations::migrate(&db).await?;
-    storage::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await?;
+    let applied = storage::db::migrations::migrate(&db).await?;
+    storage::db::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
     let billing = billing(settings, db, clock)?;
     billing.prices.refresh().await?;
     Ok((billing, applied))
@@ -135,7 +136,7 @@ pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Bill
 /// [`Error::Setup`] where the plan is a postpaid one.
 pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
     let name = &billing.terms.plan_name;
-    match storage::pricing::find_type_by_name(&mut billing.db.read().await?.conn(), name).await? {
+    match storage::prices::plans::find_type_by_name(&mut billing.db.read().await?.conn(), name).await? {
         Some(PlanType::Prepaid) => Ok(true),
         Some(PlanType::Postpaid) => {
             Err(Error::Setup(format!("DEFAULT_PLAN is {name}, which is POSTPAID; new wallets need a PREPAID plan")))

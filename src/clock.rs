@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use uuid::{ContextV7, Uuid};
 
-use crate::domain::time::Timestamp;
+use crate::domain::values::time::Timestamp;
 
 /// Tells the time, and makes ids that rise with it.
 #[derive(Clone, Debug)]

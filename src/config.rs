@@ -13,24 +13,24 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::connections::ConnectionCaps;
 use crate::documents::Logo;
-use crate::domain::access::Role;
-use crate::domain::countries::CountryCode;
-use crate::domain::currency::Currency;
+use crate::domain::access::rights::Role;
 use crate::domain::invoices::parties::Party;
 use crate::domain::invoices::tax::TaxRates;
-use crate::domain::money::Money;
 use crate::domain::payments::ProviderName;
-use crate::domain::secrets::Sealer;
-use crate::domain::sid::{BusinessSid, KeySid};
-use crate::domain::text::{Address, BusinessName, Email, TaxId, Title};
-use crate::domain::time::CalendarMonth;
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::secrets::Sealer;
+use crate::domain::values::sid::{BusinessSid, KeySid};
+use crate::domain::values::text::{Address, BusinessName, Email, TaxId, Title};
+use crate::domain::values::time::CalendarMonth;
 use crate::error::Error;
-use crate::http::auth::AuthMode;
-use crate::http::client_address::{TrustedNetwork, TrustedProxies};
-use crate::http::rate_limits::RateLimitSettings;
+use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::who::client_address::{TrustedNetwork, TrustedProxies};
+use crate::http::edge::who::rate_limits::RateLimitSettings;
 use crate::http::state::Limits;
 use crate::payment_settings::{ProviderSetting, SecretSetting, SimulatedPayments, parse_url};
-use crate::storage::open::{DatabaseUrl, PoolSettings};
+use crate::storage::db::open::{DatabaseUrl, PoolSettings};
 
 const DEFAULT_PORT: u16 = 8_000;
 

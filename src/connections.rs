@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::http::client_address::{TrustedProxies, counted_as};
-use crate::http::error::Problem;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::who::client_address::{TrustedProxies, counted_as};
 
 /// How many connections may be open at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

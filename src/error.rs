@@ -1,15 +1,15 @@
 //! What can go wrong, in the domain's words. What HTTP makes of it stands in `http::error`.
 
+use crate::domain::access::user_rules::UserRefusal;
+use crate::domain::businesses::hierarchy::HierarchyRefusal;
 use crate::domain::charges::Refusal;
-use crate::domain::credit_notes::CreditNoteError;
-use crate::domain::dues::BillRefusal;
-use crate::domain::fields::{FieldError, InvalidMessage};
-use crate::domain::hierarchy::HierarchyRefusal;
-use crate::domain::money::MoneyError;
-use crate::domain::plan_terms::PlanRefusal;
-use crate::domain::rate_card_terms::RateCardRefusal;
-use crate::domain::sheets::RefusedLine;
-use crate::domain::user_rules::UserRefusal;
+use crate::domain::invoices::credit_notes::CreditNoteError;
+use crate::domain::invoices::dues::BillRefusal;
+use crate::domain::prices::plan_terms::PlanRefusal;
+use crate::domain::prices::rate_card_terms::RateCardRefusal;
+use crate::domain::values::csv::RefusedLine;
+use crate::domain::values::fields::{FieldError, InvalidMessage};
+use crate::domain::values::money::MoneyError;
 
 pub type Result<T> = std::result::Result<T, Error>;
 

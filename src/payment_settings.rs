@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use crate::domain::payment_signatures::SigningSecret;
+use crate::domain::payments::signatures::SigningSecret;
 use crate::domain::payments::{ProviderName, SIMULATED};
 
 /// A provider as a setting names it: `simulated`, or `name=https://…` for one behind an adapter.

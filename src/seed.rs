@@ -6,23 +6,23 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::countries::CountryCode;
-use crate::domain::currency::Currency;
-use crate::domain::json::JsonObject;
-use crate::domain::money::{BasisPoints, Money};
-use crate::domain::pricing::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
-use crate::domain::rate_cards::{Network, RateCard};
-use crate::domain::sid::{BusinessSid, PlanSid, RateCardSid};
-use crate::domain::text::Reference;
-use crate::domain::time::Timestamp;
-use crate::domain::transactions::{Posting, TransactionType};
-use crate::domain::wallet::OpeningTerms;
+use crate::domain::prices::plans::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
+use crate::domain::prices::rate_cards::{Network, RateCard};
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::json::JsonObject;
+use crate::domain::values::money::{BasisPoints, Money};
+use crate::domain::values::sid::{BusinessSid, PlanSid, RateCardSid};
+use crate::domain::values::text::Reference;
+use crate::domain::values::time::Timestamp;
+use crate::domain::wallets::OpeningTerms;
+use crate::domain::wallets::transactions::{Posting, TransactionType};
 use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
-use crate::storage::wallet::Opening;
+use crate::storage::wallets::Opening;
 
 const PLANS: &str = include_str!("../seeds/plans.json");
 const RATE_CARDS: &str = include_str!("../seeds/rate_cards.json");
@@ -111,7 +111,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     async fn plan(&self, conn: &mut Conn<'_>, seed: PlanSeed) -> Result<bool> {
-        if !storage::seeds::claim(conn, &format!("plan {}", seed.name), self.now).await? {
+        if !storage::db::seeds::claim(conn, &format!("plan {}", seed.name), self.now).await? {
             return Ok(false);
         }
         let tier = |tier: TierSeed| VolumeTier {
@@ -133,7 +133,7 @@ impl Loader<'_> {
             updated_at: self.now,
         };
         plan.validate().map_err(Error::Corrupt)?;
-        let is_new = storage::pricing::insert(conn, &plan).await?;
+        let is_new = storage::prices::plans::insert(conn, &plan).await?;
         if is_new {
             let after = json!({"name": plan.name, "type": plan.plan_type});
             self.audit(conn, AuditEntry::created(AuditAction::PlanCreated, plan.sid.to_string(), after)).await?;
@@ -143,7 +143,7 @@ impl Loader<'_> {
 
     async fn rate_card(&self, conn: &mut Conn<'_>, seed: RateCardSeed) -> Result<bool> {
         let item = format!("rate card {} {}", seed.country_code, seed.operator);
-        if !storage::seeds::claim(conn, &item, self.now).await? {
+        if !storage::db::seeds::claim(conn, &item, self.now).await? {
             return Ok(false);
         }
         let card = RateCard {
@@ -157,7 +157,7 @@ impl Loader<'_> {
             notes: seed.notes,
         };
         card.validate().map_err(Error::Corrupt)?;
-        let is_new = storage::rate_cards::insert(conn, &card, self.now).await?;
+        let is_new = storage::prices::rate_cards::insert(conn, &card, self.now).await?;
         if is_new {
             let after = json!({"country_code": card.country, "operator": card.operator, "currency": card.currency});
             self.audit(conn, AuditEntry::created(AuditAction::RateCardCreated, card.sid.to_string(), after)).await?;
@@ -166,10 +166,10 @@ impl Loader<'_> {
     }
 
     async fn wallet(&self, conn: &mut Conn<'_>, seed: WalletSeed) -> Result<bool> {
-        if !storage::seeds::claim(conn, &format!("wallet {}", seed.business_sid), self.now).await? {
+        if !storage::db::seeds::claim(conn, &format!("wallet {}", seed.business_sid), self.now).await? {
             return Ok(false);
         }
-        if storage::wallet::lock(conn, &seed.business_sid).await?.is_some() {
+        if storage::wallets::lock(conn, &seed.business_sid).await?.is_some() {
             // Somebody uses a business of this name already: its wallet is theirs.
             return Ok(false);
         }
@@ -181,7 +181,7 @@ impl Loader<'_> {
             now: self.now,
             actor: &self.actor,
         };
-        storage::wallet::lock_or_open(conn, &opening).await?;
+        storage::wallets::lock_or_open(conn, &opening).await?;
         let posting = Posting {
             transaction_type: TransactionType::Topup,
             reference: "Opening balance".parse::<Reference>().map_err(Error::Corrupt)?,

@@ -10,9 +10,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::audit::Actor;
 use crate::domain::jobs::{Job, JobKind, Next};
-use crate::domain::time::{CalendarDay, CalendarMonth};
+use crate::domain::values::time::{CalendarDay, CalendarMonth};
 use crate::error::{Error, Result};
-use crate::services::jobs::{Ended, Outcome, Room};
+use crate::services::operations::jobs::{Ended, Outcome, Room};
 use crate::services::{self, Billing};
 
 /// How often to note what was done and to look for what is due. Both go into one transaction, so a busy worker keeps those
@@ -55,13 +55,13 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
 /// # Errors
 /// Those of the database.
 pub async fn schedule(billing: &Billing) -> Result<()> {
-    let month = services::month_close::next_month(billing).await?;
+    let month = services::invoices::month_close::next_month(billing).await?;
     let jobs = [
-        services::housekeeping::job(billing),
-        services::reminders::job(billing),
-        services::month_close::job(billing, month),
+        services::operations::housekeeping::job(billing),
+        services::invoices::reminders::job(billing),
+        services::invoices::month_close::job(billing, month),
     ];
-    services::jobs::schedule(billing, &jobs).await
+    services::operations::jobs::schedule(billing, &jobs).await
 }
 
 /// What this server is at, and what is still to be noted of it.
@@ -137,14 +137,14 @@ impl Desk {
 /// no other, and nothing is claimed. What is not noted is not lost: its lease ends, and somebody does it again.
 async fn note_and_claim(billing: &Billing, ended: Vec<Ended>, room: Room) -> Option<Vec<Job>> {
     let ended: Arc<[Ended]> = ended.into();
-    let error = match services::jobs::turn(billing, ended.clone(), room).await {
+    let error = match services::operations::jobs::turn(billing, ended.clone(), room).await {
         Ok(claimed) => return Some(claimed),
         Err(error) => error,
     };
     tracing::warn!(%error, pieces = ended.len(), "scheduled work was not noted, and none claimed");
     for one in ended.iter() {
         let alone = Arc::from([one.clone()]);
-        if let Err(error) = services::jobs::turn(billing, alone, Room::new()).await {
+        if let Err(error) = services::operations::jobs::turn(billing, alone, Room::new()).await {
             let Job { kind, subject, .. } = &one.job;
             tracing::warn!(%error, %kind, subject, "what came of scheduled work was not noted");
         }
@@ -161,7 +161,7 @@ pub async fn run_due(billing: &Billing) -> Result<usize> {
     let mut ended = Vec::new();
     loop {
         let room = JobKind::ALL.iter().map(|kind| (*kind, 100)).collect();
-        let claimed = services::jobs::turn(billing, std::mem::take(&mut ended).into(), room).await?;
+        let claimed = services::operations::jobs::turn(billing, std::mem::take(&mut ended).into(), room).await?;
         if claimed.is_empty() {
             return Ok(done);
         }
@@ -184,10 +184,12 @@ async fn do_it(billing: Billing, mut job: Job) -> Ended {
 /// What each kind of work is.
 async fn perform(billing: &Billing, job: &mut Job) -> Result<Outcome> {
     let next = match job.kind {
-        JobKind::Webhooks => return Ok(Outcome::Sent(services::webhook_deliveries::deliver(billing, job).await?)),
-        JobKind::Recharge => services::recharges::judge(billing, &job.subject).await?,
-        JobKind::InvoiceReminders => services::reminders::remind(billing).await?,
-        JobKind::Housekeeping => services::housekeeping::tidy(billing).await?,
+        JobKind::Webhooks => {
+            return Ok(Outcome::Sent(services::notifications::webhook_deliveries::deliver(billing, job).await?));
+        }
+        JobKind::Recharge => services::payments::recharges::judge(billing, &job.subject).await?,
+        JobKind::InvoiceReminders => services::invoices::reminders::remind(billing).await?,
+        JobKind::Housekeeping => services::operations::housekeeping::tidy(billing).await?,
         JobKind::Payment => services::payments::perform(billing, &job.subject).await?,
         JobKind::MonthClose => close_month(billing, job).await?,
     };
@@ -201,10 +203,10 @@ async fn close_month(billing: &Billing, job: &mut Job) -> Result<Next> {
     };
     let month = CalendarMonth::of(day.date());
     // Somebody may have closed it before, and what became of its invoices since is theirs to say.
-    if !services::month_close::is_closed(billing, month).await? {
-        let mut closing = services::month_close::begin(billing, month, Actor::scheduled()).await?;
+    if !services::invoices::month_close::is_closed(billing, month).await? {
+        let mut closing = services::invoices::month_close::begin(billing, month, Actor::scheduled()).await?;
         while closing.step(billing).await? {
-            services::jobs::extend(billing, job).await?;
+            services::operations::jobs::extend(billing, job).await?;
         }
         let outcome = closing.finish(billing).await?;
         tracing::info!(%month, invoices = outcome.invoices, "a month was closed");

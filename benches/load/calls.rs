@@ -1,8 +1,8 @@
 //! What is asked, and of whom: the businesses of one run, and the requests about them.
 
 use wecall_billing::clock::Clock;
-use wecall_billing::domain::money::Money;
-use wecall_billing::domain::sid::BusinessSid;
+use wecall_billing::domain::values::money::Money;
+use wecall_billing::domain::values::sid::BusinessSid;
 
 use crate::Result;
 

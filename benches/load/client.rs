@@ -46,7 +46,7 @@ impl Client {
                 stream.set_nodelay(true)?;
                 Wire::Stream(stream)
             }
-            Ok("reqwest") => Wire::Ordinary(wecall_billing::tls::client().no_proxy().build()?),
+            Ok("reqwest") => Wire::Ordinary(wecall_billing::outbound::tls::client().no_proxy().build()?),
             Ok(_) => return Err("BENCH_CLIENT can only be reqwest".into()),
         };
         let authorization = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();

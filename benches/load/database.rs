@@ -2,16 +2,15 @@
 //! the money in it comes to.
 
 use clap::{CommandFactory, FromArgMatches};
-use wecall_billing::app;
 use wecall_billing::clock::Clock;
 use wecall_billing::config::{Cli, Settings};
-use wecall_billing::domain::access::{Reach, Tenant};
+use wecall_billing::domain::access::rights::{Reach, Tenant};
 use wecall_billing::domain::audit::Actor;
 use wecall_billing::services::Billing;
-use wecall_billing::services::wallet::{Topup, top_up};
-use wecall_billing::storage;
+use wecall_billing::services::wallets::{Topup, top_up};
 use wecall_billing::storage::db::Db;
-use wecall_billing::storage::open::IfMissing;
+use wecall_billing::storage::db::open::IfMissing;
+use wecall_billing::{app, storage};
 
 use crate::Result;
 use crate::calls::{AMOUNT, Businesses, Random, sid};
@@ -21,7 +20,7 @@ use crate::server;
 /// Opens the server's database beside it, as it does itself.
 pub(crate) async fn open(database_url: &str) -> Result<Billing> {
     let settings = settings(database_url)?;
-    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     Ok(app::billing(&settings, db, Clock::system())?)
 }
 
@@ -34,7 +33,7 @@ fn settings(database_url: &str) -> Result<Settings> {
 
 /// The database's name and version.
 pub(crate) async fn version(billing: &Billing) -> Result<String> {
-    Ok(storage::deployment::version(&mut billing.db.read().await?.conn()).await?)
+    Ok(storage::db::deployment::version(&mut billing.db.read().await?.conn()).await?)
 }
 
 /// One that reads a wallet or tops it up, again and again.
@@ -54,7 +53,7 @@ impl Worker for Direct {
             top_up(&self.billing, topup, None, &Actor::seed()).await?;
             return Ok(Done::credit(AMOUNT));
         }
-        let found = storage::wallet::find(&mut self.billing.db.read().await?.conn(), &business).await?;
+        let found = storage::wallets::find(&mut self.billing.db.read().await?.conn(), &business).await?;
         found.ok_or("a wallet is gone")?;
         Ok(Done::request())
     }

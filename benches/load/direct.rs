@@ -10,18 +10,18 @@ use chrono::NaiveDate;
 use sqlx::AssertSqlSafe;
 use tokio::sync::Mutex;
 use uuid::Uuid;
-use wecall_billing::domain::ledger::Entry;
-use wecall_billing::domain::money::Money;
-use wecall_billing::domain::sid::TransactionSid;
-use wecall_billing::domain::time::DayRange;
-use wecall_billing::domain::usage::UsageCounts;
+use wecall_billing::domain::charges::usage::UsageCounts;
+use wecall_billing::domain::values::money::Money;
+use wecall_billing::domain::values::sid::TransactionSid;
+use wecall_billing::domain::values::time::DayRange;
+use wecall_billing::domain::wallets::ledger::Entry;
 use wecall_billing::services::Billing;
 use wecall_billing::storage;
-use wecall_billing::storage::accounts::StoredAccount;
+use wecall_billing::storage::charges::usage::RollupKey;
+use wecall_billing::storage::db::rows::Column;
 use wecall_billing::storage::db::{Conn, Tx};
-use wecall_billing::storage::rows::Column;
-use wecall_billing::storage::transactions::INSERT_MARKS;
-use wecall_billing::storage::usage::RollupKey;
+use wecall_billing::storage::wallets::accounts::StoredAccount;
+use wecall_billing::storage::wallets::transactions::INSERT_MARKS;
 
 use crate::Result;
 use crate::calls::{Businesses, Charges, ID_LENGTH, Random, sid};
@@ -68,7 +68,7 @@ impl Chain {
     /// Of a business that has a wallet.
     pub(crate) async fn of(billing: &Billing, name: &str) -> Result<Arc<Mutex<Chain>>> {
         let mut reader = billing.db.read().await?;
-        let stored = storage::accounts::load(&mut reader.conn().bulk(), &[sid(name)?]).await?.pop();
+        let stored = storage::wallets::accounts::load(&mut reader.conn().bulk(), &[sid(name)?]).await?.pop();
         let stored = stored.ok_or("a wallet is gone")?;
         let seq_before = stored.account.head.last_seq;
         Ok(Arc::new(Mutex::new(Chain { stored, seq_before, marks: Vec::new(), messages: BTreeMap::new() })))
@@ -84,7 +84,7 @@ impl Chain {
             account.tiers.segments = self.messages.range(month..).map(|(_, count)| count).sum();
         }
         let mut tx = billing.db.begin().await?;
-        storage::accounts::update(&mut tx.conn().bulk(), &[(wallet_id, self.seq_before, account)]).await?;
+        storage::wallets::accounts::update(&mut tx.conn().bulk(), &[(wallet_id, self.seq_before, account)]).await?;
         let marks = vec![
             Column::integers(self.marks.iter().map(|_| wallet_id)),
             Column::integers(self.marks.iter().map(|mark| mark.seq)),
@@ -100,11 +100,11 @@ impl Chain {
                 operator: model.operator.as_str().into(),
                 unit_price: Money::from_micros(model.unit_price),
             };
-            let rollups = storage::usage::open_rollups(&mut tx.conn().bulk(), &[&key]).await?;
+            let rollups = storage::charges::usage::open_rollups(&mut tx.conn().bulk(), &[&key]).await?;
             let cost = Money::from_micros(-model.amount * messages);
             let counts = UsageCounts { messages_sent: *messages, segments: *messages, cost, ..UsageCounts::default() };
             let counts: Vec<_> = rollups.iter().map(|(_, id)| (*id, counts)).collect();
-            storage::usage::add(&mut tx.conn().bulk(), &counts).await?;
+            storage::charges::usage::add(&mut tx.conn().bulk(), &counts).await?;
         }
         Ok(tx.commit().await?)
     }

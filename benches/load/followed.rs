@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
-use wecall_billing::domain::access::Role;
+use wecall_billing::domain::access::rights::Role;
 
 use crate::caller::Caller;
 use crate::calls::{Ask, Businesses, Charges, FUNDS, WALLETS};

@@ -11,7 +11,7 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
-use wecall_billing::domain::time::days_before;
+use wecall_billing::domain::values::time::days_before;
 use wecall_billing::services::Billing;
 
 use crate::Result;

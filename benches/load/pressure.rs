@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use wecall_billing::domain::money::Money;
+use wecall_billing::domain::values::money::Money;
 
 use crate::Result;
 use crate::calls::Random;

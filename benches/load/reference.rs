@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use wecall_billing::http::charges::ChargeItem;
-use wecall_billing::http::deliveries::{DeliveryItem, DeliveryRequest};
+use wecall_billing::http::api::charges::ChargeItem;
+use wecall_billing::http::api::delivery_reports::{DeliveryItem, DeliveryRequest};
 
 use crate::Result;
 

@@ -3,20 +3,19 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::{Outcome, not_migrated, say};
-use crate::app;
 use crate::clock::Clock;
 use crate::config::{CreateAdminArgs, CreateKeyArgs, KeysCommand, Settings};
-use crate::domain::access::{KeyMode, Reach, Role, Tenant};
-use crate::domain::api_keys::ApiKey;
+use crate::domain::access::keys::ApiKey;
+use crate::domain::access::rights::{KeyMode, Reach, Role, Tenant};
+use crate::domain::access::users::Password;
 use crate::domain::audit::{Actor, Author};
-use crate::domain::paging::{Cursor, Limit};
-use crate::domain::time::Timestamp;
-use crate::domain::users::Password;
+use crate::domain::values::paging::{Cursor, Limit};
+use crate::domain::values::time::Timestamp;
 use crate::services::Billing;
-use crate::services::keys::{self, IssuedKey, KeyKeeper, NewKey};
-use crate::services::users::{self, NewUser};
-use crate::storage;
-use crate::storage::open::IfMissing;
+use crate::services::access::keys::{self, IssuedKey, KeyKeeper, NewKey};
+use crate::services::access::users::{self, NewUser};
+use crate::storage::db::open::IfMissing;
+use crate::{app, storage};
 
 /// The variable that a password may be given in.
 const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
@@ -57,8 +56,8 @@ fn read_password(from_stdin: bool) -> Result<Password, Box<dyn std::error::Error
 
 pub(super) async fn keys(settings: &Settings, command: KeysCommand) -> Outcome {
     // Nothing is migrated: a key is revoked in a hurry, perhaps under older servers.
-    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
-    let pending = storage::migrations::pending(&db).await?;
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    let pending = storage::db::migrations::pending(&db).await?;
     if !pending.is_empty() {
         return Err(not_migrated(&pending).into());
     }

@@ -19,13 +19,10 @@ use crate::clock::Clock;
 use crate::config::{Cli, Command, LogFormat, SeedArgs, ServeArgs, Settings};
 use crate::connections::{self, ConnectionCaps};
 use crate::domain::jobs::JobCounts;
-use crate::http;
-use crate::http::auth::AuthMode;
-use crate::seed;
+use crate::http::edge::who::auth::AuthMode;
 use crate::services::{self, Billing};
-use crate::storage;
-use crate::storage::open::IfMissing;
-use crate::worker;
+use crate::storage::db::open::IfMissing;
+use crate::{http, seed, storage, worker};
 
 /// The command line, the environment and `.env`, as one.
 ///
@@ -215,7 +212,7 @@ async fn greet(
     address: SocketAddr,
     metrics_address: Option<SocketAddr>,
 ) -> Outcome {
-    let version = storage::deployment::version(&mut billing.db.read().await?.conn()).await?;
+    let version = storage::db::deployment::version(&mut billing.db.read().await?.conn()).await?;
     let base = format!("http://{}", reachable(address));
     say!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
     let first = match settings.auth {
@@ -279,8 +276,8 @@ fn openapi() -> Outcome {
 }
 
 async fn backup(settings: &Settings, file: &Path) -> Outcome {
-    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
-    storage::backup::backup(&db, &settings.database_url, file).await?;
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    storage::db::backup::backup(&db, &settings.database_url, file).await?;
     db.close().await;
     say!("{} was copied to {}.", settings.database_url, file.display());
     Ok(())
@@ -310,7 +307,7 @@ async fn check(settings: &Settings) -> Outcome {
         Err(error) if problems.is_empty() => problems.push(error.to_string()),
         Err(_) => {}
     }
-    match storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await {
+    match storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await {
         Ok(db) => {
             if let Ok(billing) = app::billing(settings, db.clone(), Clock::system()) {
                 check_database(settings, billing, &mut problems).await?;
@@ -327,15 +324,15 @@ async fn check(settings: &Settings) -> Outcome {
 
 /// Says of each invariant of the data whether it holds; fails if one does not.
 async fn reconcile(settings: &Settings) -> Outcome {
-    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
-    let pending = storage::migrations::pending(&db).await?;
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    let pending = storage::db::migrations::pending(&db).await?;
     if !pending.is_empty() {
         return Err(not_migrated(&pending).into());
     }
     let progress = |what: &str| {
         let _ = writeln!(std::io::stderr(), "checking {what}");
     };
-    let report = services::reconcile::reconcile(&db, settings.billing_timezone, &progress).await?;
+    let report = services::operations::reconcile::reconcile(&db, settings.billing_timezone, &progress).await?;
     db.close().await;
     for (check, finding) in report.findings() {
         let name = check.name();
@@ -368,7 +365,7 @@ fn not_migrated(pending: &[String]) -> String {
 }
 
 async fn check_database(settings: &Settings, billing: Billing, problems: &mut Vec<String>) -> Outcome {
-    let pending = match storage::migrations::pending(&billing.db).await {
+    let pending = match storage::db::migrations::pending(&billing.db).await {
         Ok(pending) => pending,
         Err(error) => {
             problems.push(error.to_string());
@@ -376,7 +373,7 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
         }
     };
     let mut reader = billing.db.read().await?;
-    let version = storage::deployment::version(&mut reader.conn()).await?;
+    let version = storage::db::deployment::version(&mut reader.conn()).await?;
     say!("ok       database: {} ({version})", settings.database_url);
     if !pending.is_empty() {
         problems.push(not_migrated(&pending));
@@ -384,8 +381,8 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
     }
     say!("ok       tables: up to date");
     let zone = settings.billing_timezone.name();
-    match storage::deployment::timezone(&mut reader.conn()).await? {
-        Some(fixed) if fixed != zone => problems.push(storage::migrations::other_timezone(&fixed, zone)),
+    match storage::db::deployment::timezone(&mut reader.conn()).await? {
+        Some(fixed) if fixed != zone => problems.push(storage::db::migrations::other_timezone(&fixed, zone)),
         _ => say!("ok       billing time zone: {zone}"),
     }
     drop(reader);
@@ -402,7 +399,7 @@ const JOB_DELAY_MAX_SECONDS: i64 = 15 * 60;
 
 /// Whether somebody does the scheduled work, and whether it goes well.
 async fn check_jobs(billing: &Billing, problems: &mut Vec<String>) -> Outcome {
-    let counts = services::jobs::counts(billing).await?;
+    let counts = services::operations::jobs::counts(billing).await?;
     let now = billing.clock.now();
     let sound = problems.len();
     for JobCounts { kind, waiting, due, failing, oldest_due, last_error } in &counts {

@@ -6,28 +6,27 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Outcome, not_migrated, say};
-use crate::app;
 use crate::clock::Clock;
 use crate::config::{CloseMonthArgs, Settings};
 use crate::domain::audit::Actor;
-use crate::domain::time::CalendarMonth;
-use crate::services::month_close::{self, Closing};
-use crate::storage;
-use crate::storage::open::IfMissing;
+use crate::domain::values::time::CalendarMonth;
+use crate::services::invoices::month_close::{self, Closing};
+use crate::storage::db::open::IfMissing;
+use crate::{app, storage};
 
 /// How often whoever reads a log hears how far it is.
 const TELL_EVERY: i64 = 10;
 
 /// Closes a month beside whatever else runs, and says what it came to.
 pub async fn close_month(settings: &Settings, args: CloseMonthArgs) -> Outcome {
-    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
-    let pending = storage::migrations::pending(&db).await?;
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    let pending = storage::db::migrations::pending(&db).await?;
     if !pending.is_empty() {
         return Err(not_migrated(&pending).into());
     }
     // Months end where the database says, which is fixed with its first use.
     let clock = Clock::system();
-    storage::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
+    storage::db::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
     let billing = app::billing(settings, db, clock)?;
     let month = args.month.unwrap_or_else(|| CalendarMonth::of(billing.today()).previous());
     month_close::check(&billing, month, args.now)?;

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::domain::time::DayRange;
+use crate::domain::values::time::DayRange;
 
 /// The sign before what is below zero: the one that spreadsheets read, too.
 const MINUS: char = '-';

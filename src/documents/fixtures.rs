@@ -4,8 +4,8 @@ use serde_json::Map;
 
 use super::{Credited, InvoiceDocument, Party};
 use crate::domain::invoices::{InvoiceKind, InvoiceLine, InvoiceStatus, LineCategory};
-use crate::domain::money::Money;
-use crate::domain::time::{DayRange, Timestamp};
+use crate::domain::values::money::Money;
+use crate::domain::values::time::{DayRange, Timestamp};
 
 pub fn line(description: &str, quantity: i64, unit_price: i64, total: i64) -> InvoiceLine {
     InvoiceLine {

@@ -13,12 +13,12 @@ mod fixtures;
 
 use chrono::NaiveDate;
 
-use crate::domain::currency::Currency;
 use crate::domain::invoices::parties::Party;
 use crate::domain::invoices::tax::Tax;
 use crate::domain::invoices::{InvoiceKind, InvoiceLine, InvoiceStatus};
-use crate::domain::money::Money;
-use crate::domain::time::{DayRange, Timestamp};
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::time::{DayRange, Timestamp};
 pub use logo::Logo;
 
 /// All that a page shows of an invoice or a credit note.

@@ -2,7 +2,7 @@
 
 use super::{Credited, InvoiceDocument, Party, figures};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
-use crate::domain::money::Money;
+use crate::domain::values::money::Money;
 
 /// The words of a page.
 #[derive(Clone, Debug)]
@@ -264,9 +264,9 @@ fn is_hidden(letter: char) -> bool {
 mod tests {
     use rstest::rstest;
 
-    use super::super::{Tax, fixtures};
     use super::*;
-    use crate::domain::money::BasisPoints;
+    use crate::documents::{Tax, fixtures};
+    use crate::domain::values::money::BasisPoints;
 
     fn totals_of(document: &InvoiceDocument) -> Vec<(String, String)> {
         let spaced = |text: String| text.replace('\u{a0}', " ");

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::names::named_enum;
-use super::text::Reason;
-use super::time::Timestamp;
+use crate::domain::values::named_enum::named_enum;
+use crate::domain::values::text::Reason;
+use crate::domain::values::time::Timestamp;
 
 /// Who asks, and through which request.
 #[derive(Clone, Debug)]

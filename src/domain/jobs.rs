@@ -1,7 +1,7 @@
 //! Scheduled work: what is to be done, and when.
 
-use super::names::named_enum;
-use super::time::Timestamp;
+use crate::domain::values::named_enum::named_enum;
+use crate::domain::values::time::Timestamp;
 
 named_enum! {
     /// A kind of work. Each has workers of its own, so that none waits for another's.

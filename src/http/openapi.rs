@@ -3,9 +3,9 @@
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::credentials::SESSION_COOKIE;
-use super::error::ProblemBody;
-use super::routes::DocumentedRoutes;
+use crate::http::edge::answer::error::ProblemBody;
+use crate::http::edge::who::credentials::SESSION_COOKIE;
+use crate::http::routes::DocumentedRoutes;
 
 /// How every request to the API can fail.
 #[derive(Debug, IntoResponses)]

@@ -4,38 +4,38 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaFormat,
 use utoipa::openapi::{KnownFormat, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::domain::access::{KeyMode, Role};
-use crate::domain::alerts::{AlertSeverity, AlertType};
+use crate::domain::access::rights::{KeyMode, Role};
+use crate::domain::access::users::UserStatus;
 use crate::domain::audit::AuditAction;
 use crate::domain::businesses::{BusinessKind, BusinessStatus};
 use crate::domain::charges::DeliveryStatus;
-use crate::domain::countries::CountryCode;
-use crate::domain::currency::Currency;
-use crate::domain::destinations::MatchedBy;
-use crate::domain::events::EventType;
+use crate::domain::charges::usage::Period;
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
-use crate::domain::messages::MessageSid;
-use crate::domain::money::{BasisPoints, Money};
+use crate::domain::notifications::alerts::{AlertSeverity, AlertType};
+use crate::domain::notifications::events::EventType;
+use crate::domain::notifications::webhook_messages::{DeliveryError, MessageStatus};
+use crate::domain::notifications::webhooks::WebhookStatus;
 use crate::domain::payments::{
     PaymentMethod, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference, SuspenseCause, SuspenseStatus,
 };
-use crate::domain::phone_number::PhoneNumber;
-use crate::domain::pricing::PlanType;
-use crate::domain::rating::RatingRule;
-use crate::domain::segments::Encoding;
-use crate::domain::sid::{
+use crate::domain::prices::destinations::MatchedBy;
+use crate::domain::prices::messages::MessageSid;
+use crate::domain::prices::phone_numbers::PhoneNumber;
+use crate::domain::prices::plans::PlanType;
+use crate::domain::prices::rating::RatingRule;
+use crate::domain::prices::segments::Encoding;
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::{BasisPoints, Money};
+use crate::domain::values::sid::{
     AlertSid, BusinessSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid,
     TransactionSid, UserSid, WalletSid, WebhookSid,
 };
-use crate::domain::text::{
+use crate::domain::values::text::{
     Address, BusinessName, Email, ErrorCode, LongText, OperatorName, Reason, Reference, TaxId, Title,
 };
-use crate::domain::time::Timestamp;
-use crate::domain::transactions::{TransactionStatus, TransactionType};
-use crate::domain::usage::Period;
-use crate::domain::users::UserStatus;
-use crate::domain::webhook_messages::{DeliveryError, MessageStatus};
-use crate::domain::webhooks::WebhookStatus;
+use crate::domain::values::time::Timestamp;
+use crate::domain::wallets::transactions::{TransactionStatus, TransactionType};
 
 macro_rules! schemas {
     ($($type:ty => $schema:expr);+ $(;)?) => {$(

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 
-use super::auth::AuthMode;
-use super::bodies::BodyBudget;
-use super::client_address::TrustedProxies;
-use super::exports::Exports;
-use super::failed_credentials::FailedCredentials;
-use super::invoice_documents::Documents;
-use super::metrics::Metrics;
-use super::rate_limits::RateLimits;
+use crate::http::api::exports::Exports;
+use crate::http::api::invoice_documents::Documents;
+use crate::http::edge::answer::metrics::Metrics;
+use crate::http::edge::ask::bodies::BodyBudget;
+use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::who::client_address::TrustedProxies;
+use crate::http::edge::who::failed_credentials::FailedCredentials;
+use crate::http::edge::who::rate_limits::RateLimits;
 use crate::services::Billing;
 
 /// What handlers work with.

@@ -1,9 +1,9 @@
 //! Who did what.
 
-use super::Billing;
 use crate::domain::audit::AuditRecord;
-use crate::domain::listing::{ListPage, ListRequest};
+use crate::domain::values::listing::{ListPage, ListRequest};
 use crate::error::Result;
+use crate::services::Billing;
 use crate::storage;
 
 /// A page of the audit log, newest first unless asked otherwise.

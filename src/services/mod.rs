@@ -6,71 +6,35 @@
 //! `webhook_attempts` notes what came of deliveries.
 
 pub mod access;
-pub mod adjustments;
-pub mod alerts;
 pub mod audit;
 pub mod businesses;
 pub mod charges;
-pub mod consequences;
-pub mod credentials;
-pub mod credit_notes;
-pub mod exports;
-pub mod fees;
-pub mod health;
-pub mod housekeeping;
-pub mod idempotent;
-pub mod invoice_credits;
-pub mod invoice_payments;
 pub mod invoices;
-pub mod jobs;
-pub mod keys;
-pub mod logins;
-pub mod month_close;
-pub mod passwords;
-pub mod payment_methods;
+pub mod notifications;
+pub mod operations;
 pub mod payments;
-pub mod plan_sheets;
 pub mod posting;
 pub mod prices;
-pub mod pricing;
-pub mod providers;
-pub mod quotes;
-pub mod rate_card_sheets;
-pub mod rate_cards;
-pub mod recharge_settings;
-pub mod recharges;
-pub mod reconcile;
-pub mod reminders;
-pub mod suspense;
-pub mod thresholds;
-pub mod transactions;
-pub mod usage;
-pub mod users;
-pub mod wallet;
-pub mod wallet_reads;
-pub mod wallet_settings;
-pub mod webhook_attempts;
-pub mod webhook_deliveries;
-pub mod webhook_log;
-pub mod webhooks;
+pub mod reports;
+pub mod wallets;
 
 use chrono::NaiveDate;
 
 use crate::clock::Clock;
 use crate::domain::invoices::parties::Party;
 use crate::domain::invoices::tax::TaxRates;
-use crate::domain::secrets::Sealer;
-use crate::domain::time::BillingCalendar;
-use crate::domain::wallet::OpeningTerms;
-use crate::domain::watch::WatchRules;
+use crate::domain::values::secrets::Sealer;
+use crate::domain::values::time::BillingCalendar;
+use crate::domain::wallets::OpeningTerms;
+use crate::domain::wallets::watch::WatchRules;
 use crate::outbound::Outbound;
 use crate::storage::db::Db;
+use access::passwords::Passwords;
+use access::presented::Credentials;
 use charges::committer::Committer;
-use credentials::Credentials;
-use passwords::Passwords;
-use prices::Prices;
-use providers::Providers;
-use wallet_reads::WalletReads;
+use payments::providers::Providers;
+use prices::book::Prices;
+use wallets::reads::WalletReads;
 
 /// What every use case works with.
 #[derive(Clone, Debug)]

@@ -4,14 +4,14 @@ use serde_json::Value;
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::bulk::{Action, Bulk};
-use super::db::{BulkConn, Conn};
-use super::listing::{Filter, Listing, Sort};
-use super::rows::Column;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry, AuditRecord};
-use crate::domain::listing::{ListPage, ListRequest, ValueKind};
-use crate::domain::time::Timestamp;
+use crate::domain::values::listing::{ListPage, ListRequest, ValueKind};
+use crate::domain::values::time::Timestamp;
 use crate::error::Result;
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::listing::{Filter, Listing, Sort};
+use crate::storage::db::rows::Column;
+use crate::storage::db::{BulkConn, Conn};
 
 pub static INSERT: Bulk = Bulk::new(
     &[

@@ -2,12 +2,12 @@
 
 use sqlx::FromRow;
 
-use super::bulk::{Action, Bulk};
-use super::db::{BulkConn, Conn, on};
-use super::rows::{self, Column, Row};
 use crate::domain::jobs::{Fate, Job, JobCounts, JobKind, NewJob, StoredJob};
-use crate::domain::time::Timestamp;
+use crate::domain::values::time::Timestamp;
 use crate::error::Result;
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::{self, Column, Row};
+use crate::storage::db::{BulkConn, Conn, on};
 
 /// Work that is there already stays one piece of work, at the earlier time; one that is being done is done again after.
 macro_rules! or_ask_again {

@@ -2,9 +2,9 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use wecall_billing::domain::access::Role;
+use wecall_billing::domain::access::rights::Role;
 
-use crate::access::sid_of;
+use crate::access::rights::sid_of;
 use crate::support::{Server, answer, on_each_database};
 
 const AUDIT: &str = "/api/billing/audit/";

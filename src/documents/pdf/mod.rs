@@ -19,7 +19,7 @@ use krilla::{Document, SerializeSettings};
 
 use super::sheet::Sheet;
 use super::{InvoiceDocument, Logo};
-use crate::domain::time::Timestamp;
+use crate::domain::values::time::Timestamp;
 use canvas::Canvas;
 use layout::{Layout, Tags};
 

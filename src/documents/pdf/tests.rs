@@ -3,7 +3,7 @@ use lopdf::Document as Reader;
 use super::*;
 use crate::documents::{Party, Tax, fixtures};
 use crate::domain::invoices::InvoiceStatus;
-use crate::domain::money::{BasisPoints, Money};
+use crate::domain::values::money::{BasisPoints, Money};
 
 /// The text of each page, read by another program's eyes.
 fn texts(document: &InvoiceDocument) -> Vec<String> {

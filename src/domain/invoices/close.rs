@@ -6,10 +6,10 @@ use chrono::{Datelike, Days, NaiveDate};
 
 use super::tax::Tax;
 use super::{InvoiceLine, InvoiceStatus};
-use crate::domain::currency::Currency;
-use crate::domain::money::{BasisPoints, Money, MoneyError};
-use crate::domain::pricing::PlanType;
-use crate::domain::time::{BillingCalendar, CalendarMonth, Timestamp};
+use crate::domain::prices::plans::PlanType;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::{BasisPoints, Money, MoneyError};
+use crate::domain::values::time::{BillingCalendar, CalendarMonth, Timestamp};
 
 /// How long after its end a month is closed: messages may be submitted so much later, and reports come in meanwhile.
 const GRACE_SECONDS: i64 = 72 * 3_600;

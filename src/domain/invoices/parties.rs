@@ -1,8 +1,8 @@
 //! Who sells and who buys, as an invoice names them.
 
 use crate::domain::businesses::Business;
-use crate::domain::countries::CountryCode;
-use crate::domain::names::named_enum;
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::named_enum::named_enum;
 
 named_enum! {
     pub enum PartyRole { Seller = "SELLER", Buyer = "BUYER" }

@@ -1,10 +1,10 @@
 //! Builds the postings that invoices make in the ledger: payments, credit notes, taxes and fees.
 
 use super::LineCategory;
-use crate::domain::json::JsonObject;
-use crate::domain::sid::TransactionSid;
-use crate::domain::text::{LongText, Reason, Reference};
-use crate::domain::transactions::{Posting, TransactionType};
+use crate::domain::values::json::JsonObject;
+use crate::domain::values::sid::TransactionSid;
+use crate::domain::values::text::{LongText, Reason, Reference};
+use crate::domain::wallets::transactions::{Posting, TransactionType};
 
 /// What somebody pays of invoices. Entering it notes the amount before tax is set apart, and that tax.
 pub fn invoice_payment_posting(invoice: Option<&str>, reference: Reference) -> Posting {

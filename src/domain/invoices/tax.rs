@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::countries::CountryCode;
-use crate::domain::currency::Currency;
-use crate::domain::money::{BasisPoints, Money, MoneyError};
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::{BasisPoints, Money, MoneyError};
 
 /// The rates that invoices go by. None for a country that is not among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

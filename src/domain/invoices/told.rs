@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::tax::Tax;
 use super::{InvoiceKind, InvoiceStatus, InvoiceSummary};
-use crate::domain::currency::Currency;
-use crate::domain::events::{Event, EventType};
-use crate::domain::money::{BasisPoints, Money};
-use crate::domain::sid::{BusinessSid, InvoiceSid};
-use crate::domain::time::Timestamp;
+use crate::domain::notifications::events::{Event, EventType};
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::{BasisPoints, Money};
+use crate::domain::values::sid::{BusinessSid, InvoiceSid};
+use crate::domain::values::time::Timestamp;
 
 /// The tax of an invoice as it is told.
 #[derive(Clone, Copy, Debug, Serialize)]

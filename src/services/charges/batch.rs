@@ -8,32 +8,32 @@ use foldhash::{HashMap, HashSet, HashSetExt};
 use serde_json::value::RawValue;
 
 use crate::clock::Clock;
-use crate::domain::account::Account;
-use crate::domain::alerts::AlertDraft;
 use crate::domain::audit::Actor;
+use crate::domain::charges::charging::{self, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, UsageKey};
+use crate::domain::charges::usage::UsageCounts;
 use crate::domain::charges::{Charge, Refusal};
-use crate::domain::charging::{self, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, UsageKey};
-use crate::domain::events::Event;
-use crate::domain::ledger::LedgerHead;
-use crate::domain::rating::AppliedRate;
-use crate::domain::segments::Encoding;
-use crate::domain::sid::BusinessSid;
-use crate::domain::time::{BillingCalendar, DayRange, Timestamp};
-use crate::domain::transactions::{TransactionType, refund_posting};
-use crate::domain::usage::UsageCounts;
-use crate::domain::wallet::OpeningTerms;
-use crate::domain::watch::{Spend, Watch, WatchRules};
+use crate::domain::notifications::alerts::AlertDraft;
+use crate::domain::notifications::events::Event;
+use crate::domain::prices::rating::AppliedRate;
+use crate::domain::prices::segments::Encoding;
+use crate::domain::values::sid::BusinessSid;
+use crate::domain::values::time::{BillingCalendar, DayRange, Timestamp};
+use crate::domain::wallets::OpeningTerms;
+use crate::domain::wallets::account::Account;
+use crate::domain::wallets::ledger::LedgerHead;
+use crate::domain::wallets::transactions::{TransactionType, refund_posting};
+use crate::domain::wallets::watch::{Spend, Watch, WatchRules};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::consequences::{self, Followed, Tools};
-use crate::services::prices::Prices;
+use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::prices::book::Prices;
 use crate::storage;
 use crate::storage::charges::Owner;
+use crate::storage::charges::usage::RollupKey;
 use crate::storage::db::{BulkConn, Db};
 use crate::storage::invoices::NewItem;
-use crate::storage::transactions::{DebitColumns, NewRow};
-use crate::storage::usage::RollupKey;
-use crate::storage::wallet::Opening;
+use crate::storage::wallets::Opening;
+use crate::storage::wallets::transactions::{DebitColumns, NewRow};
 
 /// What a batch works with.
 #[derive(Clone, Debug)]
@@ -194,8 +194,8 @@ async fn load(
     let mut seen = HashSet::with_capacity(commands.len());
     let businesses: Vec<BusinessSid> =
         commands.iter().map(|command| &command.key().business).filter(|sid| seen.insert(*sid)).cloned().collect();
-    let stored = storage::accounts::load_and_lock(conn, &businesses).await?;
-    let owner = |stored: &storage::accounts::StoredAccount| {
+    let stored = storage::wallets::accounts::load_and_lock(conn, &businesses).await?;
+    let owner = |stored: &storage::wallets::accounts::StoredAccount| {
         let (business, currency) = (stored.account.business.clone(), stored.account.currency);
         (stored.account.business.clone(), Owner { wallet_id: stored.wallet_id, business, currency })
     };
@@ -229,7 +229,7 @@ async fn load(
     let book = workshop.prices.book();
     let unopened: Vec<&BusinessSid> = businesses.iter().filter(|sid| !owners.contains_key(*sid)).collect();
     if !unopened.is_empty() {
-        let known = storage::accounts::load_unopened(conn, &unopened).await?;
+        let known = storage::wallets::accounts::load_unopened(conn, &unopened).await?;
         let known: HashMap<BusinessSid, _> =
             known.into_iter().map(|known| (known.business, (known.is_suspended, known.currency))).collect();
         for business in unopened {
@@ -247,13 +247,13 @@ async fn begin_days(
     workshop: &Workshop,
     conn: &mut BulkConn<'_>,
     commands: &[Command],
-    stored: &mut [storage::accounts::StoredAccount],
+    stored: &mut [storage::wallets::accounts::StoredAccount],
     now: Timestamp,
 ) -> Result<()> {
     let today = workshop.calendar.day_of(now);
     let charged: HashSet<&BusinessSid> =
         commands.iter().filter(|command| matches!(command, Command::Charge(_))).map(|c| &c.key().business).collect();
-    let begins = |stored: &&mut storage::accounts::StoredAccount| {
+    let begins = |stored: &&mut storage::wallets::accounts::StoredAccount| {
         stored.account.watch.spend.day != Some(today) && charged.contains(&stored.account.business)
     };
     let begun: Vec<_> = stored.iter_mut().filter(begins).collect();
@@ -261,7 +261,8 @@ async fn begin_days(
         return Ok(());
     }
     let ids: Vec<i64> = begun.iter().map(|stored| stored.wallet_id).collect();
-    let spent: HashMap<i64, _> = storage::watches::spent_in_week_before(conn, &ids, today).await?.into_iter().collect();
+    let spent: HashMap<i64, _> =
+        storage::wallets::watches::spent_in_week_before(conn, &ids, today).await?.into_iter().collect();
     for stored in begun {
         stored.account.watch.spend = Spend::of_new_day(today, spent.get(&stored.wallet_id).copied());
     }
@@ -290,14 +291,14 @@ impl Writer<'_> {
         let mut learnt = Memo::default();
         self.open_wallets(conn, &changes).await?;
         let rows = self.rows(conn, &changes.entries, &mut learnt).await?;
-        storage::transactions::append_many(conn, &rows).await?;
+        storage::wallets::transactions::append_many(conn, &rows).await?;
         let accounts = self.loaded.state.accounts();
         let changed = |number: &usize| accounts[*number].head.last_seq != self.before[*number].0.last_seq;
         let mut updates = Vec::with_capacity(accounts.len());
         for number in (0..accounts.len()).filter(changed) {
             updates.push((self.wallet_id(number)?, self.before[number].0.last_seq, &accounts[number]));
         }
-        storage::accounts::update(conn, &updates).await?;
+        storage::wallets::accounts::update(conn, &updates).await?;
         storage::charges::insert_deliveries(conn, &changes.deliveries).await?;
         self.count_usage(conn, changes.usage, &mut learnt).await?;
         let mut items = Vec::with_capacity(changes.invoice_items.len());
@@ -354,8 +355,8 @@ impl Writer<'_> {
                 now: self.now,
                 actor: actor as &Actor,
             };
-            storage::wallet::open(conn, &opening).await?;
-            let opened = storage::accounts::load_and_lock(conn, std::slice::from_ref(business)).await?.pop();
+            storage::wallets::open(conn, &opening).await?;
+            let opened = storage::wallets::accounts::load_and_lock(conn, std::slice::from_ref(business)).await?.pop();
             let opened = opened.filter(|opened| opened.account.head.last_seq == 0).ok_or(Error::Stale)?;
             self.loaded.wallet_ids[*account] = Some(opened.wallet_id);
         }
@@ -414,7 +415,7 @@ impl Writer<'_> {
             }
         }
         let unknown = unknown.into_iter().cloned().collect();
-        learnt.rates.extend(storage::applied_rates::intern(conn, unknown).await?);
+        learnt.rates.extend(storage::prices::applied_rates::intern(conn, unknown).await?);
         Ok(())
     }
 
@@ -455,7 +456,7 @@ impl Writer<'_> {
         }
         let unknown: Vec<&RollupKey> =
             counted.iter().map(|(key, _)| key).filter(|key| !self.memo.rollups.contains_key(key)).collect();
-        learnt.rollups.extend(storage::usage::open_rollups(conn, &unknown).await?);
+        learnt.rollups.extend(storage::charges::usage::open_rollups(conn, &unknown).await?);
         let mut additions = Vec::with_capacity(counted.len());
         for (key, counts) in &counted {
             let id = self.memo.rollups.get(key).or_else(|| learnt.rollups.get(key));
@@ -464,6 +465,6 @@ impl Writer<'_> {
         }
         // In the order of the rows on disk.
         additions.sort_by_key(|(id, _)| *id);
-        storage::usage::add(conn, &additions).await
+        storage::charges::usage::add(conn, &additions).await
     }
 }

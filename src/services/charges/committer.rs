@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, onesho
 use super::batch::{self, Answer, Memo, Replays, Workshop};
 use super::counts::Counts;
 use crate::domain::charges::Refusal;
-use crate::domain::charging::{Command, Outcome};
+use crate::domain::charges::charging::{Command, Outcome};
 use crate::error::{Error, Result};
 use crate::storage;
 

@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::batch::Answer;
-use crate::domain::charging::Outcome;
+use crate::domain::charges::charging::Outcome;
 
 /// Upper bounds of the commands in a batch.
 const BATCH_BUCKETS: [f64; 8] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 2_000.0];

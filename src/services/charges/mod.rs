@@ -3,26 +3,27 @@
 pub mod batch;
 pub mod committer;
 pub mod counts;
+pub mod quotes;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Billing;
-use super::idempotent::Once;
 use crate::domain::audit::Actor;
+use crate::domain::charges::charging::{Charged, Command, Outcome, Refunded, Reported};
 use crate::domain::charges::{ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal};
-use crate::domain::charging::{Charged, Command, Outcome, Refunded, Reported};
-use crate::domain::currency::Currency;
-use crate::domain::idempotency::{Answer, InputHash, KeyScope};
-use crate::domain::ledger::Entry;
-use crate::domain::messages::{ChargeKey, MessageSid, OfferedMessage};
-use crate::domain::money::Money;
-use crate::domain::phone_number::PhoneNumber;
-use crate::domain::sid::TransactionSid;
-use crate::domain::text::{ErrorCode, Reason};
-use crate::domain::transactions::{Transaction, refund_posting};
+use crate::domain::prices::messages::{ChargeKey, MessageSid, OfferedMessage};
+use crate::domain::prices::phone_numbers::PhoneNumber;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::TransactionSid;
+use crate::domain::values::text::{ErrorCode, Reason};
+use crate::domain::wallets::ledger::Entry;
+use crate::domain::wallets::transactions::{Transaction, refund_posting};
 use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::services::posting::once::Once;
 use crate::storage;
 use crate::storage::charges::Owner;
 use batch::{Memo, Replays, Workshop};
@@ -175,11 +176,11 @@ pub struct ChargeHistory {
 pub async fn show(billing: &Billing, key: &ChargeKey) -> Result<ChargeHistory> {
     let mut snapshot = billing.db.snapshot().await?;
     let mut conn = snapshot.conn();
-    let stored = storage::wallet::find(&mut conn, &key.business).await?.ok_or(Refusal::ChargeNotFound)?;
+    let stored = storage::wallets::find(&mut conn, &key.business).await?.ok_or(Refusal::ChargeNotFound)?;
     let owner = Owner { wallet_id: stored.id, business: key.business.clone(), currency: stored.wallet.currency };
     let state = storage::charges::find(&mut conn.bulk(), &[(&owner, &key.message)]).await?.pop();
     let state = state.ok_or(Refusal::ChargeNotFound)?;
-    let refunds = storage::transactions::of_charge(&mut conn, state.charge.entry.sid).await?;
+    let refunds = storage::wallets::transactions::of_charge(&mut conn, state.charge.entry.sid).await?;
     Ok(ChargeHistory { state, refunds })
 }
 
@@ -262,7 +263,7 @@ pub async fn refund(
     let business = order.key().business.clone();
     let once = Once { billing, business: &business, key: key.as_ref(), input, now };
     let mut tx = billing.db.begin().await?;
-    storage::wallet::lock(&mut tx.conn(), &business).await?;
+    storage::wallets::lock(&mut tx.conn(), &business).await?;
     if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
         tx.roll_back().await?;
         return Ok(earlier);

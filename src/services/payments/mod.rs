@@ -1,30 +1,34 @@
 //! Payments through a provider: asking for one, following it up, and what the provider says of it.
 
+pub mod methods;
+pub mod providers;
+pub mod recharge_settings;
+pub mod recharges;
 mod settlement;
+pub mod suspense;
 
 use serde::{Deserialize, Serialize};
 
-use super::Billing;
-use super::idempotent::Once;
-use super::payment_methods;
-use super::providers::{Provider, Request, Said};
-use crate::domain::access::Tenant;
+use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
-use crate::domain::idempotency::{Answer, InputHash, KeyScope};
 use crate::domain::jobs::{JobKind, NewJob, Next};
-use crate::domain::money::Money;
-use crate::domain::paging::{Cursor, Limit, Page};
 use crate::domain::payments::{
     Confirmation, Outcome, Payment, PaymentMethod, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference,
     Verdict, check_decimals,
 };
-use crate::domain::sid::PaymentSid;
-use crate::domain::text::Reference;
-use crate::domain::time::Timestamp;
-use crate::domain::wallet::Wallet;
+use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::money::Money;
+use crate::domain::values::paging::{Cursor, Limit, Page};
+use crate::domain::values::sid::PaymentSid;
+use crate::domain::values::text::Reference;
+use crate::domain::values::time::Timestamp;
+use crate::domain::wallets::Wallet;
 use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::services::posting::once::Once;
 use crate::storage;
-use crate::storage::wallet::Opening;
+use crate::storage::wallets::Opening;
+use providers::{Provider, Request, Said};
 pub use settlement::confirm;
 
 /// How much longer than that a provider is asked which does not say what became of a payment.
@@ -76,7 +80,7 @@ pub async fn request(
     let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };
     let mut tx = billing.db.begin().await?;
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let stored = storage::wallet::lock_or_open(&mut tx.conn(), &opening).await?;
+    let stored = storage::wallets::lock_or_open(&mut tx.conn(), &opening).await?;
     if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
         tx.roll_back().await?;
         return Ok(earlier);
@@ -91,7 +95,7 @@ pub async fn request(
         currency: stored.wallet.currency,
         status: PaymentStatus::Pending,
         reference: topup.reference.clone(),
-        method: topup.method.as_ref().map(|method| payment_methods::seal(billing, business, method)).transpose()?,
+        method: topup.method.as_ref().map(|method| methods::seal(billing, business, method)).transpose()?,
         provider_reference: None,
         failure: None,
         transaction_sid: None,
@@ -112,7 +116,7 @@ pub async fn request(
 pub async fn list(billing: &Billing, tenant: &Tenant, cursor: Cursor, limit: Limit) -> Result<Page<Payment>> {
     let mut reader = billing.db.read().await?;
     let mut conn = reader.conn();
-    let Some(stored) = storage::wallet::find(&mut conn, tenant.sid()).await? else {
+    let Some(stored) = storage::wallets::find(&mut conn, tenant.sid()).await? else {
         return Ok(Page { items: Vec::new(), next: None });
     };
     let rows = storage::payments::page(&mut conn, stored.id, cursor, limit).await?;
@@ -149,7 +153,7 @@ pub async fn perform(billing: &Billing, subject: &str) -> Result<Next> {
         return fail(billing, &payment, "this provider is no longer set up here").await;
     };
     let sealed = payment.method.as_ref();
-    let method = sealed.and_then(|sealed| payment_methods::open(billing, &payment.business_sid, sealed));
+    let method = sealed.and_then(|sealed| methods::open(billing, &payment.business_sid, sealed));
     // Who has the request already needs no method to say what became of it.
     if payment.requested_at.is_none() && sealed.is_some() && method.is_none() {
         return fail(billing, &payment, "what it is paid from can no longer be read: enter it again").await;

@@ -3,22 +3,21 @@
 
 use super::Billing;
 use crate::domain::audit::Actor;
-use crate::domain::events::{Event, EventType};
 use crate::domain::jobs::{JobKind, NewJob};
-use crate::domain::money::Money;
+use crate::domain::notifications::events::{Event, EventType};
 use crate::domain::payments::{
-    Confirmation, Known, Outcome, Payment, PaymentPurpose, PaymentStatus, Suspended, SuspenseCause, SuspenseStatus,
-    ToldPayment, Verdict, judge,
+    Confirmation, Known, Outcome, Payment, PaymentPurpose, PaymentStatus, ProviderReference, Suspended, SuspenseCause,
+    SuspenseStatus, ToldPayment, Verdict, failure_text, judge,
 };
-use crate::domain::payments::{ProviderReference, failure_text};
-use crate::domain::sid::{PaymentSid, SuspenseSid, TransactionSid};
-use crate::domain::time::{Timestamp, day_after};
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{PaymentSid, SuspenseSid, TransactionSid};
+use crate::domain::values::time::{Timestamp, day_after};
 use crate::error::{Error, Result};
-use crate::services::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Followed, Tools};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
-use crate::storage::accounts::StoredAccount;
 use crate::storage::db::Conn;
+use crate::storage::wallets::accounts::StoredAccount;
 
 /// Takes a provider's word: once, however often and by however many at once it is told. What was made of it.
 ///
@@ -32,7 +31,7 @@ pub async fn confirm(billing: &Billing, confirmation: &Confirmation, actor: &Act
     let mut known = Known { payment, ..Known::default() };
     if let Outcome::Completed { provider_reference, .. } = &confirmation.outcome {
         let (provider, mut conn) = (&confirmation.provider, tx.conn());
-        known.is_suspended = storage::suspense::has(&mut conn, provider, provider_reference).await?;
+        known.is_suspended = storage::payments::suspense::has(&mut conn, provider, provider_reference).await?;
         let owner = storage::payments::of_reference(&mut conn, provider, provider_reference).await?;
         known.has_completed_another = owner.is_some_and(|owner| Some(owner) != payment.map(|payment| payment.sid));
     }
@@ -69,7 +68,8 @@ async fn hold(conn: &mut Conn<'_>, confirmation: &Confirmation) -> Result<Option
         return Ok(None);
     }
     let business = found.payment.business_sid;
-    let account = storage::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(&business)).await?.pop();
+    let account =
+        storage::wallets::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(&business)).await?.pop();
     let account = account.ok_or_else(|| Error::Corrupt(format!("a payment of {business}, which has no wallet")))?;
     // Read again: whoever held the wallet before may have settled it.
     let payment = storage::payments::find(conn, sid).await?.ok_or(Error::Stale)?.payment;
@@ -123,7 +123,7 @@ async fn end_recharge(
     if was_open {
         watch.open = Money::ZERO;
     }
-    let mut stored = storage::recharges::load(&mut conn.bulk(), &[account.wallet_id]).await?;
+    let mut stored = storage::payments::recharges::load(&mut conn.bulk(), &[account.wallet_id]).await?;
     for stored in &mut stored {
         let recharging = &mut stored.recharging;
         if !was_open {
@@ -131,8 +131,8 @@ async fn end_recharge(
         }
         watch.not_before = recharging.forgive(watch.not_before, (today, tomorrow));
     }
-    storage::recharges::update(&mut conn.bulk(), &stored).await?;
-    storage::watches::update_recharges(&mut conn.bulk(), &[(account.wallet_id, watch)]).await
+    storage::payments::recharges::update(&mut conn.bulk(), &stored).await?;
+    storage::wallets::watches::update_recharges(&mut conn.bulk(), &[(account.wallet_id, watch)]).await
 }
 
 async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, now: Timestamp) -> Result<()> {
@@ -148,7 +148,7 @@ async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, 
     if payment.purpose == PaymentPurpose::AutoRecharge {
         followed.events.push(event(EventType::RechargeFailed));
         followed.watch.recharge.open = Money::ZERO;
-        let mut stored = storage::recharges::load(&mut conn.bulk(), &[wallet_id]).await?;
+        let mut stored = storage::payments::recharges::load(&mut conn.bulk(), &[wallet_id]).await?;
         for stored in &mut stored {
             let recharging = &mut stored.recharging;
             recharging.take_back(billing.calendar.day_of(payment.created_at), payment.amount);
@@ -168,7 +168,7 @@ async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, 
             let (balance, currency) = (account.head.balance, account.currency);
             followed.alerts.push(recharging.failure_alert(reason, until, balance, currency, threshold));
         }
-        storage::recharges::update(&mut conn.bulk(), &stored).await?;
+        storage::payments::recharges::update(&mut conn.bulk(), &stored).await?;
     }
     let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
     consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
@@ -199,6 +199,6 @@ async fn suspend(
     };
     let (sid, provider) = (suspended.sid, &suspended.provider);
     tracing::warn!(%sid, %provider, %cause, "money that fits no payment waits for an admin");
-    storage::suspense::insert(conn, &suspended).await?;
+    storage::payments::suspense::insert(conn, &suspended).await?;
     Ok(())
 }

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use wecall_billing::domain::money::Money;
-use wecall_billing::domain::sid::InvoiceSid;
+use wecall_billing::domain::values::money::Money;
+use wecall_billing::domain::values::sid::InvoiceSid;
 
 use super::{Database, Server};
 

@@ -152,7 +152,7 @@ impl Cashier {
             book: Arc::new(Mutex::new(book)),
             life: watch::Sender::default(),
             sending: Arc::default(),
-            http: wecall_billing::tls::client().timeout(Duration::from_secs(30)).build().unwrap(),
+            http: wecall_billing::outbound::tls::client().timeout(Duration::from_secs(30)).build().unwrap(),
             port,
             secret: format!("the secret of the cashier at {port}"),
         };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use uuid::Uuid;
 use wecall_billing::storage::db::Db;
-use wecall_billing::storage::open::IfMissing;
+use wecall_billing::storage::db::open::IfMissing;
 
 use super::process::{run, text};
 
@@ -71,7 +71,7 @@ pub struct Entry {
 
 async fn open(database_url: &str) -> Db {
     let settings = super::settings(database_url, &[]);
-    let db = wecall_billing::storage::open::open(&settings.database_url, settings.pools(), IfMissing::Fail);
+    let db = wecall_billing::storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail);
     db.await.unwrap()
 }
 

@@ -17,16 +17,16 @@ use serde_json::Value;
 use tokio::sync::{OnceCell, oneshot};
 use wecall_billing::clock::Clock;
 use wecall_billing::config::{Cli, Settings};
-use wecall_billing::domain::access::{KeyMode, Reach, Role, Tenant};
+use wecall_billing::domain::access::rights::{KeyMode, Reach, Role, Tenant};
 use wecall_billing::domain::audit::{Actor, Author};
-use wecall_billing::domain::payment_signatures::{SignedMessage, SigningSecret};
-use wecall_billing::domain::time::Timestamp;
-use wecall_billing::http::auth::AuthMode;
-use wecall_billing::services::keys::{KeyKeeper, NewKey};
-use wecall_billing::services::users::NewUser;
+use wecall_billing::domain::payments::signatures::{SignedMessage, SigningSecret};
+use wecall_billing::domain::values::time::Timestamp;
+use wecall_billing::http::edge::who::auth::AuthMode;
+use wecall_billing::services::access::keys::{KeyKeeper, NewKey};
+use wecall_billing::services::access::users::NewUser;
 use wecall_billing::services::{self, Billing};
 use wecall_billing::storage::db::Db;
-use wecall_billing::storage::open::IfMissing;
+use wecall_billing::storage::db::open::IfMissing;
 use wecall_billing::{app, seed, storage};
 
 /// When every test begins: a Wednesday in the middle of a month.
@@ -47,7 +47,7 @@ pub const MPESA_SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBwYXltZW50IHRlc3RzIDAx";
 
 /// A client as the server's own: the TLS that is compiled in needs to be told which cryptography to use.
 pub fn client() -> reqwest::Client {
-    wecall_billing::tls::client().build().unwrap()
+    wecall_billing::outbound::tls::client().build().unwrap()
 }
 
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -164,7 +164,7 @@ impl Server {
             businesses: None,
             expires_at: None,
         };
-        let made = services::keys::create(&self.billing, new, &KeyKeeper::command_line(), None).await.unwrap();
+        let made = services::access::keys::create(&self.billing, new, &KeyKeeper::command_line(), None).await.unwrap();
         made.value.secret
     }
 
@@ -178,7 +178,7 @@ impl Server {
             password: PASSWORD.parse().unwrap(),
         };
         let author = Author { actor: Actor::command_line(), reason: None };
-        services::users::create(&self.billing, new, &author).await.unwrap();
+        services::access::users::create(&self.billing, new, &author).await.unwrap();
     }
 
     /// The cookie of a user who logs in.
@@ -356,8 +356,8 @@ fn sqlite_template() -> &'static PathBuf {
 /// Makes the tables, and fixes no time zone: tests choose their own.
 pub async fn migrate(database_url: String) {
     let settings = settings(&database_url, &[]);
-    let db = storage::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await.unwrap();
-    storage::migrations::migrate(&db).await.unwrap();
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await.unwrap();
+    storage::db::migrations::migrate(&db).await.unwrap();
     db.close().await;
 }
 

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use wecall_billing::domain::time::Timestamp;
+use wecall_billing::domain::values::time::Timestamp;
 
 use super::Time;
 
@@ -81,7 +81,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(account: Account, time: Time) -> Client {
-        let http = wecall_billing::tls::client().timeout(TIMEOUT).build().unwrap();
+        let http = wecall_billing::outbound::tls::client().timeout(TIMEOUT).build().unwrap();
         Client { account, http, time, token: Arc::default() }
     }
 

@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::NaiveDateTime;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use wecall_billing::domain::time::Timestamp;
+use wecall_billing::domain::values::time::Timestamp;
 
 use super::Time;
 use super::client::Account;

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::DateTime;
 use chrono_tz::{Africa::Nairobi, Tz};
 use wecall_billing::clock::Clock;
-use wecall_billing::domain::time::Timestamp;
+use wecall_billing::domain::values::time::Timestamp;
 
 use adapter::Adapter;
 use daraja::Daraja;

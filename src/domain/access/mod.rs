@@ -1,0 +1,7 @@
+//! Decides who may do what: rights, API keys, sessions, users.
+
+pub mod keys;
+pub mod rights;
+pub mod sessions;
+pub mod user_rules;
+pub mod users;

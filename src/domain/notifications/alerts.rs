@@ -1,0 +1,93 @@
+//! Alerts: sentences that warn a client in time.
+
+use serde::Serialize;
+
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::named_enum::named_enum;
+use crate::domain::values::sid::{AlertSid, BusinessSid};
+use crate::domain::values::time::Timestamp;
+
+named_enum! {
+    pub enum AlertType {
+        LowBalance = "LOW_BALANCE",
+        BillingAlert = "BILLING_ALERT",
+        OverageWarning = "OVERAGE_WARNING",
+        PaymentDue = "PAYMENT_DUE",
+    }
+}
+
+named_enum! {
+    pub enum AlertSeverity { Info = "INFO", Warning = "WARNING", Critical = "CRITICAL" }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillingAlert {
+    pub sid: AlertSid,
+    /// Its place in the list of all alerts, rising with time.
+    pub position: i64,
+    pub alert_type: AlertType,
+    pub severity: AlertSeverity,
+    /// A sentence shown to the client.
+    pub message: String,
+    pub threshold: Money,
+    pub current_value: Money,
+    pub is_read: bool,
+    pub created_at: Timestamp,
+}
+
+/// An alert about to be raised, before it has a name and a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertDraft {
+    pub alert_type: AlertType,
+    pub severity: AlertSeverity,
+    pub message: String,
+    pub threshold: Money,
+    pub current_value: Money,
+}
+
+/// How many alerts nobody has read, by how much they matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnreadAlerts {
+    pub critical: i64,
+    pub warning: i64,
+    pub info: i64,
+}
+
+/// An alert, and whose it is.
+#[derive(Clone, Debug)]
+pub struct OwnedAlert {
+    pub business_sid: BusinessSid,
+    pub alert: BillingAlert,
+}
+
+/// An alert as an event tells it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToldAlert {
+    sid: AlertSid,
+    business_sid: BusinessSid,
+    #[serde(rename = "type")]
+    alert_type: AlertType,
+    severity: AlertSeverity,
+    message: String,
+    threshold: Money,
+    current_value: Money,
+    currency: Currency,
+    created_at: Timestamp,
+}
+
+impl AlertDraft {
+    pub fn told(&self, sid: AlertSid, business_sid: BusinessSid, currency: Currency, now: Timestamp) -> ToldAlert {
+        ToldAlert {
+            sid,
+            business_sid,
+            alert_type: self.alert_type,
+            severity: self.severity,
+            message: self.message.clone(),
+            threshold: self.threshold,
+            current_value: self.current_value,
+            currency,
+            created_at: now,
+        }
+    }
+}

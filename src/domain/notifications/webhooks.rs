@@ -1,0 +1,227 @@
+//! Webhooks: where a business wants to be told of events, and of which.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::events::{EventSet, EventType};
+use crate::domain::values::addresses::is_public;
+use crate::domain::values::named_enum::named_enum;
+use crate::domain::values::sid::{BusinessSid, WebhookSid};
+use crate::domain::values::text::LongText;
+use crate::domain::values::time::Timestamp;
+
+/// How many a business may have.
+pub const WEBHOOKS_MAX: i64 = 20;
+
+/// For how many hours a secret that was replaced may go on signing.
+pub const OVERLAP_HOURS_MAX: i64 = 168;
+
+/// The longest address.
+const URL_LENGTH_MAX: usize = 2_048;
+
+/// What asks for every event, those that there will be too.
+const EVERY_EVENT: &str = "*";
+
+named_enum! {
+    pub enum WebhookStatus {
+        Enabled = "ENABLED",
+        /// By its owner, or by its receiver, who answered that it is gone.
+        Disabled = "DISABLED",
+        /// By the server, because nothing came through for days.
+        Failed = "FAILED",
+    }
+}
+
+/// An endpoint of a business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    pub sid: WebhookSid,
+    pub business: BusinessSid,
+    pub url: WebhookUrl,
+    pub description: LongText,
+    pub events: EventSet,
+    pub status: WebhookStatus,
+    /// Until when the secret before signs too.
+    pub previous_until: Option<Timestamp>,
+    /// Since when nothing came through.
+    pub failing_since: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// The address of an endpoint, as the URL standard writes it. `Debug` does not tell all of it: it may hold a token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl(Url);
+
+impl WebhookUrl {
+    /// `allow_private`: whether it may lead into the server's own network, and be `http`.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn parse(text: &str, allow_private: bool) -> Result<WebhookUrl, String> {
+        let url = Url::parse(text.trim()).map_err(|_| "must be a URL such as https://example.com/hooks".to_owned())?;
+        let is_http = url.scheme() == "http";
+        if url.scheme() != "https" && !(is_http && allow_private) {
+            return Err("must begin with https://".to_owned());
+        }
+        if url.as_str().len() > URL_LENGTH_MAX || text.len() > URL_LENGTH_MAX {
+            return Err(format!("must be at most {URL_LENGTH_MAX} characters long"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must hold no user and no password: messages are signed instead".to_owned());
+        }
+        if url.fragment().is_some() {
+            return Err("must hold no fragment (#…): it would not be sent".to_owned());
+        }
+        let url = WebhookUrl(url);
+        if url.address().is_some_and(|address| !allow_private && !is_public(address)) {
+            return Err("must not lead to a private, loopback or otherwise special address".to_owned());
+        }
+        Ok(url)
+    }
+
+    /// One that was stored.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn of_stored(text: &str) -> Result<WebhookUrl, String> {
+        WebhookUrl::parse(text, true)
+    }
+
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The address it leads to where that is written in it, in whichever way.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.0.host()? {
+            Host::Ipv4(address) => Some(address.into()),
+            Host::Ipv6(address) => Some(address.into()),
+            Host::Domain(_) => None,
+        }
+    }
+
+    /// The part that holds no token: scheme, host and port.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebhookUrl({}/…)", self.origin())
+    }
+}
+
+/// The events that somebody names.
+///
+/// # Errors
+/// Where they name none, or one that there is not.
+pub fn parse_events(names: &[String]) -> Result<EventSet, String> {
+    if names.iter().any(|name| name == EVERY_EVENT) {
+        return if names.len() == 1 {
+            Ok(EventSet::EVERY)
+        } else {
+            Err(format!("must hold nothing beside {EVERY_EVENT}, which stands for all events"))
+        };
+    }
+    let events = names.iter().map(|name| name.parse::<EventType>()).collect::<Result<Vec<_>, _>>();
+    let asked = events.ok().map(EventSet::of).filter(|set| !set.is_empty() && !set.contains(EventType::Test));
+    asked.ok_or_else(|| {
+        let names: Vec<_> = EventType::ALL.iter().filter(|event| **event != EventType::Test).collect();
+        let list = names.iter().map(|event| event.as_str()).collect::<Vec<_>>().join(", ");
+        format!("must be [\"{EVERY_EVENT}\"] for all events, or name some of {list}")
+    })
+}
+
+/// The same, as they are told.
+pub fn event_names(events: EventSet) -> Vec<&'static str> {
+    if events == EventSet::EVERY { vec![EVERY_EVENT] } else { events.iter().map(EventType::as_str).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("https://example.com/hooks?token=x")]
+    #[case("https://example.com:8443/")]
+    #[case("https://8.8.8.8/")]
+    #[case("https://[2606:4700:4700::1111]/")]
+    #[case("https://b\u{fc}ro.example/")]
+    fn good_urls(#[case] text: &str) {
+        assert!(WebhookUrl::parse(text, false).is_ok(), "{text}");
+    }
+
+    /// Also every spelling of an address that a browser understands.
+    #[rstest]
+    #[case("")]
+    #[case("example.com/hooks")]
+    #[case("/hooks")]
+    #[case("http://example.com/")]
+    #[case("ftp://example.com/")]
+    #[case("file:///etc/passwd")]
+    #[case("javascript:alert(1)")]
+    #[case("https://")]
+    #[case("https://user@example.com/")]
+    #[case("https://user:secret@example.com/")]
+    #[case("https://example.com/#x")]
+    #[case("https://127.0.0.1/")]
+    #[case("https://127.1/")]
+    #[case("https://2130706433/")]
+    #[case("https://0x7f000001/")]
+    #[case("https://0x7f.1/")]
+    #[case("https://0177.0.0.1/")]
+    #[case("https://017700000001/")]
+    #[case("https://\u{ff11}27.0.0.1/")]
+    #[case("https://127%2e0%2e0%2e1/")]
+    #[case("https://0/")]
+    #[case("https://10.1.2.3/")]
+    #[case("https://169.254.169.254/latest/meta-data/")]
+    #[case("https://[::1]/")]
+    #[case("https://[::]/")]
+    #[case("https://[::ffff:127.0.0.1]/")]
+    #[case("https://[::ffff:7f00:1]/")]
+    #[case("https://[fd00:ec2::254]/")]
+    #[case("https://[fe80::1]/")]
+    #[case("https://[64:ff9b::a00:1]/")]
+    fn bad_urls(#[case] text: &str) {
+        assert!(WebhookUrl::parse(text, false).is_err(), "{text}");
+    }
+
+    #[test]
+    fn private_where_it_is_allowed() {
+        for text in ["http://127.0.0.1:9000/hook", "https://10.0.0.1/", "http://localhost/"] {
+            assert!(WebhookUrl::parse(text, true).is_ok(), "{text}");
+        }
+        assert!(WebhookUrl::parse("ftp://127.0.0.1/", true).is_err());
+        assert!(WebhookUrl::parse(&format!("https://example.com/{}", "x".repeat(2_048)), true).is_err());
+    }
+
+    #[test]
+    fn a_token_is_not_told() {
+        let url = WebhookUrl::parse("https://example.com:444/hooks/token", false).expect("a URL");
+        assert_eq!(format!("{url:?}"), "WebhookUrl(https://example.com:444/…)");
+    }
+
+    #[test]
+    fn events() {
+        let parse = |names: &[&str]| parse_events(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(parse(&["*"]), Ok(EventSet::EVERY));
+        assert_eq!(event_names(EventSet::EVERY), ["*"]);
+        let some = parse(&["charge.refunded", "wallet.low_balance", "charge.refunded"]).expect("events");
+        assert_eq!(event_names(some), ["wallet.low_balance", "charge.refunded"]);
+        for bad in [&[][..], &["*", "alert.created"], &["alert"], &["webhook.test"], &[""]] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(EventType::ALL.iter().all(|event| EventSet::EVERY.contains(*event)));
+    }
+}

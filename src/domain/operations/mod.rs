@@ -1,0 +1,3 @@
+//! Checks the books: the rules of reconcile.
+
+pub mod reconcile;

@@ -1,0 +1,86 @@
+//! Rate cards: what a segment to an operator costs from a day on.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::RateCardSid;
+use crate::domain::values::text::OperatorName;
+
+/// One price row. Rows are append-only: a new price is a new row with a later `effective_from`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateCard {
+    pub sid: RateCardSid,
+    pub country: CountryCode,
+    /// Empty on a card for the whole country.
+    pub operator: String,
+    /// The operator's networks; none on a card for the whole country.
+    pub networks: Vec<Network>,
+    pub price_per_sms: Money,
+    pub currency: Currency,
+    /// The first day, in the billing time zone, on which the price applies.
+    pub effective_from: NaiveDate,
+    pub notes: String,
+}
+
+/// A mobile network by the codes of ITU-T E.212. An operator may have several, in the United States even under several
+/// country codes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Network {
+    /// Mobile country code: three digits.
+    pub mcc: String,
+    /// Mobile network code: two or three digits.
+    pub mnc: String,
+}
+
+impl Network {
+    /// From the two codes as a caller gives them; none where neither is given.
+    ///
+    /// # Errors
+    /// The code at fault, and what it must be.
+    pub fn from_codes(mcc: Option<String>, mnc: Option<String>) -> Result<Option<Network>, (&'static str, String)> {
+        match (mcc, mnc) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(("mnc", "is missing: mcc and mnc name a network together".to_owned())),
+            (None, Some(_)) => Err(("mcc", "is missing: mcc and mnc name a network together".to_owned())),
+            (Some(mcc), _) if !are_digits(&mcc, &[3]) => Err(("mcc", "must be three digits, such as 639".to_owned())),
+            (_, Some(mnc)) if !are_digits(&mnc, &[2, 3]) => {
+                Err(("mnc", "must be two or three digits, such as 02".to_owned()))
+            }
+            (Some(mcc), Some(mnc)) => Ok(Some(Network { mcc, mnc })),
+        }
+    }
+}
+
+fn are_digits(text: &str, lengths: &[usize]) -> bool {
+    lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Which cards a caller asks for.
+#[derive(Clone, Debug, Default)]
+pub struct RateCardFilter {
+    pub country: Option<CountryCode>,
+    pub operator: Option<OperatorName>,
+}
+
+impl RateCard {
+    /// What operators of two cards have in common when they are the same: their names without regard to case.
+    pub fn operator_key(&self) -> String {
+        OperatorName::key(&self.operator)
+    }
+
+    /// # Errors
+    /// A sentence on the first rule the card breaks.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.price_per_sms.is_negative() {
+            return Err(format!("price_per_sms {} is below zero", self.price_per_sms));
+        }
+        let is_network = |network: &&Network| are_digits(&network.mcc, &[3]) && are_digits(&network.mnc, &[2, 3]);
+        if let Some(Network { mcc, mnc }) = self.networks.iter().find(|network| !is_network(network)) {
+            return Err(format!("{mcc}-{mnc} is no network: the MCC has three digits, the MNC two or three"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! What a business takes away as a sheet: its history, its charges, its usage. A line of each, and its columns.
+
+use chrono::NaiveDate;
+
+use crate::domain::charges::DeliveryStatus;
+use crate::domain::charges::usage::{UsageCounts, operator_name};
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::csv::SheetWriter;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, TransactionSid};
+use crate::domain::values::time::Timestamp;
+use crate::domain::wallets::transactions::{Transaction, TransactionStatus, TransactionType};
+
+/// What a line of a sheet shows.
+pub trait SheetLine {
+    const COLUMNS: &'static [&'static str];
+
+    /// A cell for every column.
+    fn write(&self, currency: Currency, sheet: &mut SheetWriter);
+}
+
+/// A piece of a sheet: lines, after the header where they are the first.
+pub fn piece<L: SheetLine>(lines: &[L], currency: Currency, with_header: bool) -> Vec<u8> {
+    let mut sheet = SheetWriter::new();
+    if with_header {
+        sheet.header(L::COLUMNS);
+    }
+    for line in lines {
+        line.write(currency, &mut sheet);
+        sheet.end_line();
+    }
+    sheet.into_bytes()
+}
+
+/// What a sheet is saved as. The signs of a business's SID are all fit for a file's name.
+pub fn file_name(what: &str, business: &BusinessSid, today: NaiveDate) -> String {
+    format!("{what}-{business}-{today}.csv")
+}
+
+/// An entry of a wallet's history.
+#[derive(Clone, Debug)]
+pub struct TransactionLine {
+    pub sid: TransactionSid,
+    pub seq: i64,
+    pub created_at: Timestamp,
+    pub transaction_type: TransactionType,
+    pub amount: Money,
+    pub balance_after: Money,
+    pub reference: String,
+    pub debit: Option<DebitLine>,
+}
+
+/// An entry of a type that is no debit.
+impl From<Transaction> for TransactionLine {
+    fn from(row: Transaction) -> TransactionLine {
+        TransactionLine {
+            sid: row.entry.sid,
+            seq: row.entry.seq,
+            created_at: row.entry.created_at,
+            transaction_type: row.posting.transaction_type,
+            amount: row.entry.amount,
+            balance_after: row.entry.balance_after,
+            reference: row.posting.reference.as_str().to_owned(),
+            debit: None,
+        }
+    }
+}
+
+/// What only the debit of a message tells.
+#[derive(Clone, Debug)]
+pub struct DebitLine {
+    pub message_sid: String,
+    pub segments: i64,
+    pub country_code: String,
+    /// Empty where it was not known.
+    pub operator: String,
+    /// The number, masked; empty where none was given.
+    pub to: String,
+}
+
+impl SheetLine for TransactionLine {
+    const COLUMNS: &'static [&'static str] = &[
+        "sid",
+        "seq",
+        "created_at",
+        "type",
+        "amount",
+        "balance_after",
+        "currency",
+        "reference",
+        "status",
+        "messages",
+        "segments",
+        "price_per_sms",
+        "country_code",
+        "operator",
+        "to",
+        "message_sid",
+    ];
+
+    fn write(&self, currency: Currency, sheet: &mut SheetWriter) {
+        sheet.plain(self.sid);
+        sheet.plain(self.seq);
+        sheet.plain(self.created_at);
+        sheet.plain(self.transaction_type);
+        sheet.plain(self.amount);
+        sheet.plain(self.balance_after);
+        sheet.plain(currency);
+        sheet.text(&self.reference);
+        sheet.plain(TransactionStatus::Completed);
+        let Some(debit) = &self.debit else { return sheet.blank(7) };
+        sheet.plain(1);
+        sheet.plain(debit.segments);
+        sheet.plain(mean_price(self.amount, debit.segments));
+        sheet.text(&debit.country_code);
+        sheet.text(&debit.operator);
+        sheet.text(&debit.to);
+        sheet.text(&debit.message_sid);
+    }
+}
+
+/// What a segment cost on average. (A debit is never so low that its cost could not be told.)
+fn mean_price(amount: Money, segments: i64) -> Money {
+    Money::ZERO.checked_sub(amount).unwrap_or_default().mean_over(segments)
+}
+
+/// A message that was charged, and what became of it.
+#[derive(Clone, Debug)]
+pub struct ChargeLine {
+    pub sid: TransactionSid,
+    pub message_sid: String,
+    pub created_at: Timestamp,
+    /// The number, masked; empty where none was given.
+    pub to: String,
+    pub country_code: String,
+    /// Empty where it was not known.
+    pub operator: String,
+    pub segments: i64,
+    pub encoding: Option<String>,
+    /// Of the debit, so zero or below.
+    pub amount: Money,
+    pub delivery: Option<DeliveryLine>,
+    /// The sum of its refunds.
+    pub refunded: Money,
+}
+
+/// What was reported of a message.
+#[derive(Clone, Debug)]
+pub struct DeliveryLine {
+    pub status: DeliveryStatus,
+    pub error_code: Option<String>,
+    pub reported_at: Timestamp,
+}
+
+impl SheetLine for ChargeLine {
+    const COLUMNS: &'static [&'static str] = &[
+        "sid",
+        "message_sid",
+        "created_at",
+        "to",
+        "country_code",
+        "operator",
+        "segments",
+        "encoding",
+        "price_per_sms",
+        "amount",
+        "currency",
+        "delivery_status",
+        "error_code",
+        "reported_at",
+        "refunded",
+    ];
+
+    fn write(&self, currency: Currency, sheet: &mut SheetWriter) {
+        sheet.plain(self.sid);
+        sheet.text(&self.message_sid);
+        sheet.plain(self.created_at);
+        sheet.text(&self.to);
+        sheet.text(&self.country_code);
+        sheet.text(&self.operator);
+        sheet.plain(self.segments);
+        sheet.plain_or_blank(self.encoding.as_deref());
+        sheet.plain(mean_price(self.amount, self.segments));
+        sheet.plain(self.amount);
+        sheet.plain(currency);
+        match &self.delivery {
+            Some(delivery) => {
+                sheet.plain(delivery.status);
+                sheet.text(delivery.error_code.as_deref().unwrap_or_default());
+                sheet.plain(delivery.reported_at);
+            }
+            None => sheet.blank(3),
+        }
+        sheet.plain(self.refunded);
+    }
+}
+
+/// What was sent on one day to one operator at one price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageLine {
+    pub day: NaiveDate,
+    pub country: CountryCode,
+    /// Empty where it was not known.
+    pub operator: String,
+    pub unit_price: Money,
+    pub counts: UsageCounts,
+}
+
+impl SheetLine for UsageLine {
+    const COLUMNS: &'static [&'static str] = &[
+        "day",
+        "country_code",
+        "country_name",
+        "operator",
+        "unit_price",
+        "messages_sent",
+        "delivered",
+        "failed",
+        "segments",
+        "cost",
+        "currency",
+    ];
+
+    fn write(&self, currency: Currency, sheet: &mut SheetWriter) {
+        sheet.plain(self.day);
+        sheet.text(self.country.as_str());
+        sheet.text(self.country.name());
+        sheet.text(operator_name(&self.operator));
+        sheet.plain(self.unit_price);
+        sheet.plain(self.counts.messages_sent);
+        sheet.plain(self.counts.messages_delivered);
+        sheet.plain(self.counts.messages_failed);
+        sheet.plain(self.counts.segments);
+        sheet.plain(self.counts.cost);
+        sheet.plain(currency);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text<L: SheetLine>(line: &L) -> String {
+        let currency = "KES".parse().expect("a currency");
+        String::from_utf8(piece(std::slice::from_ref(line), currency, true)).expect("UTF-8")
+    }
+
+    fn cells<L: SheetLine>(line: &L) -> Vec<(&'static str, String)> {
+        let written = text(line);
+        let lines: Vec<&str> = written.split_terminator("\r\n").collect();
+        assert_eq!((lines.len(), lines[0]), (2, &*L::COLUMNS.join(",")));
+        let cells: Vec<&str> = lines[1].split(',').collect();
+        assert_eq!(cells.len(), L::COLUMNS.len());
+        L::COLUMNS.iter().copied().zip(cells.into_iter().map(str::to_owned)).collect()
+    }
+
+    fn told<L: SheetLine>(line: &L, column: &str) -> String {
+        cells(line).into_iter().find(|(name, _)| *name == column).expect("a column").1
+    }
+
+    fn transaction() -> TransactionLine {
+        TransactionLine {
+            sid: TransactionSid::new(uuid::Uuid::nil()),
+            seq: 7,
+            created_at: "2026-03-18T10:00:00Z".parse().expect("a time"),
+            transaction_type: TransactionType::SmsDebit,
+            amount: Money::from_micros(-40_000),
+            balance_after: Money::from_micros(-1),
+            reference: "-m".to_owned(),
+            debit: Some(DebitLine {
+                message_sid: "-m".to_owned(),
+                segments: 3,
+                country_code: "KE".to_owned(),
+                operator: "=Safaricom".to_owned(),
+                to: "+25471****678".to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn numbers_are_numbers_and_texts_no_formulas() {
+        let line = transaction();
+        for (column, cell) in [
+            ("amount", "-0.04"),
+            ("balance_after", "-0.000001"),
+            ("price_per_sms", "0.013333"),
+            ("reference", "'-m"),
+            ("message_sid", "'-m"),
+            ("operator", "'=Safaricom"),
+            ("to", "'+25471****678"),
+            ("created_at", "2026-03-18T10:00:00.000000Z"),
+        ] {
+            assert_eq!(told(&line, column), cell, "{column}");
+        }
+        let topup = TransactionLine { debit: None, transaction_type: TransactionType::Topup, ..transaction() };
+        assert_eq!((told(&topup, "segments"), told(&topup, "status")), (String::new(), "COMPLETED".to_owned()));
+    }
+
+    #[test]
+    fn files_are_named_by_business_and_day() {
+        let (business, day) = ("biz_test_001".parse().expect("a SID"), "2026-03-18".parse().expect("a date"));
+        assert_eq!(file_name("transactions", &business, day), "transactions-biz_test_001-2026-03-18.csv");
+    }
+}

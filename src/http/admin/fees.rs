@@ -1,0 +1,110 @@
+//! Fees and credits that an admin adds to the invoice of the month.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::invoices::LineCategory;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::BusinessSid;
+use crate::domain::values::text::{LongText, Reason, Reference};
+use crate::http::api::transactions::TransactionBody;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::ask::extract::{BusinessPath, Json};
+use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
+use crate::http::edge::who::auth::Administer;
+use crate::http::edge::writes::to_the_end;
+use crate::http::openapi::{CommonErrors, Missing, WriteErrors};
+use crate::http::schema::SignedDecimalInput;
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::invoices::fees::Fee;
+
+/// A fee to take, or a credit to give.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewFee, example = json!({
+    "amount": 25, "category": "SUPPORT", "description": "Sender ID registration, Kenya", "reason": "Order 4711",
+}))]
+pub struct FeeRequest {
+    /// What the invoice asks: above 0 a fee, which takes from the wallet; below 0 a credit, which gives. At most 1,000,000,000
+    /// either way, with at most six decimals.
+    #[schema(value_type = SignedDecimalInput)]
+    amount: Money,
+    /// API, STORAGE, SUPPORT or OTHER.
+    category: LineCategory,
+    /// What the invoice says: 1 to 1,000 characters.
+    #[schema(value_type = String)]
+    description: LongText,
+    /// At most 255 characters, shown with the transaction.
+    reason: Reason,
+    /// What you call it: at most 255 characters, shown in the list of transactions.
+    #[serde(default)]
+    reference: Option<Reference>,
+}
+
+/// A fee and what it left.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Fee)]
+pub struct FeeBody {
+    /// The fee in the wallet's history.
+    transaction: TransactionBody,
+    /// The wallet's balance after it.
+    balance: Money,
+    /// What a debit may take then: the balance and the credit limit; below zero where the wallet is beyond its limit.
+    available: Money,
+}
+
+/// Add a fee or a credit
+///
+/// Takes a fee from a wallet at once, or gives a credit, and adds it as a line to the invoice of this month. It may take the
+/// wallet below its limit; then no message passes until it is topped up. It pays no invoice. A business without a wallet
+/// gets one.
+///
+/// Send an `Idempotency-Key` so that a repeated request is entered once.
+#[utoipa::path(
+    post,
+    path = "/api/admin/wallets/{business_sid}/fees/",
+    tag = "Admin",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "1 to 255 visible ASCII characters, such as a UUID: one for each fee you mean"),
+    ),
+    request_body(content = FeeRequest, description = "How much, for what, and why"),
+    responses(
+        (status = 201, description = "The fee", body = FeeBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        CommonErrors,
+        WriteErrors,
+        Missing,
+    ),
+)]
+pub async fn charge_fee(
+    State(state): State<AppState>,
+    BusinessPath { tenant, may }: BusinessPath<Administer>,
+    idempotency: IdempotencyHeader,
+    Json(request): Json<FeeRequest>,
+) -> Result<(StatusCode, HeaderMap, Json<FeeBody>), Problem> {
+    let (actor, business) = (may.actor, tenant.sid().clone());
+    let fee = Fee {
+        business: tenant,
+        amount: request.amount,
+        category: request.category,
+        description: request.description,
+        reason: request.reason,
+        reference: request.reference.unwrap_or_default(),
+    };
+    let fee = fee.check()?;
+    let key = idempotency.scope(&actor, "POST /api/admin/wallets/{business_sid}/fees/", Some(business.clone()));
+    let entered = fee.clone();
+    let charge = async move { services::invoices::fees::charge(&state.billing, &entered, key, &actor).await };
+    let answer = to_the_end(charge).await?;
+    let (receipt, is_replayed) = (answer.value, answer.replayed);
+    let body = FeeBody {
+        balance: receipt.entry.balance_after,
+        available: receipt.available,
+        transaction: TransactionBody::new(business, receipt.currency, receipt.transaction(&fee)),
+    };
+    Ok((StatusCode::CREATED, replayed(is_replayed), Json(body)))
+}

@@ -1,0 +1,233 @@
+//! Alerts.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::domain::notifications::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{AlertSid, BusinessSid};
+use crate::domain::values::time::Timestamp;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::pages::{PageQuery, next_link};
+use crate::http::edge::ask::extract::{AlertPath, BusinessPath, Flag, Json, Query};
+use crate::http::edge::who::auth::{Manage, Read};
+use crate::http::edge::writes::to_the_end;
+use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
+use crate::http::state::AppState;
+use crate::services;
+
+/// A warning to a client.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingAlert)]
+pub struct AlertBody {
+    sid: AlertSid,
+    business_sid: BusinessSid,
+    #[serde(rename = "type")]
+    alert_type: AlertType,
+    severity: AlertSeverity,
+    /// A sentence to show.
+    message: String,
+    /// What was crossed.
+    threshold: Money,
+    /// Where the value stood then.
+    current_value: Money,
+    is_read: bool,
+    created_at: Timestamp,
+}
+
+impl AlertBody {
+    fn new(business_sid: BusinessSid, alert: BillingAlert) -> AlertBody {
+        AlertBody {
+            sid: alert.sid,
+            business_sid,
+            alert_type: alert.alert_type,
+            severity: alert.severity,
+            message: alert.message,
+            threshold: alert.threshold,
+            current_value: alert.current_value,
+            is_read: alert.is_read,
+            created_at: alert.created_at,
+        }
+    }
+}
+
+impl From<OwnedAlert> for AlertBody {
+    fn from(row: OwnedAlert) -> AlertBody {
+        AlertBody::new(row.business_sid, row.alert)
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AlertQuery {
+    /// Only alerts that nobody has read.
+    #[param(value_type = Option<bool>)]
+    unread: Option<Flag>,
+}
+
+/// List alerts
+///
+/// A business's alerts, newest first, a page at a time: the `Link` header leads to the next page.
+#[utoipa::path(
+    get,
+    path = "/api/billing/alerts/{business_sid}/",
+    tag = "Alerts",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        AlertQuery,
+        PageQuery,
+    ),
+    responses(
+        (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
+         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        CommonErrors,
+    ),
+)]
+pub async fn list_alerts(
+    State(state): State<AppState>,
+    BusinessPath { tenant, .. }: BusinessPath<Read>,
+    Query(query): Query<AlertQuery>,
+    Query(page): Query<PageQuery>,
+    uri: Uri,
+) -> Result<(HeaderMap, Json<Vec<AlertBody>>), Problem> {
+    let unread_only = query.unread.is_some_and(Flag::is_set);
+    let (cursor, limit) = page.bounds();
+    let page = services::notifications::alerts::list(&state.billing, &tenant, unread_only, cursor, limit).await?;
+    let headers = next_link(&uri, page.next);
+    let alerts = page.items.into_iter().map(|alert| AlertBody::new(tenant.sid().clone(), alert)).collect();
+    Ok((headers, Json(alerts)))
+}
+
+/// Whether an alert was read.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = AlertChanges, example = json!({"is_read": true}))]
+pub struct AlertChangesBody {
+    is_read: bool,
+}
+
+/// Mark an alert
+///
+/// Says of an alert that it was read, or that it was not. Again changes nothing.
+#[utoipa::path(
+    patch,
+    path = "/api/billing/alerts/{business_sid}/{alert_sid}/",
+    tag = "Alerts",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("alert_sid" = AlertSid, Path, description = "The alert"),
+    ),
+    request_body(content = AlertChangesBody, description = "Whether it was read"),
+    responses(
+        (status = 200, description = "The alert as it is now", body = AlertBody),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+        BodyErrors,
+    ),
+)]
+pub async fn mark_alert(
+    State(state): State<AppState>,
+    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    Json(body): Json<AlertChangesBody>,
+) -> Result<Json<AlertBody>, Problem> {
+    let business = tenant.sid().clone();
+    let mark = async move {
+        services::notifications::alerts::mark(&state.billing, &tenant, alert, body.is_read, &may.actor).await
+    };
+    Ok(Json(AlertBody::new(business, to_the_end(mark).await?)))
+}
+
+/// Mark an alert as read
+///
+/// The same as `PATCH` with `{"is_read": true}`, for callers that send no body. Again changes nothing.
+#[utoipa::path(
+    post,
+    path = "/api/billing/alerts/{business_sid}/{alert_sid}/read/",
+    tag = "Alerts",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("alert_sid" = AlertSid, Path, description = "The alert"),
+    ),
+    responses(
+        (status = 200, description = "The alert as it is now", body = AlertBody),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn read_alert(
+    State(state): State<AppState>,
+    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+) -> Result<Json<AlertBody>, Problem> {
+    let business = tenant.sid().clone();
+    let mark =
+        async move { services::notifications::alerts::mark(&state.billing, &tenant, alert, true, &may.actor).await };
+    Ok(Json(AlertBody::new(business, to_the_end(mark).await?)))
+}
+
+/// How many alerts were marked.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MarkedAlerts)]
+pub struct MarkedBody {
+    business_sid: BusinessSid,
+    /// Those that were unread before.
+    marked: u64,
+}
+
+/// Mark all alerts as read
+///
+/// All that the business has by now. Again marks none.
+#[utoipa::path(
+    post,
+    path = "/api/billing/alerts/{business_sid}/read-all/",
+    tag = "Alerts",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
+    responses(
+        (status = 200, description = "How many were marked", body = MarkedBody),
+        CommonErrors,
+        TenantForbidden,
+    ),
+)]
+pub async fn read_all_alerts(
+    State(state): State<AppState>,
+    BusinessPath { tenant, may }: BusinessPath<Manage>,
+) -> Result<Json<MarkedBody>, Problem> {
+    let business_sid = tenant.sid().clone();
+    let mark = async move { services::notifications::alerts::mark_all_read(&state.billing, &tenant, &may.actor).await };
+    Ok(Json(MarkedBody { business_sid, marked: to_the_end(mark).await? }))
+}
+
+/// How many alerts nobody has read.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertCount)]
+pub struct AlertCountBody {
+    business_sid: BusinessSid,
+    /// All of them.
+    unread: i64,
+    /// Of those, by severity.
+    critical: i64,
+    warning: i64,
+    info: i64,
+}
+
+/// Count unread alerts
+///
+/// For a badge beside a bell.
+#[utoipa::path(
+    get,
+    path = "/api/billing/alerts/{business_sid}/count/",
+    tag = "Alerts",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
+    responses((status = 200, description = "How many nobody has read", body = AlertCountBody), CommonErrors),
+)]
+pub async fn count_alerts(
+    State(state): State<AppState>,
+    BusinessPath { tenant, .. }: BusinessPath<Read>,
+) -> Result<Json<AlertCountBody>, Problem> {
+    let UnreadAlerts { critical, warning, info } =
+        services::notifications::alerts::count_unread(&state.billing, &tenant).await?;
+    let business_sid = tenant.into_sid();
+    Ok(Json(AlertCountBody { business_sid, unread: critical + warning + info, critical, warning, info }))
+}

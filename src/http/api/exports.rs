@@ -1,0 +1,293 @@
+//! Exports: sheets of whatever length, sent piece by piece as the client takes them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Version};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::transactions::bounds;
+use super::usage::UsageQuery;
+use crate::domain::access::rights::Tenant;
+use crate::domain::reports::exports::file_name;
+use crate::domain::values::sid::BusinessSid;
+use crate::domain::values::time::Moment;
+use crate::domain::wallets::transactions::{TransactionFilter, TransactionType};
+use crate::error::{self, Error};
+use crate::http::edge::answer::csv::download;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::ask::extract::{BusinessPath, Query};
+use crate::http::edge::request_id::RequestId;
+use crate::http::edge::who::auth::Read;
+use crate::http::openapi::{CommonErrors, ExportErrors};
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::reports::exports::Export;
+
+/// How many exports a server sends at once.
+const EXPORTS_MAX: usize = 8;
+
+/// How many of them are one business's, so that none has to wait for another that reads slowly.
+const EXPORTS_OF_BUSINESS_MAX: usize = 2;
+
+/// When to ask again where there are too many, in seconds.
+const RETRY_AFTER_SECONDS: u16 = 10;
+
+/// How long a client may take over a piece, some 200 kB. One that does not read at all is cut off sooner.
+const PIECE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The exports under way.
+#[derive(Debug, Default)]
+pub struct Exports {
+    open: Arc<Mutex<HashMap<BusinessSid, usize>>>,
+}
+
+/// The place of one export, given back when it is dropped.
+#[derive(Debug)]
+struct Place {
+    open: Arc<Mutex<HashMap<BusinessSid, usize>>>,
+    business: BusinessSid,
+}
+
+fn lock(open: &Mutex<HashMap<BusinessSid, usize>>) -> MutexGuard<'_, HashMap<BusinessSid, usize>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Exports {
+    /// # Errors
+    /// 503 `busy` where there are too many.
+    fn admit(&self, business: &BusinessSid) -> Result<Place, Problem> {
+        let mut open = lock(&self.open);
+        let of_all: usize = open.values().sum();
+        let detail = if of_all >= EXPORTS_MAX {
+            "The server sends as many exports as it does at once; ask again in a moment."
+        } else if open.get(business).is_some_and(|own| *own >= EXPORTS_OF_BUSINESS_MAX) {
+            "Two exports of this business are under way already; ask again when one has ended."
+        } else {
+            *open.entry(business.clone()).or_default() += 1;
+            return Ok(Place { open: self.open.clone(), business: business.clone() });
+        };
+        let mut problem = Problem::unavailable("busy", detail, None);
+        problem.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
+        Err(problem)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        if let Some(own) = open.get_mut(&self.business) {
+            *own -= 1;
+            if *own == 0 {
+                open.remove(&self.business);
+            }
+        }
+    }
+}
+
+/// An export on its way to a client.
+struct Sending {
+    export: Export,
+    /// Read before anything was answered, so that what goes wrong at once is told as usual.
+    first: Option<Vec<u8>>,
+    /// When the client took the last piece.
+    taken: Instant,
+    request_id: Arc<str>,
+    _place: Place,
+}
+
+impl Sending {
+    async fn next(&mut self) -> error::Result<Option<Vec<u8>>> {
+        if self.taken.elapsed() > PIECE_PATIENCE {
+            return Err(Error::Busy("the client reads too slowly"));
+        }
+        let piece = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.export.next().await?,
+        };
+        self.taken = Instant::now();
+        Ok(piece)
+    }
+
+    /// The whole sheet. Where it breaks off, so does the connection: what arrived never looks like all.
+    fn into_body(self) -> Body {
+        Body::from_stream(stream::try_unfold(self, |mut sending| async move {
+            match sending.next().await {
+                Ok(piece) => Ok(piece.map(|piece| (Bytes::from(piece), sending))),
+                Err(error) => {
+                    let request_id = &*sending.request_id;
+                    tracing::error!(request_id, cause = %error, "an export broke off");
+                    Err(error)
+                }
+            }
+        }))
+    }
+}
+
+/// An export that was asked for by somebody who may, with a place for it.
+#[derive(Debug)]
+pub struct Admitted {
+    tenant: Tenant,
+    request_id: Arc<str>,
+    place: Place,
+}
+
+impl FromRequestParts<AppState> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Admitted, Problem> {
+        let BusinessPath { tenant, .. } = BusinessPath::<Read>::from_request_parts(parts, state).await?;
+        if parts.version < Version::HTTP_11 {
+            // Its answers end where the connection does, so that half an export would look like a whole one.
+            let detail =
+                "Exports are sent by HTTP/1.1 alone; a proxy may have to be told so (nginx: proxy_http_version 1.1).";
+            return Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version_not_supported", detail));
+        }
+        let request_id = parts.extensions.get().map_or_else(|| "none".into(), RequestId::shared);
+        let place = state.exports.admit(tenant.sid())?;
+        Ok(Admitted { tenant, request_id, place })
+    }
+}
+
+impl Admitted {
+    async fn send(self, state: &AppState, what: &str, mut export: Export) -> Result<Response, Problem> {
+        let Admitted { tenant, request_id, place } = self;
+        let first = export.next().await?;
+        let file = file_name(what, tenant.sid(), state.billing.today());
+        let sending = Sending { export, first, taken: Instant::now(), request_id, _place: place };
+        Ok(download(&file, sending.into_body()))
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TypeQuery {
+    /// Only rows of this type.
+    #[serde(rename = "type")]
+    transaction_type: Option<TransactionType>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WithinQuery {
+    /// Only rows from this day (in the billing time zone) or instant on.
+    #[param(value_type = Option<String>, example = "2026-01-01")]
+    from: Option<Moment>,
+    /// Only rows up to the end of this day, or before this instant.
+    #[param(value_type = Option<String>, example = "2199-12-31")]
+    to: Option<Moment>,
+}
+
+/// Export transactions
+///
+/// A wallet's history as a CSV sheet (RFC 4180), newest first, as long as it is: what was there when the export began. The
+/// last seven columns tell what only the debit of a message has. Where something goes wrong half-way, the connection breaks
+/// off.
+#[utoipa::path(
+    get,
+    path = "/api/billing/transactions/{business_sid}/export.csv/",
+    tag = "Transactions",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        TypeQuery,
+        WithinQuery,
+    ),
+    responses(
+        (status = 200, description = "The sheet", body = String, content_type = "text/csv"),
+        CommonErrors,
+        ExportErrors,
+    ),
+)]
+pub async fn export_transactions(
+    State(state): State<AppState>,
+    admitted: Admitted,
+    Query(TypeQuery { transaction_type }): Query<TypeQuery>,
+    Query(within): Query<WithinQuery>,
+) -> Result<Response, Problem> {
+    let (from, until) = bounds(within.from, within.to, state.billing.calendar);
+    let filter = TransactionFilter { transaction_type, status: None, from, until };
+    let export = services::reports::exports::transactions(&state.billing, &admitted.tenant, filter).await?;
+    admitted.send(&state, "transactions", export).await
+}
+
+/// Export charges
+///
+/// The messages that were charged as a CSV sheet (RFC 4180), newest first, as many as there are: what each cost, what was
+/// reported of it and what was given back until the export began. Where something goes wrong half-way, the connection breaks
+/// off.
+#[utoipa::path(
+    get,
+    path = "/api/billing/charges/{business_sid}/export.csv/",
+    tag = "Charges",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), WithinQuery),
+    responses(
+        (status = 200, description = "The sheet", body = String, content_type = "text/csv"),
+        CommonErrors,
+        ExportErrors,
+    ),
+)]
+pub async fn export_charges(
+    State(state): State<AppState>,
+    admitted: Admitted,
+    Query(within): Query<WithinQuery>,
+) -> Result<Response, Problem> {
+    let (from, until) = bounds(within.from, within.to, state.billing.calendar);
+    let export = services::reports::exports::charges(&state.billing, &admitted.tenant, from, until).await?;
+    admitted.send(&state, "charges", export).await
+}
+
+/// Export usage
+///
+/// What a business sent over a period (this month unless asked) as a CSV sheet (RFC 4180): a line per day, country, operator
+/// and unit price, in the order of the days. Where something goes wrong half-way, the connection breaks off.
+#[utoipa::path(
+    get,
+    path = "/api/billing/usage/{business_sid}/export.csv/",
+    tag = "Usage",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), UsageQuery),
+    responses(
+        (status = 200, description = "The sheet", body = String, content_type = "text/csv"),
+        CommonErrors,
+        ExportErrors,
+    ),
+)]
+pub async fn export_usage(
+    State(state): State<AppState>,
+    admitted: Admitted,
+    Query(query): Query<UsageQuery>,
+) -> Result<Response, Problem> {
+    let export = services::reports::exports::usage(&state.billing, &admitted.tenant, query.request()?).await?;
+    admitted.send(&state, "usage", export).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sid(text: &str) -> BusinessSid {
+        text.parse().expect("a SID")
+    }
+
+    #[test]
+    fn places_are_few_and_come_back() {
+        let exports = Exports::default();
+        let mut places = vec![exports.admit(&sid("a")).expect("a place"), exports.admit(&sid("a")).expect("a place")];
+        let refused = exports.admit(&sid("a")).expect_err("two are under way");
+        assert_eq!((refused.status, refused.retry_after_seconds), (StatusCode::SERVICE_UNAVAILABLE, Some(10)));
+        places.extend((0..6).map(|other| exports.admit(&sid(&format!("b{other}"))).expect("a place")));
+        let refused = exports.admit(&sid("c")).expect_err("eight are under way");
+        assert_eq!((refused.status, refused.code), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
+        places.remove(0);
+        places.push(exports.admit(&sid("c")).expect("a place that came back"));
+        places.clear();
+        assert!(lock(&exports.open).is_empty(), "nothing is kept of those that have ended");
+    }
+}

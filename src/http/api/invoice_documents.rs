@@ -1,0 +1,222 @@
+//! Invoices by their SID: as JSON, as a page to read and print, as PDF.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use super::invoices::InvoiceBody;
+use crate::documents::{Credited, InvoiceDocument, Logo, html, pdf};
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
+use crate::domain::values::sid::{BusinessSid, InvoiceSid};
+use crate::http::edge::answer::error::{Problem, ProblemBody};
+use crate::http::edge::ask::accept;
+use crate::http::edge::ask::extract::{InvoicePath, Json};
+use crate::http::edge::who::auth::Read;
+use crate::http::openapi::{CommonErrors, Missing, TenantForbidden};
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::invoices::OwnInvoice;
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html";
+const PDF: &str = "application/pdf";
+
+/// How many PDFs are made at a time: it is work for a processor, and charges need one too.
+const PDFS_AT_ONCE: usize = 2;
+
+/// What documents are made with.
+#[derive(Debug)]
+pub struct Documents {
+    /// The platform's own: who buys from a reseller is billed under that one's name.
+    logo: Option<Logo>,
+    pdf_turns: Arc<Semaphore>,
+}
+
+impl Documents {
+    pub fn new(logo: Option<Logo>) -> Documents {
+        Documents { logo, pdf_turns: Arc::new(Semaphore::new(PDFS_AT_ONCE)) }
+    }
+
+    /// All that a page shows of an invoice.
+    fn document(&self, own: OwnInvoice) -> InvoiceDocument {
+        let OwnInvoice { invoice, buyer, seller, is_platforms, credited } = own;
+        let logo = self.logo.clone().filter(|_| is_platforms);
+        let credits = credited
+            .map(|credited| Credited { number: credited.number().to_owned(), issued_on: credited.header.issue_date });
+        let header = invoice.header;
+        let tax = header.dues.tax;
+        // Of a draft nothing is due yet. What was not due at the close was paid before, by a prepaid wallet.
+        let is_final = header.status != InvoiceStatus::Draft && header.kind == InvoiceKind::Invoice;
+        let due = is_final.then(|| header.still_due());
+        let paid = due.and_then(|due| invoice.total.checked_add(tax.added()).ok()?.checked_sub(due).ok());
+        InvoiceDocument {
+            kind: header.kind,
+            number: header.number,
+            status: header.status,
+            period: invoice.period,
+            issued_on: header.issue_date,
+            due_on: header.due_date,
+            paid_on: header.paid_date,
+            currency: invoice.currency,
+            seller,
+            buyer,
+            lines: invoice.lines,
+            total: invoice.total,
+            tax: tax.is_any().then_some(tax),
+            paid,
+            due,
+            logo,
+            credits,
+            updated_at: header.updated_at,
+        }
+    }
+
+    fn html(&self, own: OwnInvoice) -> Response {
+        let document = self.document(own);
+        let page = html::html(&document);
+        let policy = [(header::CONTENT_SECURITY_POLICY, POLICY.clone())];
+        (policy, inline("text/html; charset=utf-8", &document, "html"), page).into_response()
+    }
+
+    async fn pdf(&self, own: OwnInvoice) -> Result<Response, Problem> {
+        let document = self.document(own);
+        let headers = inline(PDF, &document, "pdf");
+        let turn = self.pdf_turns.clone().acquire_owned().await;
+        let turn = turn.map_err(|error| Problem::internal(format!("no turn to make a PDF: {error}")))?;
+        let made = tokio::task::spawn_blocking(move || {
+            let made = pdf::pdf(&document);
+            // The work goes on when its caller has gone, and keeps its place until it ends.
+            drop(turn);
+            made
+        });
+        let made = made.await.map_err(|error| Problem::internal(format!("a PDF was not made: {error}")))?;
+        let bytes = made.map_err(|error| Problem::internal(format!("a PDF was not made: {error}")))?;
+        Ok((headers, bytes).into_response())
+    }
+}
+
+/// Lets a page show its own styles, fonts and logo, and nothing else whatever stands in it.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = |style: &str| format!(" 'sha256-{}'", BASE64.encode(Sha256::digest(style)));
+    let styles: String = html::styles().map(hash).concat();
+    let policy = format!(
+        "default-src 'none'; style-src{styles}; img-src data:; font-src data:; frame-ancestors 'none'; \
+         base-uri 'none'; form-action 'none'"
+    );
+    // Base64 and the words above are always a header's value; without them the page would only look plain.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// The headers of what a browser shows, and saves under a name that says what it is.
+fn inline(media_type: &'static str, document: &InvoiceDocument, ending: &str) -> [(HeaderName, HeaderValue); 2] {
+    let disposition = format!("inline; filename=\"{}.{ending}\"", document.file_name());
+    let disposition = HeaderValue::from_str(&disposition).unwrap_or(HeaderValue::from_static("inline"));
+    [(header::CONTENT_TYPE, HeaderValue::from_static(media_type)), (header::CONTENT_DISPOSITION, disposition)]
+}
+
+/// How the form asked for can be none that there is.
+#[derive(Debug, utoipa::IntoResponses)]
+#[allow(dead_code, reason = "a description, never a value")]
+pub enum FormErrors<'a> {
+    /// The `Accept` header asks for none of the forms there are.
+    #[response(status = 406, content_type = "application/problem+json")]
+    NotAcceptable(ProblemBody<'a>),
+}
+
+/// Read an invoice by its SID
+///
+/// As JSON, as a page to read and print, or as PDF, by the `Accept` header: JSON unless it prefers `text/html` or
+/// `application/pdf`. The lines of a draft are worked out, those of a closed month were frozen.
+#[utoipa::path(
+    get,
+    path = "/api/billing/invoices/{business_sid}/{invoice_sid}/",
+    tag = "Invoices",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
+    ),
+    responses(
+        (status = 200, description = "The invoice", content(
+            (InvoiceBody = "application/json"),
+            (String = "text/html"),
+            (Vec<u8> = "application/pdf"),
+        )),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+        FormErrors,
+    ),
+)]
+pub async fn show_own_invoice(
+    State(state): State<AppState>,
+    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let form = accept::best(&headers, &[JSON, HTML, PDF])?;
+    let own = services::invoices::find_own(&state.billing, &tenant, invoice).await?;
+    let mut response = match form {
+        HTML => state.documents.html(own),
+        PDF => state.documents.pdf(own).await?,
+        _ => Json(InvoiceBody::from(own.invoice)).into_response(),
+    };
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+/// Read an invoice as a page
+///
+/// HTML, complete in one file: to read on any screen, and to print.
+#[utoipa::path(
+    get,
+    path = "/api/billing/invoices/{business_sid}/{invoice_sid}/html/",
+    tag = "Invoices",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
+    ),
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn show_invoice_as_html(
+    State(state): State<AppState>,
+    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+) -> Result<Response, Problem> {
+    let own = services::invoices::find_own(&state.billing, &tenant, invoice).await?;
+    Ok(state.documents.html(own))
+}
+
+/// Read an invoice as PDF
+///
+/// A4, with its fonts inside (PDF/A-2a to be filed, PDF/UA-1 to be read aloud); the same bytes for the same invoice.
+#[utoipa::path(
+    get,
+    path = "/api/billing/invoices/{business_sid}/{invoice_sid}/pdf/",
+    tag = "Invoices",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
+    ),
+    responses(
+        (status = 200, description = "The document", body = Vec<u8>, content_type = "application/pdf"),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn show_invoice_as_pdf(
+    State(state): State<AppState>,
+    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+) -> Result<Response, Problem> {
+    let own = services::invoices::find_own(&state.billing, &tenant, invoice).await?;
+    state.documents.pdf(own).await
+}

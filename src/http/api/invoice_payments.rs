@@ -1,0 +1,141 @@
+//! Paying invoices.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::transactions::TransactionBody;
+use super::wallets::check_direct;
+use crate::domain::invoices::InvoiceStatus;
+use crate::domain::invoices::dues::PaidInvoice;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, InvoiceSid};
+use crate::domain::values::text::Reference;
+use crate::http::admin::invoices::InvoiceSummaryBody;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::ask::extract::{InvoicePath, Json, present};
+use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
+use crate::http::edge::who::auth::TopUp;
+use crate::http::edge::writes::to_the_end;
+use crate::http::openapi::{BodyErrors, CommonErrors, InvoiceRules, Missing, TenantForbidden};
+use crate::http::schema::DecimalInput;
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::invoices::payments::{InvoicePayment, PaymentReceipt};
+
+/// Money to pay an invoice with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewInvoicePayment, example = json!({"reference": "BANK-2026-0412"}))]
+pub struct PaymentRequest {
+    /// Tax included: greater than 0, at most 1,000,000,000, with at most six decimals. Left out: all that is due on this
+    /// invoice.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<DecimalInput>)]
+    amount: Option<Money>,
+    /// What you call this payment: at most 255 characters, shown in the list of transactions.
+    #[serde(default)]
+    reference: Option<Reference>,
+}
+
+/// What a credit paid of one invoice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Allocation)]
+pub struct AllocationBody {
+    invoice_sid: Option<InvoiceSid>,
+    #[schema(example = "INV-2026-000001")]
+    invoice_number: String,
+    /// Tax included.
+    amount: Money,
+    net: Money,
+    /// The tax on top that was paid with it, which is no money of the wallet's.
+    tax: Money,
+    /// What became of the invoice.
+    status: InvoiceStatus,
+}
+
+impl AllocationBody {
+    pub(super) fn list(paid: Vec<PaidInvoice>) -> Result<Vec<AllocationBody>, Problem> {
+        let body = |paid: PaidInvoice| {
+            Ok(AllocationBody {
+                invoice_sid: paid.sid,
+                invoice_number: paid.number,
+                amount: paid.net.checked_add(paid.tax).map_err(crate::error::Error::from)?,
+                net: paid.net,
+                tax: paid.tax,
+                status: paid.status,
+            })
+        };
+        paid.into_iter().map(body).collect()
+    }
+}
+
+/// A payment, and what it paid.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoicePayment)]
+pub struct PaymentBody {
+    /// The invoice after it.
+    invoice: InvoiceSummaryBody,
+    /// The payment in the wallet's history: its amount is what the wallet gained, `details` have `gross` and `tax`.
+    transaction: TransactionBody,
+    /// What it paid of which invoices; whatever is left over stays in the wallet.
+    allocations: Vec<AllocationBody>,
+}
+
+impl TryFrom<PaymentReceipt> for PaymentBody {
+    type Error = Problem;
+
+    fn try_from(receipt: PaymentReceipt) -> Result<PaymentBody, Problem> {
+        let (business, currency) = (receipt.invoice.business_sid.clone(), receipt.invoice.currency);
+        Ok(PaymentBody {
+            transaction: TransactionBody::new(business, currency, receipt.transaction()?),
+            allocations: AllocationBody::list(receipt.paid)?,
+            invoice: receipt.invoice.into(),
+        })
+    }
+}
+
+/// Pay an invoice
+///
+/// Enters a payment at once. It pays what is open of the business's invoices, the oldest first, as every credit to the wallet
+/// does; whatever is left over stays in the wallet. Where tax comes on top of an invoice, a payment is part net and part
+/// tax in the proportion of what is due, and only the net comes to the wallet.
+///
+/// Send an `Idempotency-Key` so that a repeated request pays once.
+#[utoipa::path(
+    post,
+    path = "/api/billing/invoices/{business_sid}/{invoice_sid}/payments/",
+    tag = "Invoices",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "1 to 255 visible ASCII characters, such as a UUID: one for each payment you mean"),
+    ),
+    request_body(content = PaymentRequest, description = "How much, if not all that is due"),
+    responses(
+        (status = 200, description = "The payment", body = PaymentBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+        BodyErrors,
+        InvoiceRules,
+    ),
+)]
+pub async fn pay_invoice(
+    State(state): State<AppState>,
+    InvoicePath { tenant, invoice, may }: InvoicePath<TopUp>,
+    idempotency: IdempotencyHeader,
+    Json(request): Json<PaymentRequest>,
+) -> Result<(HeaderMap, Json<PaymentBody>), Problem> {
+    let business = tenant.sid().clone();
+    let payment = InvoicePayment::new(tenant, invoice, request.amount, request.reference.unwrap_or_default())?;
+    check_direct(state.auth, may.principal.as_deref())?;
+    let actor = may.actor;
+    let key =
+        idempotency.scope(&actor, "POST /api/billing/invoices/{business_sid}/{invoice_sid}/payments/", Some(business));
+    let pay = async move { services::invoices::payments::pay(&state.billing, payment, key, &actor).await };
+    let answer = to_the_end(pay).await?;
+    Ok((replayed(answer.replayed), Json(answer.value.try_into()?)))
+}

@@ -1,0 +1,317 @@
+//! API keys: what programs come in by.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::domain::access::keys::ApiKey;
+use crate::domain::access::rights::{KeyMode, Reach, Role};
+use crate::domain::values::sid::{BusinessSid, KeySid};
+use crate::domain::values::text::Title;
+use crate::domain::values::time::{Instant, Timestamp};
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::pages::{PageQuery, next_link};
+use crate::http::edge::ask::extract::{Json, Query};
+use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
+use crate::http::edge::who::auth::{Manage, May};
+use crate::http::edge::writes::to_the_end;
+use crate::http::openapi::{CommonErrors, Missing, WriteErrors};
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::access::keys::{IssuedKey, KeyKeeper, NewKey};
+
+/// A key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub struct KeyBody {
+    sid: KeySid,
+    /// The part of the key that may be shown; its secret follows after it.
+    #[schema(example = "sk_live_4f1c0a9d2b7e6358")]
+    prefix: String,
+    name: String,
+    mode: KeyMode,
+    role: Role,
+    /// Whose it is; left out on keys of admins and gateways, which belong to no business.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    business_sid: Option<BusinessSid>,
+    /// The businesses a gateway's key is for; left out where it is for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    businesses: Option<Vec<BusinessSid>>,
+    /// The user or key that made it, or `command-line`.
+    created_by: String,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotated_at: Option<Timestamp>,
+    /// Until when the secret before the last rotation works too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_expires_at: Option<Timestamp>,
+    /// Left out where it has no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    /// Within some seconds; left out until it is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
+}
+
+impl From<ApiKey> for KeyBody {
+    fn from(key: ApiKey) -> KeyBody {
+        KeyBody {
+            sid: key.sid,
+            prefix: format!("sk_{}_{}", key.mode, key.public_id.as_str()),
+            name: key.name,
+            mode: key.mode,
+            role: key.role,
+            business_sid: key.business,
+            businesses: key.businesses,
+            created_by: key.created_by,
+            created_at: key.created_at,
+            rotated_at: key.rotated_at,
+            previous_expires_at: key.previous_expires_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
+        }
+    }
+}
+
+/// A key with its secret, which is shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IssuedApiKey)]
+pub struct IssuedKeyBody {
+    #[serde(flatten)]
+    key: KeyBody,
+    /// The whole key: send it as `Authorization: Bearer …`. Store it now: the server keeps no way to show it.
+    #[schema(example = "sk_live_4f1c0a9d2b7e6358_2a6f…")]
+    secret: String,
+}
+
+impl std::fmt::Debug for IssuedKeyBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedKeyBody").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl From<IssuedKey> for IssuedKeyBody {
+    fn from(issued: IssuedKey) -> IssuedKeyBody {
+        IssuedKeyBody { key: issued.key.into(), secret: issued.secret }
+    }
+}
+
+impl May<Manage> {
+    /// # Errors
+    /// 401 for nobody, whom no right over keys is given to.
+    fn keeper(&self) -> Result<KeyKeeper, Problem> {
+        let principal = self.principal.as_ref().ok_or_else(|| Problem::unauthorized("Keys need a login or a key."))?;
+        Ok(KeyKeeper {
+            role: principal.role,
+            reach: self.reach.clone(),
+            actor: self.actor.clone(),
+            expires_at: principal.expires_at,
+        })
+    }
+
+    /// Whose things are meant where no business is named: one's own; all for who belongs to none.
+    fn own_business(&self) -> Option<BusinessSid> {
+        match &self.reach {
+            Reach::Own(own) | Reach::OwnAndBelow(own) => Some(own.clone()),
+            Reach::All | Reach::Listed(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct KeyQuery {
+    /// Only keys of this business. Without it: those of your own; all for an admin.
+    #[param(value_type = Option<BusinessSid>)]
+    business_sid: Option<BusinessSid>,
+}
+
+/// List keys
+///
+/// Newest first, a page at a time, revoked ones too. Keys above your own role are not shown.
+#[utoipa::path(
+    get,
+    path = "/api/billing/keys/",
+    tag = "Keys",
+    params(KeyQuery, PageQuery),
+    responses(
+        (status = 200, description = "A page of keys", body = Vec<KeyBody>,
+         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        CommonErrors,
+        Missing,
+    ),
+)]
+pub async fn list_keys(
+    State(state): State<AppState>,
+    may: May<Manage>,
+    Query(query): Query<KeyQuery>,
+    Query(page): Query<PageQuery>,
+    uri: Uri,
+) -> Result<(HeaderMap, Json<Vec<KeyBody>>), Problem> {
+    let business = match query.business_sid.or_else(|| may.own_business()) {
+        Some(business) => Some(may.tenant(&state, business).await?),
+        None => None,
+    };
+    let (cursor, limit) = page.bounds();
+    let page = services::access::keys::list(&state.billing, business.as_ref(), &may.keeper()?, cursor, limit).await?;
+    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(KeyBody::from).collect())))
+}
+
+/// A key to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewApiKey, example = json!({"name": "Gateway in Nairobi", "role": "gateway"}))]
+pub struct KeyRequest {
+    /// What you call it: at most 64 characters.
+    name: Title,
+    /// At most your own. An admin makes keys of every role; `gateway` is for the SMS gateway, which charges.
+    role: Role,
+    /// `test`: the key reads and quotes, and changes nothing.
+    mode: Option<KeyMode>,
+    /// Whose it is to be, of a client or reseller key. Left out: your own.
+    business_sid: Option<BusinessSid>,
+    /// The businesses a gateway's key is for, 1 to 1,000. Left out: all.
+    #[schema(min_items = 1, max_items = 1000)]
+    businesses: Option<Vec<BusinessSid>>,
+    /// When it ends. Left out: never.
+    #[schema(value_type = Option<Timestamp>)]
+    expires_at: Option<Instant>,
+}
+
+/// Make a key
+///
+/// The answer holds the key's secret, this once. Nobody makes a key above their own role.
+///
+/// Send an `Idempotency-Key` so that a repeated request makes one key; it is then answered the same, secret included.
+#[utoipa::path(
+    post,
+    path = "/api/billing/keys/",
+    tag = "Keys",
+    params(("Idempotency-Key" = Option<String>, Header,
+            description = "1 to 255 visible ASCII characters, such as a UUID: one for each key you mean")),
+    request_body(content = KeyRequest, description = "What the key is to be for"),
+    responses(
+        (status = 201, description = "The key and its secret", body = IssuedKeyBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+        CommonErrors,
+        WriteErrors,
+        Missing,
+    ),
+)]
+pub async fn create_key(
+    State(state): State<AppState>,
+    may: May<Manage>,
+    idempotency: IdempotencyHeader,
+    Json(request): Json<KeyRequest>,
+) -> Result<(StatusCode, HeaderMap, Json<IssuedKeyBody>), Problem> {
+    let own = || may.own_business().filter(|_| request.role.has_business());
+    let business = match request.business_sid.or_else(own) {
+        Some(business) => Some(may.tenant(&state, business).await?),
+        None => None,
+    };
+    let new = NewKey {
+        name: request.name,
+        mode: request.mode.unwrap_or(KeyMode::Live),
+        role: request.role,
+        business,
+        businesses: request.businesses,
+        expires_at: request.expires_at.map(Instant::timestamp),
+    };
+    let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/", None);
+    let keeper = may.keeper()?;
+    let made =
+        to_the_end(async move { services::access::keys::create(&state.billing, new, &keeper, idempotency).await })
+            .await?;
+    Ok((StatusCode::CREATED, replayed(made.replayed), Json(made.value.into())))
+}
+
+fn parse_sid(text: &str) -> Result<KeySid, Problem> {
+    text.parse().map_err(|problem: String| Problem::invalid("key_sid", problem))
+}
+
+/// Show a key
+///
+/// Everything about it but its secret.
+#[utoipa::path(
+    get,
+    path = "/api/billing/keys/{key_sid}/",
+    tag = "Keys",
+    params(("key_sid" = KeySid, Path, description = "The key")),
+    responses((status = 200, description = "The key", body = KeyBody), CommonErrors, Missing),
+)]
+pub async fn show_key(
+    State(state): State<AppState>,
+    may: May<Manage>,
+    Path(sid): Path<String>,
+) -> Result<Json<KeyBody>, Problem> {
+    Ok(Json(services::access::keys::show(&state.billing, parse_sid(&sid)?, &may.keeper()?).await?.into()))
+}
+
+/// How to rotate a key.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = KeyRotation, example = json!({"overlap_seconds": 3600}))]
+pub struct RotateRequest {
+    /// For how many seconds the old secret works beside the new one, up to a week: time to change it everywhere. Left out,
+    /// or 0: not at all, as where it was stolen.
+    #[schema(minimum = 0, maximum = 604_800)]
+    overlap_seconds: Option<i64>,
+}
+
+/// Rotate a key
+///
+/// Gives it a new secret; its name, rights and `sid` stay. The answer holds the new secret, this once.
+#[utoipa::path(
+    post,
+    path = "/api/billing/keys/{key_sid}/rotate/",
+    tag = "Keys",
+    params(
+        ("key_sid" = KeySid, Path, description = "The key"),
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "1 to 255 visible ASCII characters, such as a UUID: one for each rotation you mean"),
+    ),
+    request_body(content = RotateRequest, description = "For how long the old secret goes on working"),
+    responses(
+        (status = 200, description = "The key and its new secret", body = IssuedKeyBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+        CommonErrors,
+        WriteErrors,
+        Missing,
+    ),
+)]
+pub async fn rotate_key(
+    State(state): State<AppState>,
+    may: May<Manage>,
+    Path(sid): Path<String>,
+    idempotency: IdempotencyHeader,
+    Json(request): Json<RotateRequest>,
+) -> Result<(HeaderMap, Json<IssuedKeyBody>), Problem> {
+    let (sid, keeper, overlap) = (parse_sid(&sid)?, may.keeper()?, request.overlap_seconds.unwrap_or(0));
+    let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/{key_sid}/rotate/", None);
+    let rotate =
+        async move { services::access::keys::rotate(&state.billing, sid, overlap, &keeper, idempotency).await };
+    let rotated = to_the_end(rotate).await?;
+    Ok((replayed(rotated.replayed), Json(rotated.value.into())))
+}
+
+/// Revoke a key
+///
+/// Ends it for good, within a second wherever it is used. Again changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/api/billing/keys/{key_sid}/",
+    tag = "Keys",
+    params(("key_sid" = KeySid, Path, description = "The key")),
+    responses((status = 200, description = "The key, revoked", body = KeyBody), CommonErrors, WriteErrors, Missing),
+)]
+pub async fn revoke_key(
+    State(state): State<AppState>,
+    may: May<Manage>,
+    Path(sid): Path<String>,
+) -> Result<Json<KeyBody>, Problem> {
+    let (sid, keeper) = (parse_sid(&sid)?, may.keeper()?);
+    let revoke = async move { services::access::keys::revoke(&state.billing, sid, &keeper).await };
+    Ok(Json(to_the_end(revoke).await?.into()))
+}

@@ -1,0 +1,30 @@
+//! Answers the API of clients, resellers and gateways: /api/billing and /api/auth.
+
+pub mod alerts;
+pub mod audit;
+pub mod auto_recharge;
+pub mod charges;
+pub mod confirmations;
+pub mod credit_notes;
+pub mod delivery_reports;
+pub mod docs;
+pub mod exports;
+pub mod health;
+pub mod invoice_documents;
+pub mod invoice_lists;
+pub mod invoice_payments;
+pub mod invoices;
+pub mod keys;
+pub mod logins;
+pub mod payments;
+pub mod plans;
+pub mod quotes;
+pub mod rate_cards;
+pub mod ratings;
+pub mod thresholds;
+pub mod transactions;
+pub mod usage;
+pub mod wallets;
+pub mod webhook_deliveries;
+pub mod webhook_paths;
+pub mod webhooks;

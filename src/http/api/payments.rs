@@ -1,0 +1,124 @@
+//! A business's payments through providers.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference};
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, PaymentSid, TransactionSid};
+use crate::domain::values::text::Reference;
+use crate::domain::values::time::Timestamp;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::pages::{PageQuery, next_link};
+use crate::http::edge::ask::extract::{BusinessPath, Json, PaymentPath, Query};
+use crate::http::edge::who::auth::Read;
+use crate::http::openapi::{CommonErrors, Missing};
+use crate::http::state::AppState;
+use crate::services::{self, Billing};
+
+/// Money that was asked for through a provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Payment)]
+pub struct PaymentBody {
+    sid: PaymentSid,
+    business_sid: BusinessSid,
+    purpose: PaymentPurpose,
+    provider: ProviderName,
+    amount: Money,
+    currency: Currency,
+    status: PaymentStatus,
+    reference: Reference,
+    /// What the provider takes the money from, masked; left out where nobody said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    /// The provider's own name of it, once that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_reference: Option<ProviderReference>,
+    /// Why it failed, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+    /// The row of the wallet's history that it became, where it was completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_sid: Option<TransactionSid>,
+    /// Present and true where no money moves outside this server.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    simulated: bool,
+    created_at: Timestamp,
+    /// When it was completed or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<Timestamp>,
+}
+
+impl PaymentBody {
+    fn new(billing: &Billing, payment: Payment) -> PaymentBody {
+        PaymentBody {
+            method: services::payments::methods::masked(billing, &payment.business_sid, payment.method.as_deref()),
+            simulated: payment.provider.is_simulated(),
+            sid: payment.sid,
+            business_sid: payment.business_sid,
+            purpose: payment.purpose,
+            provider: payment.provider,
+            amount: payment.amount,
+            currency: payment.currency,
+            status: payment.status,
+            reference: payment.reference,
+            provider_reference: payment.provider_reference,
+            failure: payment.failure,
+            transaction_sid: payment.transaction_sid,
+            created_at: payment.created_at,
+            settled_at: payment.settled_at,
+        }
+    }
+}
+
+/// List payments
+///
+/// What a business asked providers for, newest first, a page at a time: the `Link` header leads to the next page. Completed
+/// ones stand in the wallet's history as well.
+#[utoipa::path(
+    get,
+    path = "/api/billing/payments/{business_sid}/",
+    tag = "Payments",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), PageQuery),
+    responses(
+        (status = 200, description = "A page of payments", body = Vec<PaymentBody>,
+         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        CommonErrors,
+    ),
+)]
+pub async fn list_payments(
+    State(state): State<AppState>,
+    BusinessPath { tenant, .. }: BusinessPath<Read>,
+    Query(page): Query<PageQuery>,
+    uri: Uri,
+) -> Result<(HeaderMap, Json<Vec<PaymentBody>>), Problem> {
+    let (cursor, limit) = page.bounds();
+    let page = services::payments::list(&state.billing, &tenant, cursor, limit).await?;
+    let headers = next_link(&uri, page.next);
+    let payments = page.items.into_iter().map(|payment| PaymentBody::new(&state.billing, payment)).collect();
+    Ok((headers, Json(payments)))
+}
+
+/// Show a payment
+///
+/// How it stands: ask again until it is no longer PENDING, or let a webhook tell.
+#[utoipa::path(
+    get,
+    path = "/api/billing/payments/{business_sid}/{payment_sid}/",
+    tag = "Payments",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("payment_sid" = PaymentSid, Path, description = "The payment"),
+    ),
+    responses((status = 200, description = "The payment", body = PaymentBody), CommonErrors, Missing),
+)]
+pub async fn show_payment(
+    State(state): State<AppState>,
+    PaymentPath { tenant, payment, .. }: PaymentPath<Read>,
+) -> Result<Json<PaymentBody>, Problem> {
+    let payment = services::payments::show(&state.billing, &tenant, payment).await?;
+    Ok(Json(PaymentBody::new(&state.billing, payment)))
+}

@@ -1,0 +1,196 @@
+//! Wallets: reading one, topping it up.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::transactions::TransactionBody;
+use crate::domain::access::rights::{Principal, Role};
+use crate::domain::payments::{PaymentMethod, ProviderName};
+use crate::domain::prices::plans::PlanType;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, PlanSid, WalletSid};
+use crate::domain::values::text::Reference;
+use crate::domain::values::time::Timestamp;
+use crate::domain::wallets::Wallet;
+use crate::error::Error;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::ask::extract::{BusinessPath, Json};
+use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
+use crate::http::edge::who::auth::{AuthMode, May, Read, TopUp};
+use crate::http::edge::writes::to_the_end;
+use crate::http::openapi::{CommonErrors, WriteErrors};
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::payments::{ProviderTopup, Requested};
+use crate::services::wallets::Topup;
+
+/// What a business has to spend.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Wallet)]
+pub struct WalletBody {
+    sid: WalletSid,
+    business_sid: BusinessSid,
+    /// The sum of all ledger entries; below zero where credit is used.
+    balance: Money,
+    currency: Currency,
+    /// How far below zero a debit may take the balance.
+    credit_limit: Money,
+    /// The balance and the credit limit: a debit passes when it costs no more than this.
+    available: Money,
+    auto_recharge_enabled: bool,
+    auto_recharge_amount: Money,
+    auto_recharge_threshold: Money,
+    /// How the wallet's plan is paid.
+    #[serde(rename = "type")]
+    plan_type: PlanType,
+    /// Left out where the wallet has no plan: then the rate card's own price applies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pricing_plan_sid: Option<PlanSid>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    /// Only in the answer to a top-up through a payment provider: the money that is on its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_transaction: Option<TransactionBody>,
+}
+
+impl TryFrom<Wallet> for WalletBody {
+    type Error = Error;
+
+    fn try_from(wallet: Wallet) -> Result<WalletBody, Error> {
+        Ok(WalletBody {
+            available: wallet.available()?,
+            sid: wallet.sid,
+            business_sid: wallet.business_sid,
+            balance: wallet.balance,
+            currency: wallet.currency,
+            credit_limit: wallet.credit_limit,
+            auto_recharge_enabled: wallet.auto_recharge.enabled,
+            auto_recharge_amount: wallet.auto_recharge.amount,
+            auto_recharge_threshold: wallet.auto_recharge.threshold,
+            plan_type: wallet.plan_type,
+            pricing_plan_sid: wallet.pricing_plan,
+            created_at: wallet.created_at,
+            updated_at: wallet.updated_at,
+            pending_transaction: None,
+        })
+    }
+}
+
+/// Read a wallet
+///
+/// The wallet of a business, opened with a balance of 0 if this is its first use.
+#[utoipa::path(
+    get,
+    path = "/api/billing/wallet/{business_sid}/",
+    tag = "Wallets",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
+    responses((status = 200, description = "The wallet", body = WalletBody), CommonErrors),
+)]
+pub async fn show_wallet(
+    State(state): State<AppState>,
+    BusinessPath { tenant, may }: BusinessPath<Read>,
+) -> Result<Json<WalletBody>, Problem> {
+    let wallet = services::wallets::show(&state.billing, &tenant, &may.actor).await?;
+    Ok(Json(wallet.try_into()?))
+}
+
+/// Money to put into a wallet.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"business_sid": "biz_test_001", "amount": 12.34, "reference": "CLIENT_TOPUP"}))]
+pub struct TopupRequest {
+    business_sid: BusinessSid,
+    /// Greater than 0, at most 1,000,000,000, with at most six decimals; a number, or a string that holds one.
+    #[schema(value_type = crate::http::schema::DecimalInput)]
+    amount: Money,
+    /// What you call this payment: at most 255 characters, shown in the list of transactions.
+    #[serde(default)]
+    reference: Option<Reference>,
+    /// The payment provider to ask for the money; left out, an admin's top-up (in open mode anybody's) is credited at once,
+    /// and everybody else's goes through this server's default provider.
+    provider: Option<ProviderName>,
+    /// What the provider takes the money from, such as a phone number: 1 to 128 characters, kept sealed.
+    method: Option<PaymentMethod>,
+}
+
+/// Top up a wallet
+///
+/// Credits the wallet at once and answers it as it is then: in open mode anybody's, with `AUTH=required` an admin's. All other
+/// top-ups, and those that name a `provider`, go through a payment provider: the answer is 202, with the wallet unchanged and
+/// the `pending_transaction`; once the provider has the money, it is credited. A business without a wallet gets one.
+///
+/// Send an `Idempotency-Key` so that a repeated request credits once: the same request again gets the same answer, with
+/// `Idempotent-Replayed: true`; another request with the same key gets 409. Keys are kept for 30 days.
+#[utoipa::path(
+    post,
+    path = "/api/billing/topup/",
+    tag = "Wallets",
+    params((
+        "Idempotency-Key" = Option<String>, Header,
+        description = "1 to 255 visible ASCII characters, such as a UUID: one for each top-up you mean",
+    )),
+    request_body(content = TopupRequest, description = "Which wallet, and how much"),
+    responses(
+        (status = 200, description = "The wallet after the top-up", body = WalletBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        (status = 202, description = "The wallet, and the payment that a provider is asked for", body = WalletBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        CommonErrors,
+        WriteErrors,
+    ),
+)]
+pub async fn top_up(
+    State(state): State<AppState>,
+    may: May<TopUp>,
+    idempotency: IdempotencyHeader,
+    Json(request): Json<TopupRequest>,
+) -> Result<(StatusCode, HeaderMap, Json<WalletBody>), Problem> {
+    let business = may.tenant(&state, request.business_sid).await?;
+    let reference = request.reference.unwrap_or_default();
+    let topup = Topup::new(business.clone(), request.amount, reference.clone())?;
+    let is_direct = is_direct(state.auth, may.principal.as_deref()) && request.provider.is_none();
+    if is_direct && request.method.is_some() {
+        return Err(Problem::invalid("method", "is for a payment provider: say which, in `provider`"));
+    }
+    let actor = may.actor;
+    let key = idempotency.scope(&actor, "POST /api/billing/topup/", Some(topup.business.sid().clone()));
+    if is_direct {
+        let answer =
+            to_the_end(async move { services::wallets::top_up(&state.billing, topup, key, &actor).await }).await?;
+        return Ok((StatusCode::OK, replayed(answer.replayed), Json(answer.value.try_into()?)));
+    }
+    let provider = state.billing.providers.choose(request.provider.as_ref())?;
+    let topup = ProviderTopup { business, amount: request.amount, reference, provider, method: request.method };
+    let answer =
+        to_the_end(async move { services::payments::request(&state.billing, topup, key, &actor).await }).await?;
+    Ok((StatusCode::ACCEPTED, replayed(answer.replayed), Json(answer.value.try_into()?)))
+}
+
+impl TryFrom<Requested> for WalletBody {
+    type Error = Error;
+
+    fn try_from(Requested { wallet, payment }: Requested) -> Result<WalletBody, Error> {
+        Ok(WalletBody { pending_transaction: Some(payment.into()), ..wallet.try_into()? })
+    }
+}
+
+/// Whether money may be credited at once: anybody's in open mode, else an admin's. Everybody else's has to come from
+/// somewhere first.
+fn is_direct(mode: AuthMode, principal: Option<&Principal>) -> bool {
+    mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin)
+}
+
+/// Whether the payment of an invoice may be entered: as [`is_direct`].
+///
+/// # Errors
+/// 422 `no_payment_provider`.
+pub(super) fn check_direct(mode: AuthMode, principal: Option<&Principal>) -> Result<(), Problem> {
+    if is_direct(mode, principal) {
+        return Ok(());
+    }
+    let detail = "Only an operator can enter the payment of an invoice. Top up the wallet instead: what comes in pays open \
+                  invoices, the oldest first.";
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail))
+}

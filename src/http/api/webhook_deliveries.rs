@@ -1,0 +1,215 @@
+//! What webhooks were sent: the log, sending again, a test.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+
+use super::webhook_paths::{DeliveryPath, WebhookParams, WebhookPath};
+use crate::domain::notifications::events::EventType;
+use crate::domain::notifications::webhook_messages::{Attempt, DeliveryError, MessageStatus};
+use crate::domain::values::sid::MessageEventSid;
+use crate::domain::values::time::Timestamp;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::pages::{PageQuery, next_link};
+use crate::http::edge::ask::extract::{Json, Query};
+use crate::http::edge::who::auth::Manage;
+use crate::http::edge::writes::to_the_end;
+use crate::http::openapi::{CommonErrors, Missing, TenantForbidden, WriteErrors};
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::notifications::webhook_log::LoggedMessage;
+
+/// An attempt to deliver a message.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookAttempt)]
+pub struct AttemptBody {
+    number: i64,
+    /// What the receiver answered; left out where it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<i64>,
+    /// Why it did not come through; left out where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<DeliveryError>,
+    duration_ms: i64,
+    attempted_at: Timestamp,
+}
+
+impl From<Attempt> for AttemptBody {
+    fn from(attempt: Attempt) -> AttemptBody {
+        AttemptBody {
+            number: attempt.number,
+            status_code: attempt.status_code,
+            error: attempt.error,
+            duration_ms: attempt.duration_micros / 1_000,
+            attempted_at: attempt.attempted_at,
+        }
+    }
+}
+
+/// A message to an endpoint, and the attempts to deliver it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookDelivery)]
+pub struct DeliveryBody {
+    /// What the header `webhook-id` says, each time it is sent.
+    sid: MessageEventSid,
+    event: EventType,
+    status: MessageStatus,
+    attempts: Vec<AttemptBody>,
+    /// Left out where no more is to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+impl From<LoggedMessage> for DeliveryBody {
+    fn from(LoggedMessage { message, attempts }: LoggedMessage) -> DeliveryBody {
+        DeliveryBody {
+            sid: message.sid,
+            event: message.event,
+            status: message.status,
+            attempts: attempts.into_iter().map(AttemptBody::from).collect(),
+            next_attempt_at: message.next_attempt_at,
+            created_at: message.created_at,
+        }
+    }
+}
+
+/// The same with what was sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookDeliveryWithPayload)]
+pub struct WholeDeliveryBody {
+    #[serde(flatten)]
+    delivery: DeliveryBody,
+    /// The body of the message.
+    #[schema(value_type = Object)]
+    payload: Option<Box<RawValue>>,
+}
+
+impl From<LoggedMessage> for WholeDeliveryBody {
+    fn from(logged: LoggedMessage) -> WholeDeliveryBody {
+        let payload = RawValue::from_string(logged.message.payload.clone()).ok();
+        WholeDeliveryBody { payload, delivery: logged.into() }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeliveryQuery {
+    /// Only messages that are at this.
+    status: Option<MessageStatus>,
+}
+
+/// List what a webhook was sent
+///
+/// Newest first, a page at a time, with every attempt. Messages are kept for 30 days.
+#[utoipa::path(
+    get,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/",
+    tag = "Webhooks",
+    params(
+        WebhookParams,
+        DeliveryQuery,
+        PageQuery,
+    ),
+    responses(
+        (status = 200, description = "A page of messages", body = Vec<DeliveryBody>,
+         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn list_webhook_deliveries(
+    State(state): State<AppState>,
+    WebhookPath { tenant, webhook, .. }: WebhookPath<Manage>,
+    Query(query): Query<DeliveryQuery>,
+    Query(page): Query<PageQuery>,
+    uri: Uri,
+) -> Result<(HeaderMap, Json<Vec<DeliveryBody>>), Problem> {
+    let (cursor, limit) = page.bounds();
+    let page =
+        services::notifications::webhook_log::list(&state.billing, &tenant, webhook, query.status, cursor, limit)
+            .await?;
+    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(DeliveryBody::from).collect())))
+}
+
+/// Show a message of a webhook
+///
+/// What was sent, and what came of it.
+#[utoipa::path(
+    get,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/",
+    tag = "Webhooks",
+    params(
+        WebhookParams,
+        ("delivery_sid" = MessageEventSid, Path, description = "The message"),
+    ),
+    responses(
+        (status = 200, description = "The message", body = WholeDeliveryBody),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn show_webhook_delivery(
+    State(state): State<AppState>,
+    DeliveryPath { tenant, webhook, delivery, .. }: DeliveryPath<Manage>,
+) -> Result<Json<WholeDeliveryBody>, Problem> {
+    Ok(Json(services::notifications::webhook_log::show(&state.billing, &tenant, webhook, delivery).await?.into()))
+}
+
+/// Send a message of a webhook again
+///
+/// At once, and then as if it were new: for up to 24 hours until it comes through. Its `webhook-id` stays the same. The
+/// answer does not wait for it.
+#[utoipa::path(
+    post,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/resend/",
+    tag = "Webhooks",
+    params(
+        WebhookParams,
+        ("delivery_sid" = MessageEventSid, Path, description = "The message"),
+    ),
+    responses(
+        (status = 202, description = "The message, which is about to be sent", body = WholeDeliveryBody),
+        CommonErrors,
+        WriteErrors,
+        Missing,
+    ),
+)]
+pub async fn resend_webhook_delivery(
+    State(state): State<AppState>,
+    DeliveryPath { tenant, webhook, delivery, may }: DeliveryPath<Manage>,
+) -> Result<(StatusCode, Json<WholeDeliveryBody>), Problem> {
+    let send = async move {
+        services::notifications::webhook_log::send_again(&state.billing, &tenant, webhook, delivery, &may.actor).await
+    };
+    Ok((StatusCode::ACCEPTED, Json(to_the_end(send).await?.into())))
+}
+
+/// Test a webhook
+///
+/// Sends it the event `webhook.test`, the way all others go, whatever events it asks for. The answer does not wait for it:
+/// look at the message's attempts a moment later.
+#[utoipa::path(
+    post,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/test/",
+    tag = "Webhooks",
+    params(WebhookParams),
+    responses(
+        (status = 202, description = "The message, which is about to be sent", body = WholeDeliveryBody),
+        CommonErrors,
+        WriteErrors,
+        Missing,
+    ),
+)]
+pub async fn test_webhook(
+    State(state): State<AppState>,
+    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+) -> Result<(StatusCode, Json<WholeDeliveryBody>), Problem> {
+    let test =
+        async move { services::notifications::webhook_log::test(&state.billing, &tenant, webhook, &may.actor).await };
+    Ok((StatusCode::ACCEPTED, Json(to_the_end(test).await?.into())))
+}

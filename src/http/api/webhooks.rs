@@ -1,0 +1,309 @@
+//! Webhooks: the endpoints of a business.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::webhook_paths::{WebhookParams, WebhookPath};
+use crate::domain::notifications::webhooks::{Webhook, WebhookStatus, event_names};
+use crate::domain::values::idempotency::Answer;
+use crate::domain::values::sid::{BusinessSid, WebhookSid};
+use crate::domain::values::text::LongText;
+use crate::domain::values::time::Timestamp;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::ask::extract::{BusinessPath, Json, present};
+use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
+use crate::http::edge::who::auth::Manage;
+use crate::http::edge::writes::to_the_end;
+use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden, WriteErrors};
+use crate::http::state::AppState;
+use crate::services;
+use crate::services::notifications::webhooks::{IssuedWebhook, NewWebhook, WebhookChanges};
+
+/// An endpoint, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
+pub struct WebhookBody {
+    sid: WebhookSid,
+    business_sid: BusinessSid,
+    #[schema(example = "https://example.com/hooks/billing")]
+    url: String,
+    description: LongText,
+    /// The events it asks for; `*` alone: all, those that there will be too.
+    #[schema(example = json!(["wallet.low_balance", "invoice.finalised"]))]
+    events: Vec<&'static str>,
+    status: WebhookStatus,
+    /// Until when the secret before the last rotation signs too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_secret_expires_at: Option<Timestamp>,
+    /// Since when nothing came through; left out where the last message did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<Timestamp>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Webhook> for WebhookBody {
+    fn from(webhook: Webhook) -> WebhookBody {
+        WebhookBody {
+            sid: webhook.sid,
+            url: webhook.url.as_str().to_owned(),
+            business_sid: webhook.business,
+            description: webhook.description,
+            events: event_names(webhook.events),
+            status: webhook.status,
+            previous_secret_expires_at: webhook.previous_until,
+            failing_since: webhook.failing_since,
+            created_at: webhook.created_at,
+            updated_at: webhook.updated_at,
+        }
+    }
+}
+
+/// An endpoint with its secret, which is shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = IssuedWebhook)]
+pub struct IssuedWebhookBody {
+    #[serde(flatten)]
+    webhook: WebhookBody,
+    /// What messages are signed with. Store it now: it is not shown again.
+    #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+    secret: String,
+}
+
+impl std::fmt::Debug for IssuedWebhookBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedWebhookBody").field("webhook", &self.webhook.sid).finish_non_exhaustive()
+    }
+}
+
+impl From<IssuedWebhook> for IssuedWebhookBody {
+    fn from(issued: IssuedWebhook) -> IssuedWebhookBody {
+        IssuedWebhookBody { webhook: issued.webhook.into(), secret: issued.secret.reveal() }
+    }
+}
+
+/// List webhooks
+///
+/// All endpoints of a business, the oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/billing/webhooks/{business_sid}/",
+    tag = "Webhooks",
+    params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
+    responses(
+        (status = 200, description = "The endpoints", body = Vec<WebhookBody>),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn list_webhooks(
+    State(state): State<AppState>,
+    BusinessPath { tenant, .. }: BusinessPath<Manage>,
+) -> Result<Json<Vec<WebhookBody>>, Problem> {
+    let webhooks = services::notifications::webhooks::list(&state.billing, &tenant).await?;
+    Ok(Json(webhooks.into_iter().map(WebhookBody::from).collect()))
+}
+
+/// An endpoint to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewWebhook,
+         example = json!({"url": "https://example.com/hooks/billing", "events": ["wallet.low_balance", "alert.created"]}))]
+pub struct WebhookRequest {
+    /// Where to send messages: `https://`, at most 2,048 characters, no user and no password in it.
+    url: String,
+    /// The events it asks for, or `*` alone for all.
+    events: Vec<String>,
+    /// What you call it.
+    description: Option<LongText>,
+    /// Left out: true.
+    enabled: Option<bool>,
+}
+
+/// Make a webhook
+///
+/// The answer holds the secret that messages are signed with (Standard Webhooks), this once. A business has at most 20.
+///
+/// Send an `Idempotency-Key` so that a repeated request makes one; it is then answered the same, secret included.
+#[utoipa::path(
+    post,
+    path = "/api/billing/webhooks/{business_sid}/",
+    tag = "Webhooks",
+    params(
+        ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "1 to 255 visible ASCII characters, such as a UUID: one for each webhook you mean"),
+    ),
+    request_body(content = WebhookRequest, description = "Where to send what"),
+    responses(
+        (status = 201, description = "The endpoint and its secret", body = IssuedWebhookBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+        CommonErrors,
+        WriteErrors,
+        Missing,
+    ),
+)]
+pub async fn create_webhook(
+    State(state): State<AppState>,
+    BusinessPath { tenant, may }: BusinessPath<Manage>,
+    idempotency: IdempotencyHeader,
+    Json(body): Json<WebhookRequest>,
+) -> Result<(StatusCode, HeaderMap, Json<IssuedWebhookBody>), Problem> {
+    let new = NewWebhook {
+        url: body.url,
+        events: body.events,
+        description: body.description.unwrap_or_default(),
+        enabled: body.enabled.unwrap_or(true),
+    };
+    let business = Some(tenant.sid().clone());
+    let scope = idempotency.scope(&may.actor, "POST /api/billing/webhooks/{business_sid}/", business);
+    let create =
+        async move { services::notifications::webhooks::create(&state.billing, &tenant, new, &may.actor, scope).await };
+    let (headers, body) = issued(to_the_end(create).await?);
+    Ok((StatusCode::CREATED, headers, body))
+}
+
+fn issued(answer: Answer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBody>) {
+    (replayed(answer.replayed), Json(answer.value.into()))
+}
+
+/// Show a webhook
+///
+/// Everything about it but its secret.
+#[utoipa::path(
+    get,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
+    tag = "Webhooks",
+    params(WebhookParams),
+    responses(
+        (status = 200, description = "The endpoint", body = WebhookBody),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+    ),
+)]
+pub async fn show_webhook(
+    State(state): State<AppState>,
+    WebhookPath { tenant, webhook, .. }: WebhookPath<Manage>,
+) -> Result<Json<WebhookBody>, Problem> {
+    Ok(Json(services::notifications::webhooks::show(&state.billing, &tenant, webhook).await?.into()))
+}
+
+/// What to change of an endpoint; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = WebhookChanges, example = json!({"events": ["*"], "enabled": true}))]
+pub struct WebhookChangesBody {
+    #[serde(default, deserialize_with = "present")]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    events: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    description: Option<LongText>,
+    /// `false`: nothing is sent to it, and what happens meanwhile it never hears of. `true` also of one that the server has
+    /// disabled: what still waits for it is sent.
+    #[serde(default, deserialize_with = "present")]
+    enabled: Option<bool>,
+}
+
+/// Change a webhook
+///
+/// Where it leads, what it asks for, whether it is enabled. Its secret stays.
+#[utoipa::path(
+    patch,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
+    tag = "Webhooks",
+    params(WebhookParams),
+    request_body(content = WebhookChangesBody, description = "What to change"),
+    responses(
+        (status = 200, description = "The endpoint as it is now", body = WebhookBody),
+        CommonErrors,
+        TenantForbidden,
+        Missing,
+        BodyErrors,
+    ),
+)]
+pub async fn change_webhook(
+    State(state): State<AppState>,
+    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    Json(body): Json<WebhookChangesBody>,
+) -> Result<Json<WebhookBody>, Problem> {
+    let changes =
+        WebhookChanges { url: body.url, events: body.events, description: body.description, enabled: body.enabled };
+    let change = async move {
+        services::notifications::webhooks::change(&state.billing, &tenant, webhook, changes, &may.actor).await
+    };
+    Ok(Json(to_the_end(change).await?.into()))
+}
+
+/// Delete a webhook
+///
+/// With all its messages, those that wait too.
+#[utoipa::path(
+    delete,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
+    tag = "Webhooks",
+    params(WebhookParams),
+    responses((status = 204, description = "It is deleted"), CommonErrors, TenantForbidden, Missing),
+)]
+pub async fn delete_webhook(
+    State(state): State<AppState>,
+    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+) -> Result<StatusCode, Problem> {
+    let delete =
+        async move { services::notifications::webhooks::delete(&state.billing, &tenant, webhook, &may.actor).await };
+    to_the_end(delete).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How to rotate a secret.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = WebhookRotation, example = json!({"overlap_hours": 24}))]
+pub struct RotateRequest {
+    /// For how many hours the old secret signs beside the new one: time to change it in the receiver. 0: not at all, as
+    /// where it was stolen. Left out: 24.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(minimum = 0, maximum = 168)]
+    overlap_hours: Option<i64>,
+}
+
+/// For how long both secrets sign unless asked otherwise.
+const OVERLAP_HOURS: i64 = 24;
+
+/// Rotate a webhook's secret
+///
+/// Gives it a new secret, which the answer holds, this once. Until `previous_secret_expires_at` each message is signed with
+/// the old one too, so that the receiver changes over without losing any.
+#[utoipa::path(
+    post,
+    path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/",
+    tag = "Webhooks",
+    params(
+        WebhookParams,
+        ("Idempotency-Key" = Option<String>, Header,
+         description = "1 to 255 visible ASCII characters, such as a UUID: one for each rotation you mean"),
+    ),
+    request_body(content = RotateRequest, description = "For how long the old secret signs too"),
+    responses(
+        (status = 200, description = "The endpoint and its new secret", body = IssuedWebhookBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+        CommonErrors,
+        WriteErrors,
+        Missing,
+    ),
+)]
+pub async fn rotate_webhook_secret(
+    State(state): State<AppState>,
+    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    idempotency: IdempotencyHeader,
+    Json(body): Json<RotateRequest>,
+) -> Result<(HeaderMap, Json<IssuedWebhookBody>), Problem> {
+    let hours = body.overlap_hours.unwrap_or(OVERLAP_HOURS);
+    let route = "POST /api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/";
+    let scope = idempotency.scope(&may.actor, route, Some(tenant.sid().clone()));
+    let rotate = async move {
+        services::notifications::webhooks::rotate(&state.billing, &tenant, webhook, hours, &may.actor, scope).await
+    };
+    Ok(issued(to_the_end(rotate).await?))
+}

@@ -1,0 +1,40 @@
+//! Sheets as they travel: `text/csv` (RFC 4180, RFC 7111).
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::error::Problem;
+use crate::http::edge::ask::bodies;
+use crate::http::edge::ask::extract::media_type;
+use crate::http::state::AppState;
+
+/// A body that is a CSV sheet, within the size limit and in time. What stands in it is not looked at yet.
+#[derive(Debug)]
+pub struct Csv(pub Bytes);
+
+impl FromRequest<AppState> for Csv {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Csv, Problem> {
+        if media_type(request.headers()) != "text/csv" {
+            let detail = "Send the sheet as CSV, with the header Content-Type: text/csv.";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        bodies::read(request, state).await.map(Csv)
+    }
+}
+
+/// A sheet to save under a name, which is of letters, digits and `_.-`.
+pub fn download(file: &str, sheet: impl Into<Body>) -> Response {
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file}\""));
+    let mut response = Response::new(sheet.into());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    if let Ok(disposition) = disposition {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
+}

@@ -1,0 +1,171 @@
+//! Reading bodies: within the size limit, in time, and in bounded memory however many arrive at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::who::auth::{AuthMode, Caller};
+use crate::http::state::AppState;
+
+/// How much of each body may always be held. More than any single message takes; with as many connections as there may be
+/// it is a quarter of a gigabyte.
+const ALWAYS_HELD_BYTES: usize = 64 * 1_024;
+
+/// How much all bodies together may hold beyond that, while they arrive.
+const BUDGET_BYTES: usize = 64 * 1_024 * 1_024;
+
+/// How many times too large a body may be for the server to let it arrive all the same.
+const PATIENCE_FACTOR: u64 = 16;
+
+/// What large bodies hold that are still arriving. Without a bound, thousands of clients that each send most of a body and
+/// then wait would take gigabytes.
+#[derive(Debug, Default)]
+pub struct BodyBudget {
+    held: AtomicUsize,
+}
+
+/// One body's part of the budget, given back when it is dropped.
+struct Held<'a> {
+    budget: &'a BodyBudget,
+    bytes: usize,
+}
+
+impl Held<'_> {
+    /// Takes what a body of so many bytes needs.
+    ///
+    /// # Errors
+    /// 503 `busy` where there is no room.
+    fn grow_to(&mut self, length: usize) -> Result<(), Problem> {
+        let more = length.saturating_sub(ALWAYS_HELD_BYTES).saturating_sub(self.bytes);
+        if more == 0 {
+            return Ok(());
+        }
+        self.bytes += more;
+        if self.budget.held.fetch_add(more, Ordering::Relaxed) + more <= BUDGET_BYTES {
+            return Ok(());
+        }
+        let detail = "Too many large bodies arrive at once; send it again in a moment, or in smaller parts.";
+        Err(Problem::unavailable("busy", detail, None))
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The body of a request.
+///
+/// # Errors
+/// 400 `incomplete_body`, 408 `request_timeout`, 413 `payload_too_large`, 503 `busy`.
+pub async fn read(mut request: Request, state: &AppState) -> Result<Bytes, Problem> {
+    let limit = limit_of(state, &request);
+    refuse_too_large(&mut request, limit, state.limits.body_timeout)?;
+    let reading = gather(request.into_body(), limit, &state.body_budget);
+    tokio::time::timeout(state.limits.body_timeout, reading).await.map_err(|_| {
+        let detail = "The body did not arrive in time; send it again, at once.";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+    })?
+}
+
+/// Who has not said who they are, where everybody has to, is logging in: that takes little, and no room from the others.
+fn limit_of(state: &AppState, request: &Request) -> usize {
+    let is_known = request.extensions().get::<Caller>().is_some_and(|caller| caller.principal.is_some());
+    let limit = state.limits.body_bytes;
+    if is_known || state.auth == AuthMode::Open { limit } else { limit.min(ALWAYS_HELD_BYTES) }
+}
+
+fn too_large(limit: usize) -> Problem {
+    let detail = format!("The body is larger than the {limit} bytes this server takes.");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+}
+
+/// Refuses by its `Content-Length` a body that is too large, without waiting for it.
+///
+/// A client that is sending it may not look for an answer before it has finished, and would lose the answer if the
+/// connection was closed meanwhile. So what it sends is let arrive, within reason, and thrown away. One that waits to be
+/// asked for the body (`Expect`) is not asked.
+fn refuse_too_large(request: &mut Request, limit: usize, patience: Duration) -> Result<(), Problem> {
+    let length = request.body().size_hint().lower();
+    if length <= limit as u64 {
+        return Ok(());
+    }
+    if length <= (limit as u64).saturating_mul(PATIENCE_FACTOR) && !request.headers().contains_key(header::EXPECT) {
+        let mut body = std::mem::take(request.body_mut());
+        let arriving = async move { while let Some(Ok(_)) = body.frame().await {} };
+        tokio::spawn(tokio::time::timeout(patience, arriving));
+    }
+    Err(too_large(limit))
+}
+
+async fn gather(mut body: Body, limit: usize, budget: &BodyBudget) -> Result<Bytes, Problem> {
+    let mut held = Held { budget, bytes: 0 };
+    // Nearly every body comes in one piece, which is then taken as it is. Of several the bytes are copied: a piece holds on
+    // to all of the buffer that it was read into.
+    let (mut first, mut gathered) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off before its end.");
+        let Ok(piece) = frame.map_err(broken)?.into_data() else { continue };
+        let length = first.len() + gathered.len() + piece.len();
+        if length > limit {
+            return Err(too_large(limit));
+        }
+        held.grow_to(length)?;
+        if first.is_empty() && gathered.is_empty() {
+            first = piece;
+        } else {
+            gathered.extend_from_slice(&std::mem::take(&mut first));
+            gathered.extend_from_slice(&piece);
+        }
+    }
+    Ok(if gathered.is_empty() { first } else { gathered.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn body(pieces: &[&'static str]) -> Body {
+        Body::from_stream(stream::iter(pieces.iter().map(|piece| Ok::<_, std::io::Error>(*piece)).collect::<Vec<_>>()))
+    }
+
+    #[rstest]
+    #[case(&[], Ok(""))]
+    #[case(&["abc"], Ok("abc"))]
+    #[case(&["", "abc"], Ok("abc"))]
+    #[case(&["a", "b", "c", "d", "e"], Ok("abcde"))]
+    #[case(&["abc", "def"], Err("payload_too_large"))]
+    #[tokio::test]
+    async fn in_pieces(#[case] pieces: &[&'static str], #[case] expected: Result<&str, &str>) {
+        let read = gather(body(pieces), 5, &BodyBudget::default()).await.map_err(|problem| problem.code);
+        assert_eq!(read, expected.map(|text| Bytes::copy_from_slice(text.as_bytes())));
+    }
+
+    #[test]
+    fn a_budget_is_given_back() {
+        let budget = BodyBudget::default();
+        let large = ALWAYS_HELD_BYTES + BUDGET_BYTES / 2;
+        let (mut one, mut two, mut three) = (
+            Held { budget: &budget, bytes: 0 },
+            Held { budget: &budget, bytes: 0 },
+            Held { budget: &budget, bytes: 0 },
+        );
+        assert!(one.grow_to(large).is_ok() && two.grow_to(large - 1).is_ok() && two.grow_to(large).is_ok());
+        assert!(three.grow_to(ALWAYS_HELD_BYTES).is_ok(), "a small body always finds room");
+        assert_eq!(three.grow_to(ALWAYS_HELD_BYTES + 1).map_err(|problem| problem.code), Err("busy"));
+        drop((one, three));
+        assert_eq!(budget.held.load(Ordering::Relaxed), BUDGET_BYTES / 2);
+        let mut four = Held { budget: &budget, bytes: 0 };
+        assert!(four.grow_to(large).is_ok());
+    }
+}

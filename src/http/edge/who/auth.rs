@@ -1,0 +1,151 @@
+//! Who asks, and whether they may.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+
+use super::client_address::ClientAddress;
+use crate::domain::access::rights::{Denial, Principal, Reach, Right, Tenant, reach_of_anybody};
+use crate::domain::audit::Actor;
+use crate::domain::values::sid::BusinessSid;
+use crate::http::edge::answer::error::Problem;
+use crate::http::state::AppState;
+use crate::services;
+
+/// Whether callers must say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AuthMode {
+    /// Anyone who reaches the server may read everything, charge and top up.
+    Open,
+    /// Everything but probes, documentation and the login asks for credentials.
+    Required,
+}
+
+impl std::fmt::Display for AuthMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            AuthMode::Open => "open",
+            AuthMode::Required => "required",
+        })
+    }
+}
+
+/// Who makes a request; the guard puts it on every request that it lets on.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub actor: Actor,
+    /// None where they did not say who they are, which only `AUTH=open` lets on.
+    pub principal: Option<Arc<Principal>>,
+}
+
+/// Where a connection comes from, which may be a proxy; the accept loop puts it on every request.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub SocketAddr);
+
+/// A right by its name, for handlers' signatures.
+pub trait Needs {
+    const RIGHT: Right;
+}
+
+macro_rules! rights {
+    ($($name:ident),+ $(,)?) => {$(
+        /// The right of this name, in a handler's signature.
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl Needs for $name {
+            const RIGHT: Right = Right::$name;
+        }
+    )+};
+}
+
+rights! { ReadPrices, Read, Quote, Charge, TopUp, Manage, Administer, UseLogin, Watch, Anyone }
+
+/// A caller who has the right `R`, at least over some businesses. Every handler takes one, or a path that implies one
+/// ([`crate::http::edge::ask::extract::BusinessPath`]): so its signature says who may call it.
+#[derive(Debug)]
+pub struct May<R> {
+    pub actor: Actor,
+    pub reach: Reach,
+    pub principal: Option<Arc<Principal>>,
+    /// Where the request comes from; none only in tests that go past the accept loop.
+    pub client: Option<ClientAddress>,
+    right: PhantomData<fn() -> R>,
+}
+
+impl<R: Needs> FromRequestParts<AppState> for May<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<May<R>, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        // Nobody comes here past the guard.
+        let Caller { actor, principal } = caller.ok_or_else(|| Problem::internal("a request that met no guard"))?;
+        let reach = match &principal {
+            Some(principal) => principal.reach(R::RIGHT),
+            // The guard lets nobody come here; but should it ever, this door is closed too.
+            None if state.auth == AuthMode::Required && R::RIGHT != Right::Anyone => Err(Denial::LoginNeeded),
+            None => reach_of_anybody(R::RIGHT),
+        };
+        let client = parts.extensions.get::<ClientAddress>().copied();
+        Ok(May { actor, reach: reach.map_err(Problem::from)?, principal, client, right: PhantomData })
+    }
+}
+
+impl<R> May<R> {
+    /// Whether the client's connection is encrypted, as far as a trusted proxy says.
+    pub fn is_tls(&self) -> bool {
+        self.client.is_some_and(|client| client.is_tls)
+    }
+
+    /// Whether the caller has this right over a business, where that can be told without asking the database: charging is
+    /// for those who may charge everybody, or those whom their key lists.
+    ///
+    /// # Errors
+    /// 404 `business_not_found`, whether or not it exists.
+    pub fn check_listed(&self, business: &BusinessSid) -> Result<(), Problem> {
+        if self.reach.includes(business) == Some(true) { Ok(()) } else { Err(Problem::business_not_found()) }
+    }
+
+    /// The business as one that the caller has this right over.
+    ///
+    /// # Errors
+    /// 404 `business_not_found`, whether or not it exists.
+    pub async fn tenant(&self, state: &AppState, business: BusinessSid) -> Result<Tenant, Problem> {
+        let tenant = services::access::admission::admit(&state.billing, &self.reach, business).await?;
+        tenant.ok_or_else(Problem::business_not_found)
+    }
+}
+
+impl May<ReadPrices> {
+    /// Whether the platform's own prices are for them to see. Who buys from a reseller sees that reseller's alone.
+    pub fn sees_platform_prices(&self) -> bool {
+        !self.principal.as_ref().is_some_and(|principal| principal.is_resold)
+    }
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Problem {
+        let forbidden = |code, detail: String| Problem::new(StatusCode::FORBIDDEN, code, detail);
+        match denial {
+            Denial::LoginNeeded => Problem::unauthorized(
+                "This needs a login or a key, also where the server asks nobody for them (AUTH=open).",
+            ),
+            Denial::NotForRole(role) => {
+                forbidden("forbidden", format!("This is not for the role {role}; ask for a login or a key that may."))
+            }
+            Denial::NotForKeys => forbidden("forbidden", "This is for people who logged in, not for keys.".to_owned()),
+            Denial::NotForTestKeys => forbidden(
+                "test_key",
+                "A test key (sk_test_…) reads and quotes, and changes nothing; use a live one.".to_owned(),
+            ),
+            Denial::Suspended => forbidden(
+                "business_suspended",
+                "Your business is suspended: until it no longer is, you can only read and top up.".to_owned(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Finds out who sends a request, whether they may, and how often.
+
+pub mod auth;
+pub mod buckets;
+pub mod client_address;
+pub mod credentials;
+pub mod failed_credentials;
+pub mod origins;
+pub mod rate_limits;

@@ -1,0 +1,95 @@
+//! Letting callers in, and to which businesses.
+
+use std::sync::Arc;
+
+use super::presented::{Handle, Stored};
+use crate::domain::access::keys::PresentedKey;
+use crate::domain::access::rights::{Principal, Reach, Tenant};
+use crate::domain::access::sessions::SessionToken;
+use crate::domain::access::users::UserStatus;
+use crate::domain::values::sid::BusinessSid;
+use crate::error::Result;
+use crate::services::Billing;
+use crate::storage;
+
+/// What somebody shows to be let in.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    Key(PresentedKey),
+    Session(SessionToken),
+}
+
+/// Why what somebody shows does not let them in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLetIn {
+    /// There is no such key or session, or its secret is another.
+    Unknown,
+    Expired,
+    Revoked,
+    /// The user may no longer log in.
+    Disabled,
+}
+
+/// Whether that, or something that only differs in its secret, let somebody in lately: a look into memory alone.
+pub fn is_known(billing: &Billing, presented: &Presented) -> bool {
+    billing.credentials.is_known(&handle(presented))
+}
+
+fn handle(presented: &Presented) -> Handle {
+    match presented {
+        Presented::Key(key) => Handle::Key(key.public_id.clone()),
+        Presented::Session(token) => Handle::session(&token.hash()),
+    }
+}
+
+/// Who comes in by that.
+///
+/// # Errors
+/// Outside: those of the database. Inside: why nobody does.
+pub async fn authenticate(
+    billing: &Billing,
+    presented: &Presented,
+) -> Result<std::result::Result<Arc<Principal>, NotLetIn>> {
+    let now = billing.clock.now();
+    let handle = handle(presented);
+    let Some(known) = billing.credentials.find(&handle).await? else { return Ok(Err(NotLetIn::Unknown)) };
+    let verdict = match (presented, &known.stored) {
+        (Presented::Key(presented), Stored::Key(key)) => {
+            let hash = presented.hash();
+            let is_current = key.secret_hash.equals(&hash);
+            let is_previous = key.previous.is_some_and(|(previous, until)| previous.equals(&hash) && now < until);
+            // What becomes of a key is told to its holder alone.
+            if presented.mode != key.mode || !(is_current || is_previous) {
+                Err(NotLetIn::Unknown)
+            } else if key.revoked_at.is_some() {
+                Err(NotLetIn::Revoked)
+            } else if key.expires_at.is_some_and(|end| end <= now) {
+                Err(NotLetIn::Expired)
+            } else {
+                billing.credentials.note_use(&handle, key.id, now);
+                Ok(())
+            }
+        }
+        (Presented::Session(_), Stored::Session(session)) => match session.status {
+            _ if session.expires_at <= now => Err(NotLetIn::Expired),
+            UserStatus::Disabled => Err(NotLetIn::Disabled),
+            UserStatus::Active => Ok(()),
+        },
+        _ => Err(NotLetIn::Unknown),
+    };
+    Ok(verdict.map(|()| known.principal.clone()))
+}
+
+/// The business as one within reach, or nothing: whether it does not exist or is out of reach.
+///
+/// # Errors
+/// Those of the database.
+pub async fn admit(billing: &Billing, reach: &Reach, business: BusinessSid) -> Result<Option<Tenant>> {
+    let is_below = match reach {
+        Reach::OwnAndBelow(reseller) if reseller != &business => {
+            storage::businesses::is_below(&mut billing.db.read().await?.conn(), &business, reseller).await?
+        }
+        _ => false,
+    };
+    Ok(Tenant::admit(reach, business, is_below))
+}

@@ -1,0 +1,8 @@
+//! Lets callers in: admission, logins, API keys, passwords, users.
+
+pub mod admission;
+pub mod keys;
+pub mod logins;
+pub mod passwords;
+pub mod presented;
+pub mod users;

@@ -1,0 +1,125 @@
+//! Payments of invoices, entered at once.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::access::rights::Tenant;
+use crate::domain::audit::Actor;
+use crate::domain::invoices::InvoiceSummary;
+use crate::domain::invoices::dues::PaidInvoice;
+use crate::domain::invoices::postings::invoice_payment_posting;
+use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::InvoiceSid;
+use crate::domain::values::text::Reference;
+use crate::domain::wallets::ledger::Entry;
+use crate::domain::wallets::transactions::Transaction;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::services::posting::once::Once;
+use crate::services::posting::{self, NewPosting};
+use crate::storage;
+use crate::storage::db::Conn;
+
+/// The most that one payment may bring.
+const PAYMENT_MAX: Money = Money::from_units(1_000_000_000);
+
+/// Money that somebody pays an invoice with.
+#[derive(Clone, Debug)]
+pub struct InvoicePayment {
+    pub business: Tenant,
+    pub invoice: InvoiceSid,
+    /// `None`: all that is due on it.
+    pub amount: Option<Money>,
+    pub reference: Reference,
+}
+
+impl InvoicePayment {
+    /// # Errors
+    /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
+    pub fn new(
+        business: Tenant,
+        invoice: InvoiceSid,
+        amount: Option<Money>,
+        reference: Reference,
+    ) -> Result<InvoicePayment> {
+        match amount {
+            Some(amount) if amount <= Money::ZERO => Err(Error::invalid("amount", "must be greater than 0")),
+            Some(amount) if amount > PAYMENT_MAX => Err(Error::invalid("amount", "must be at most 1000000000")),
+            _ => Ok(InvoicePayment { business, invoice, amount, reference }),
+        }
+    }
+
+    fn hash(&self) -> InputHash {
+        let (invoice, amount) = (self.invoice.to_string(), self.amount.map(|amount| amount.to_string()));
+        let amount = amount.unwrap_or_default();
+        InputHash::of(&[self.business.sid().as_str(), &invoice, &amount, self.reference.as_str()])
+    }
+}
+
+/// A payment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later
+/// needs a default for the answers stored before it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentReceipt {
+    /// The invoice after it.
+    pub invoice: InvoiceSummary,
+    pub entry: Entry,
+    pub gross: Money,
+    pub reference: Reference,
+    pub paid: Vec<PaidInvoice>,
+}
+
+impl PaymentReceipt {
+    /// The payment as a row of the wallet's history.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] never: sums of what was paid are no larger than the payment.
+    pub fn transaction(&self) -> Result<Transaction> {
+        let mut posting = invoice_payment_posting(Some(self.invoice.number()), self.reference.clone());
+        let tax = Money::sum(self.paid.iter().map(|paid| paid.tax))?;
+        posting.details = posting.details.with("gross", &self.gross).with("tax", &tax);
+        Ok(Transaction { entry: self.entry, posting })
+    }
+}
+
+/// An invoice of this business, and the key its rows go by.
+async fn find(conn: &mut Conn<'_>, business: &Tenant, sid: InvoiceSid) -> Result<(i64, InvoiceSummary)> {
+    let found = storage::invoices::find_by_sid(conn, sid).await?;
+    found.filter(|(_, invoice)| invoice.business_sid == *business.sid()).ok_or(Error::NotFound {
+        code: "invoice_not_found",
+        sentence: "There is no such invoice, or it is none of this business's.",
+    })
+}
+
+/// Enters a payment at once. It pays what is open of the business's invoices, the oldest first; what is left over stays in
+/// the wallet. With a key it happens once, however often it is asked.
+///
+/// # Errors
+/// [`Error::NotFound`] where the business has no such invoice; [`Error::Impossible`] where nothing is due on it;
+/// [`Error::IdempotencyConflict`] where the key came with another input before; those of the database.
+pub async fn pay(
+    billing: &Billing,
+    payment: InvoicePayment,
+    key: Option<KeyScope>,
+    actor: &Actor,
+) -> Result<Answer<PaymentReceipt>> {
+    let now = billing.clock.now();
+    let business = payment.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: payment.hash(), now };
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    storage::wallets::lock(&mut conn, business).await?;
+    if let Some(earlier) = once.earlier(&mut conn).await? {
+        tx.roll_back().await?;
+        return Ok(earlier);
+    }
+    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
+    invoice.check_payable()?;
+    let gross = payment.amount.unwrap_or_else(|| invoice.header.still_due());
+    let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
+    let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
+    let posted = posting::enter(billing, &mut conn, business, new, now).await?;
+    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
+    let reference = payment.reference.clone();
+    let receipt = PaymentReceipt { invoice, entry: posted.entry, gross, reference, paid: posted.paid };
+    once.commit(tx, receipt).await
+}

@@ -1,0 +1,66 @@
+//! Reminders of invoices, once a day.
+
+use crate::domain::invoices::InvoiceStatus;
+use crate::domain::invoices::reminders::{DAYS_BEFORE, ReminderKind, due_reminder, reminder_alert};
+use crate::domain::jobs::{JobKind, NewJob, Next};
+use crate::domain::notifications::events::EventType;
+use crate::domain::values::time::{day_after, days_after};
+use crate::error::Result;
+use crate::services::Billing;
+use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::storage;
+use crate::storage::invoices::reminders::DueInvoice;
+use crate::storage::wallets::accounts::StoredAccount;
+
+/// How many invoices one piece of work looks at, well within the time it is claimed for.
+const MOST: i64 = 500;
+
+/// The job that reminds; there is one a deployment, due as soon as a worker starts.
+pub fn job(billing: &Billing) -> NewJob {
+    NewJob { kind: JobKind::InvoiceReminders, subject: "all".to_owned(), run_at: billing.clock.now() }
+}
+
+/// Reminds of the invoices that are due soon, and marks and tells those that are overdue. Each is told once, however often
+/// this runs. Again with the next day, or at once where there are more than one piece of work takes.
+///
+/// # Errors
+/// Those of the database. An invoice that was told stays told.
+pub async fn remind(billing: &Billing) -> Result<Next> {
+    let today = billing.today();
+    let soon = days_after(today, DAYS_BEFORE);
+    let due = {
+        let mut reader = billing.db.read().await?;
+        storage::invoices::reminders::due(&mut reader.conn(), today, soon, MOST).await?
+    };
+    for invoice in &due {
+        tell(billing, invoice).await?;
+    }
+    let is_all = i64::try_from(due.len()).is_ok_and(|count| count < MOST);
+    Ok(Next::At(if is_all { billing.calendar.start_of(day_after(today)) } else { billing.clock.now() }))
+}
+
+/// Tells of one invoice, if that is still to be done.
+async fn tell(billing: &Billing, due: &DueInvoice) -> Result<()> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let business = std::slice::from_ref(&due.business_sid);
+    let stored = storage::wallets::accounts::load_and_lock(&mut conn.bulk(), business).await?.pop();
+    let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(()) };
+    // It may have been paid or cancelled meanwhile.
+    let Some((id, mut invoice)) = storage::invoices::find_by_sid(&mut conn, due.sid).await? else { return Ok(()) };
+    let Some(kind) = due_reminder(&invoice, billing.calendar.day_of(now)) else { return Ok(()) };
+    let is_first = storage::invoices::reminders::insert(&mut conn, id, kind, now).await?;
+    let mut followed = Followed::of(wallet_id, &account, account.watch);
+    if kind == ReminderKind::Overdue {
+        invoice.header.status = InvoiceStatus::Overdue;
+        storage::invoices::set_status(&mut conn, id, InvoiceStatus::Overdue, None, now).await?;
+        followed.events.push(invoice.event(EventType::InvoiceOverdue, now));
+    }
+    if is_first {
+        followed.alerts.push(reminder_alert(&invoice, kind));
+    }
+    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    tx.commit().await
+}

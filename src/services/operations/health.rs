@@ -1,0 +1,25 @@
+//! Whether the server can do its work.
+
+use crate::error::Result;
+use crate::services::Billing;
+use crate::storage;
+
+/// Asks the database the cheapest question that only a working one answers.
+///
+/// # Errors
+/// Those of the database.
+pub async fn ready(billing: &Billing) -> Result<()> {
+    storage::db::deployment::ping(&mut billing.db.read().await?.conn()).await
+}
+
+/// A pool of database connections as it is right now.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolState {
+    pub pool: &'static str,
+    pub open: u32,
+    pub idle: usize,
+}
+
+pub fn pools(billing: &Billing) -> Vec<PoolState> {
+    billing.db.pools().into_iter().map(|(pool, open, idle)| PoolState { pool, open, idle }).collect()
+}

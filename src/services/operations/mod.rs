@@ -1,0 +1,6 @@
+//! Runs the server: scheduled jobs, housekeeping, health, reconcile.
+
+pub mod health;
+pub mod housekeeping;
+pub mod jobs;
+pub mod reconcile;

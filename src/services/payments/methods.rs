@@ -1,0 +1,28 @@
+//! What businesses pay from, such as phone numbers: sealed in the database, masked where people see it. Not a use case, but
+//! what payments and the settings of recharges work with.
+
+use crate::domain::payments::PaymentMethod;
+use crate::domain::values::sid::BusinessSid;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+
+/// Seals what a business pays from, for the database.
+///
+/// # Errors
+/// [`Error::Setup`] where the system gives no random bytes.
+pub fn seal(billing: &Billing, business: &BusinessSid, method: &PaymentMethod) -> Result<String> {
+    let sealed =
+        billing.sealer.seal(&PaymentMethod::seal_context(business), method.reveal(), crate::random::bytes::<24>()?);
+    sealed.ok_or_else(|| Error::Setup("a payment method cannot be sealed".to_owned()))
+}
+
+/// What a business pays from, as people see it; of what was sealed under another `SECRET_KEY` only that there is something.
+pub fn masked(billing: &Billing, business: &BusinessSid, sealed: Option<&str>) -> Option<String> {
+    let opened = open(billing, business, sealed?);
+    Some(opened.map_or_else(|| "****".to_owned(), |method| method.masked()))
+}
+
+/// What a business pays from, in clear; nothing where it was sealed under another `SECRET_KEY`.
+pub fn open(billing: &Billing, business: &BusinessSid, sealed: &str) -> Option<PaymentMethod> {
+    billing.sealer.open(&PaymentMethod::seal_context(business), sealed)?.parse().ok()
+}

@@ -1,0 +1,163 @@
+//! Payment providers: who is asked for money. Not a use case, but what payments work with. One small interface: a provider
+//! is asked for a payment ([`Provider::request`]), and what became of it ([`Provider::status`]); what it says by itself comes
+//! in as a confirmation.
+
+mod http;
+mod simulated;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::domain::payments::signatures::SigningSecret;
+use crate::domain::payments::{Outcome, Payment, PaymentMethod, PaymentPurpose, ProviderName, ProviderReference};
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::error::{Error, Result};
+pub use http::{Endpoint, HttpProvider};
+
+/// What a provider is asked for.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    pub payment: &'a Payment,
+    /// What to take the money from, in clear.
+    pub method: Option<&'a PaymentMethod>,
+}
+
+/// What a provider says when it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It took the request, and confirms it later.
+    Accepted(Option<ProviderReference>),
+    Settled(Outcome),
+    /// It is under way, or the provider knows nothing of it.
+    Open,
+}
+
+#[derive(Clone, Debug)]
+pub enum Provider {
+    Simulated,
+    Http(HttpProvider),
+}
+
+impl Provider {
+    /// How long to wait for a confirmation before the provider is asked what became of the payment.
+    pub const fn confirms_within_seconds(&self) -> i64 {
+        match self {
+            Provider::Simulated => simulated::SECONDS,
+            Provider::Http(_) => 3_600,
+        }
+    }
+
+    /// Asks for a payment; again does no harm, for the payment's name is the key of idempotency.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] where nobody knows whether the request was taken: ask again.
+    pub async fn request(&self, request: Request<'_>) -> Result<Said> {
+        match self {
+            Provider::Simulated => Ok(Said::Accepted(simulated::reference(request.payment))),
+            Provider::Http(provider) => provider.request(request).await,
+        }
+    }
+
+    /// Asks what became of a payment.
+    ///
+    /// # Errors
+    /// [`Error::Provider`] where the provider does not say.
+    pub async fn status(&self, request: Request<'_>) -> Result<Said> {
+        match self {
+            Provider::Simulated => simulated::status(request),
+            Provider::Http(provider) => provider.status(request.payment.sid).await,
+        }
+    }
+}
+
+/// The providers of this server.
+#[derive(Clone, Debug, Default)]
+pub struct Providers {
+    by_name: Arc<BTreeMap<ProviderName, Provider>>,
+    default: Option<ProviderName>,
+}
+
+impl Providers {
+    /// `default` is asked where nobody says which.
+    pub fn new(
+        providers: impl IntoIterator<Item = (ProviderName, Provider)>,
+        default: Option<ProviderName>,
+    ) -> Providers {
+        Providers { by_name: Arc::new(providers.into_iter().collect()), default }
+    }
+
+    pub fn find(&self, name: &ProviderName) -> Option<&Provider> {
+        self.by_name.get(name)
+    }
+
+    pub fn default_name(&self) -> Option<&ProviderName> {
+        self.default.as_ref()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &ProviderName> {
+        self.by_name.keys()
+    }
+
+    /// What a provider's words are signed with; none where nobody else speaks for it.
+    pub fn secret(&self, name: &ProviderName) -> Option<&SigningSecret> {
+        match self.find(name)? {
+            Provider::Simulated => None,
+            Provider::Http(provider) => Some(provider.secret()),
+        }
+    }
+
+    /// The provider that a caller names, or the one that is asked where they name none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where there is none of that name, [`Error::Impossible`] where there is none at all.
+    pub fn choose(&self, named: Option<&ProviderName>) -> Result<ProviderName> {
+        let name = named.or(self.default_name()).ok_or_else(no_provider)?;
+        if self.by_name.contains_key(name) {
+            return Ok(name.clone());
+        }
+        let names: Vec<&str> = self.names().map(ProviderName::as_str).collect();
+        if names.is_empty() {
+            return Err(no_provider());
+        }
+        Err(Error::invalid("provider", format!("must be one of {}", names.join(", "))))
+    }
+}
+
+fn no_provider() -> Error {
+    let sentence =
+        "No payment provider is set up here, so only an operator can top up a wallet: ask them to.".to_owned();
+    Error::Impossible { code: "no_payment_provider", sentence }
+}
+
+/// The body of a request to an adapter.
+#[derive(Debug, Serialize)]
+struct RequestBody<'a> {
+    payment_sid: crate::domain::values::sid::PaymentSid,
+    business_sid: &'a crate::domain::values::sid::BusinessSid,
+    purpose: PaymentPurpose,
+    amount: Money,
+    currency: Currency,
+    reference: &'a str,
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_url: Option<String>,
+}
+
+impl<'a> RequestBody<'a> {
+    fn new(request: &Request<'a>, confirm_url: Option<String>) -> RequestBody<'a> {
+        let payment = request.payment;
+        RequestBody {
+            payment_sid: payment.sid,
+            business_sid: &payment.business_sid,
+            purpose: payment.purpose,
+            amount: payment.amount,
+            currency: payment.currency,
+            reference: payment.reference.as_str(),
+            method: request.method.map(PaymentMethod::reveal),
+            confirm_url,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Auto-recharge of wallets, beside what happens with every message.
+
+use crate::domain::jobs::Next;
+use crate::error::Result;
+use crate::services::Billing;
+use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::storage;
+use crate::storage::wallets::accounts::StoredAccount;
+
+/// Judges a wallet again once the wait after a failed recharge, or the day whose recharges were used up, is over. The
+/// subject is the wallet's number.
+///
+/// # Errors
+/// Those of the database.
+pub async fn judge(billing: &Billing, subject: &str) -> Result<Next> {
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let business = match subject.parse::<i64>() {
+        Ok(wallet_id) => storage::payments::recharges::business(&mut conn, wallet_id).await?,
+        Err(_) => None,
+    };
+    let Some(business) = business else { return Ok(Next::Done) };
+    let stored = storage::wallets::accounts::load_and_lock(&mut conn.bulk(), &[business]).await?.pop();
+    let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(Next::Done) };
+    let watch = account.watch.recharge;
+    if let Some(until) = watch.not_before.filter(|until| watch.is_enabled && *until > now) {
+        // A wallet has one such job, at the earliest time that was asked for: it stays until the last wait is over, also
+        // one that it began itself the turn before.
+        tx.roll_back().await?;
+        return Ok(Next::At(until));
+    }
+    if watch.is_wanted(account.head.balance, now) {
+        let followed = Followed { wants_recharge: true, ..Followed::of(wallet_id, &account, account.watch) };
+        let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
+        consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    }
+    tx.commit().await?;
+    Ok(Next::Done)
+}

@@ -1,0 +1,138 @@
+//! What follows from a change of a wallet, written in the transaction that changes it: alerts, events for webhooks, and
+//! recharges. Not a use case: charging and [`crate::services::posting`] both end with it.
+
+use crate::clock::Clock;
+use crate::domain::audit::Actor;
+use crate::domain::jobs::{JobKind, NewJob};
+use crate::domain::notifications::alerts::{AlertDraft, AlertType};
+use crate::domain::notifications::events::{Event, EventType};
+use crate::domain::payments::recharges::Wish;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::sid::{AlertSid, BusinessSid, PaymentSid};
+use crate::domain::values::time::{BillingCalendar, Timestamp, day_after};
+use crate::domain::wallets::account::Account;
+use crate::domain::wallets::watch::Watch;
+use crate::error::Result;
+use crate::storage;
+use crate::storage::db::BulkConn;
+use crate::storage::notifications::alerts::NewAlert;
+use crate::storage::notifications::events::NewEvent;
+use crate::storage::payments::recharges::{NewRecharge, StoredRecharging};
+
+/// What it is written with.
+#[derive(Clone, Copy, Debug)]
+pub struct Tools<'a> {
+    pub clock: &'a Clock,
+    pub calendar: BillingCalendar,
+    pub now: Timestamp,
+}
+
+/// What follows for one wallet.
+#[derive(Clone, Debug)]
+pub struct Followed<'a> {
+    pub wallet_id: i64,
+    pub business: &'a BusinessSid,
+    pub currency: Currency,
+    /// What was watched as the wallet was read, and what is now.
+    pub before: Watch,
+    pub watch: Watch,
+    pub alerts: Vec<AlertDraft>,
+    pub events: Vec<Event>,
+    pub wants_recharge: bool,
+}
+
+impl<'a> Followed<'a> {
+    /// Nothing so far.
+    pub fn of(wallet_id: i64, account: &'a Account, before: Watch) -> Followed<'a> {
+        Followed {
+            wallet_id,
+            business: &account.business,
+            currency: account.currency,
+            before,
+            watch: account.watch,
+            alerts: Vec::new(),
+            events: Vec::new(),
+            wants_recharge: false,
+        }
+    }
+}
+
+/// Writes it. The wallets are held by this transaction already.
+///
+/// # Errors
+/// Those of the database.
+pub async fn write(tools: Tools<'_>, conn: &mut BulkConn<'_>, mut followed: Vec<Followed<'_>>) -> Result<()> {
+    if followed.is_empty() {
+        return Ok(());
+    }
+    let mut jobs = recharge(tools, conn, &mut followed).await?;
+    let mut alerts = Vec::new();
+    let mut events = Vec::new();
+    for one in &mut followed {
+        let mut new_event =
+            |event| events.push(NewEvent { uid: tools.clock.new_id(), wallet_id: one.wallet_id, event });
+        for draft in one.alerts.drain(..) {
+            let sid = AlertSid::new(tools.clock.new_id());
+            let listeners = one.watch.events;
+            let is_low = draft.alert_type == AlertType::LowBalance;
+            let asked = |event: &EventType| listeners.contains(*event);
+            let types = [Some(EventType::AlertCreated), is_low.then_some(EventType::LowBalance)];
+            for event_type in types.into_iter().flatten().filter(asked) {
+                new_event(Event::new(
+                    event_type,
+                    tools.now,
+                    draft.told(sid, one.business.clone(), one.currency, tools.now),
+                ));
+            }
+            alerts.push(NewAlert { sid, wallet_id: one.wallet_id, draft });
+        }
+        let listeners = one.watch.events;
+        one.events.drain(..).filter(|event| listeners.contains(event.event_type)).for_each(new_event);
+    }
+    storage::notifications::alerts::insert(conn, &alerts, tools.now).await?;
+    let changed = followed.iter().filter(|one| !one.watch.has_levels_of(&one.before));
+    let levels: Vec<_> = changed.map(|one| (one.wallet_id, one.watch)).collect();
+    storage::wallets::watches::update_levels(conn, &levels).await?;
+    let changed = followed.iter().filter(|one| one.watch.recharge != one.before.recharge);
+    let recharges: Vec<_> = changed.map(|one| (one.wallet_id, one.watch.recharge)).collect();
+    storage::wallets::watches::update_recharges(conn, &recharges).await?;
+    // Jobs come last: whoever waits for one of these rows holds nothing that this transaction waits for.
+    storage::notifications::events::insert(conn, &events).await?;
+    jobs.sort_by(|a, b| a.subject.cmp(&b.subject));
+    storage::jobs::schedule(conn, &jobs, tools.now).await
+}
+
+/// Asks for the recharges that are wanted, as far as the settings of each wallet allow.
+async fn recharge(tools: Tools<'_>, conn: &mut BulkConn<'_>, followed: &mut [Followed<'_>]) -> Result<Vec<NewJob>> {
+    let wanting: Vec<i64> = followed.iter().filter(|one| one.wants_recharge).map(|one| one.wallet_id).collect();
+    let mut stored = storage::payments::recharges::load(conn, &wanting).await?;
+    let today = tools.calendar.day_of(tools.now);
+    let tomorrow = tools.calendar.start_of(day_after(today));
+    let (mut opened, mut jobs) = (Vec::new(), Vec::new());
+    for StoredRecharging { wallet_id, recharging } in &mut stored {
+        let Some(one) = followed.iter_mut().find(|one| one.wallet_id == *wallet_id) else { continue };
+        match recharging.wish(today, one.currency) {
+            Wish::Granted => {
+                let sid = PaymentSid::new(tools.clock.new_id());
+                one.watch.recharge.open = recharging.amount;
+                opened.push(NewRecharge {
+                    sid,
+                    wallet_id: *wallet_id,
+                    provider: recharging.provider.clone(),
+                    method: recharging.method.clone(),
+                    amount: recharging.amount,
+                    currency: one.currency,
+                });
+                jobs.push(NewJob { kind: JobKind::Payment, subject: sid.to_string(), run_at: tools.now });
+            }
+            Wish::UsedUp(alert) => {
+                one.alerts.push(alert);
+                one.watch.recharge.not_before = Some(tomorrow);
+                jobs.push(NewJob { kind: JobKind::Recharge, subject: wallet_id.to_string(), run_at: tomorrow });
+            }
+        }
+    }
+    storage::payments::recharges::update(conn, &stored).await?;
+    storage::payments::recharges::insert(conn, &opened, &Actor::auto_recharge(), tools.now).await?;
+    Ok(jobs)
+}

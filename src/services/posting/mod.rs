@@ -1,0 +1,135 @@
+//! Entering money into a wallet that is no message's: what follows from it is written along. Not a use case: top-ups,
+//! adjustments and settled payments all end with it.
+
+pub mod consequences;
+pub mod credits;
+pub mod once;
+
+use crate::domain::audit::Actor;
+use crate::domain::charges::Refusal;
+use crate::domain::invoices::dues::PaidInvoice;
+use crate::domain::invoices::postings::tax_posting;
+use crate::domain::notifications::events::Event;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, TransactionSid};
+use crate::domain::values::time::{DayRange, Timestamp};
+use crate::domain::wallets::account::Account;
+use crate::domain::wallets::ledger::Entry;
+use crate::domain::wallets::transactions::{Posting, Transaction};
+use crate::domain::wallets::watch::BalanceChange;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::storage;
+use crate::storage::db::Conn;
+use crate::storage::wallets::accounts::StoredAccount;
+use consequences::{Followed, Tools};
+
+/// What to enter.
+#[derive(Clone, Debug)]
+pub struct NewPosting<'a> {
+    /// Signed: what the wallet gains.
+    pub amount: Money,
+    pub posting: Posting,
+    pub actor: &'a Actor,
+    /// What else is told of it.
+    pub events: Vec<Event>,
+}
+
+/// What was entered, and the account after it.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    pub entry: Entry,
+    pub account: Account,
+    /// What it paid of which invoices.
+    pub paid: Vec<PaidInvoice>,
+}
+
+/// Enters an amount into the wallet of a business, which exists. A credit pays open invoices, oldest first. The
+/// transaction is the caller's.
+///
+/// # Errors
+/// [`Error::Refused`] where the balance would leave its range, and those of the database.
+pub async fn enter(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    new: NewPosting<'_>,
+    now: Timestamp,
+) -> Result<Posted> {
+    let sid = TransactionSid::new(billing.clock.new_id());
+    enter_with(billing, conn, business, new, (sid, None), now).await
+}
+
+/// The same, but one invoice (by its key) is paid before all others.
+///
+/// # Errors
+/// As [`enter`].
+pub async fn enter_paying_first(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    new: NewPosting<'_>,
+    first: Option<i64>,
+    now: Timestamp,
+) -> Result<Posted> {
+    let sid = TransactionSid::new(billing.clock.new_id());
+    enter_with(billing, conn, business, new, (sid, first), now).await
+}
+
+/// The same under a name that the entry was given before, for what is to be settled before its consequences are drawn.
+///
+/// # Errors
+/// As [`enter`].
+pub async fn enter_as(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    sid: TransactionSid,
+    new: NewPosting<'_>,
+    now: Timestamp,
+) -> Result<Posted> {
+    enter_with(billing, conn, business, new, (sid, None), now).await
+}
+
+async fn enter_with(
+    billing: &Billing,
+    conn: &mut Conn<'_>,
+    business: &BusinessSid,
+    new: NewPosting<'_>,
+    (sid, first): (TransactionSid, Option<i64>),
+    now: Timestamp,
+) -> Result<Posted> {
+    let stored =
+        storage::wallets::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();
+    let stored = stored.ok_or_else(|| Error::Corrupt(format!("the wallet of {business} is gone while it is held")))?;
+    let StoredAccount { wallet_id, mut account } = stored;
+    let (before, watch_before) = (account.head, account.watch);
+    let NewPosting { amount, posting, actor, mut events } = new;
+    let credit = credits::decide(conn, wallet_id, account.currency, &posting, amount, first).await?;
+    let (amount, posting, tax_to_take) = credit.to_enter(amount, posting)?;
+    let entry = account.head.enter(amount, sid, now).map_err(Refusal::from)?;
+    storage::wallets::transactions::append(conn, wallet_id, &Transaction { entry, posting }, actor).await?;
+    if !tax_to_take.is_zero() {
+        let tax = Money::ZERO.checked_sub(tax_to_take)?;
+        let entry = account.head.enter(tax, TransactionSid::new(billing.clock.new_id()), now).map_err(Refusal::from)?;
+        let taken = Transaction { entry, posting: tax_posting(sid, &credit.numbers()) };
+        storage::wallets::transactions::append(conn, wallet_id, &taken, actor).await?;
+    }
+    storage::wallets::accounts::update(&mut conn.bulk(), &[(wallet_id, before.last_seq, &account)]).await?;
+    let day = billing.calendar.day_of(entry.created_at);
+    let settled = credits::write(conn, credit, sid, day, now).await?;
+    events.extend(settled.events);
+    let change = BalanceChange {
+        before: before.balance,
+        after: account.head.balance,
+        credit_limit: account.credit_limit,
+        currency: account.currency,
+        month: DayRange::month_of(day).first,
+    };
+    let alerts = account.watch.follow(change, billing.watch);
+    let wants_recharge = account.watch.recharge.is_wanted(account.head.balance, now);
+    let followed = Followed { alerts, events, wants_recharge, ..Followed::of(wallet_id, &account, watch_before) };
+    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    Ok(Posted { entry, account, paid: settled.paid })
+}

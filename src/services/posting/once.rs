@@ -1,0 +1,70 @@
+//! The frame of what happens once under an `Idempotency-Key`, however often it is asked. Not a use case: those that enter
+//! money into a wallet, or ask for it, stand in it.
+//!
+//! The use case begins a transaction and holds the wallet; [`Once::earlier`] finds what was answered to the key before, and
+//! then there is nothing left to do; else the use case does its work and hands the transaction to [`Once::commit`].
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::sid::BusinessSid;
+use crate::domain::values::time::Timestamp;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::storage;
+use crate::storage::db::{Conn, Tx};
+
+/// A request that may have been answered before. Without a key it never was.
+#[derive(Debug)]
+pub struct Once<'a> {
+    pub billing: &'a Billing,
+    /// Whose wallet the transaction holds. Two requests with one key concern one business, so holding its wallet makes the
+    /// second see what the first left.
+    pub business: &'a BusinessSid,
+    pub key: Option<&'a KeyScope>,
+    pub input: InputHash,
+    pub now: Timestamp,
+}
+
+impl Once<'_> {
+    /// What was answered before, if anything was; whoever gets it rolls back and answers the same.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyConflict`] where the key came with another input before, and those of the database.
+    pub async fn earlier<T: DeserializeOwned>(&self, conn: &mut Conn<'_>) -> Result<Option<Answer<T>>> {
+        let Some(key) = self.key else { return Ok(None) };
+        let found = storage::db::idempotency::find(conn, key, &self.input, self.now).await?;
+        Ok(found.map(|value| Answer { value, replayed: true }))
+    }
+
+    /// Remembers the answer and commits. Where the outcome of that is unknown, the key tells whether it happened.
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`] where there is no key to ask by, or it cannot tell; those of the database.
+    pub async fn commit<T: Serialize + DeserializeOwned>(&self, mut tx: Tx, value: T) -> Result<Answer<T>> {
+        let Some(key) = self.key else {
+            tx.commit().await?;
+            return Ok(Answer { value, replayed: false });
+        };
+        storage::db::idempotency::remember(&mut tx.conn(), key, &self.input, &value, self.now).await?;
+        match tx.commit().await {
+            Ok(()) => Ok(Answer { value, replayed: false }),
+            Err(unknown @ Error::OutcomeUnknown(_)) => match self.look_up(key).await {
+                Ok(Some(value)) => Ok(Answer { value, replayed: false }),
+                // The key is another request's by now: this one did not happen.
+                Err(conflict @ Error::IdempotencyConflict) => Err(conflict),
+                // Nothing, or no answer at all: neither may be told as if nothing had happened.
+                Ok(None) | Err(_) => Err(unknown),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look_up<T: DeserializeOwned>(&self, key: &KeyScope) -> Result<Option<T>> {
+        let mut tx = self.billing.db.begin().await?;
+        // Waits for the lost transaction, should the database still be at it.
+        storage::wallets::lock(&mut tx.conn(), self.business).await?;
+        storage::db::idempotency::find(&mut tx.conn(), key, &self.input, self.billing.clock.now()).await
+    }
+}

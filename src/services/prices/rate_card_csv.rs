@@ -1,0 +1,66 @@
+//! Rate cards as a sheet: out, and in again.
+
+use crate::domain::audit::{AuditAction, AuditEntry, Author};
+use crate::domain::prices::rate_card_csv::{self, COLUMNS, RateCardImport};
+use crate::domain::prices::rate_card_terms::{PriceDays, RateCardTerms};
+use crate::domain::prices::rate_cards::RateCard;
+use crate::domain::values::csv;
+use crate::domain::values::listing::ListRequest;
+use crate::domain::values::sid::RateCardSid;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::storage;
+
+/// The sheet of all rows that are asked for.
+///
+/// # Errors
+/// [`Error::Invalid`] where the sort is none of this list, and those of the database.
+pub async fn export(billing: &Billing, request: &ListRequest) -> Result<String> {
+    let cards = storage::prices::rate_cards::all(&mut billing.db.read().await?.conn(), request).await?;
+    Ok(rate_card_csv::write(&cards))
+}
+
+/// What a sheet would change. Nothing is stored.
+///
+/// # Errors
+/// [`Error::MalformedSheet`], and those of the database.
+pub async fn try_import(billing: &Billing, sheet: &[u8]) -> Result<RateCardImport> {
+    let rows = csv::read(sheet, COLUMNS).map_err(Error::MalformedSheet)?;
+    let known = storage::prices::rate_cards::list(&mut billing.db.read().await?.conn()).await?;
+    Ok(rate_card_csv::compare(rows, &known, PriceDays::at(billing.clock.now(), billing.calendar)))
+}
+
+/// Adds the rows of a sheet that are new: all of them, or none.
+///
+/// # Errors
+/// [`Error::MalformedSheet`], [`Error::LinesRefused`], and those of the database.
+pub async fn import(billing: &Billing, sheet: &[u8], author: &Author) -> Result<RateCardImport> {
+    let rows = csv::read(sheet, COLUMNS).map_err(Error::MalformedSheet)?;
+    let now = billing.clock.now();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    storage::db::deployment::lock_prices(&mut conn).await?;
+    let known = storage::prices::rate_cards::list(&mut conn).await?;
+    let mut import = rate_card_csv::compare(rows, &known, PriceDays::at(now, billing.calendar));
+    if !import.refused.is_empty() {
+        tx.roll_back().await?;
+        return Err(Error::LinesRefused(std::mem::take(&mut import.refused)));
+    }
+    if import.added.is_empty() {
+        tx.roll_back().await?;
+        return Ok(import);
+    }
+    let card = |terms: &RateCardTerms| terms.clone().into_card(RateCardSid::new(billing.clock.new_id()));
+    let cards: Vec<RateCard> = import.added.iter().map(|added| card(&added.terms)).collect();
+    storage::prices::rate_cards::insert_many(&mut conn.bulk(), &cards, now).await?;
+    let entries = cards.iter().map(|card| {
+        let after = serde_json::to_value(card.terms());
+        let after = after.map_err(|error| Error::Corrupt(format!("a card that is no JSON: {error}")))?;
+        Ok(AuditEntry::created(AuditAction::RateCardCreated, card.sid.to_string(), after).by(author))
+    });
+    let entries = entries.collect::<Result<Vec<_>>>()?;
+    storage::audit::append_many(&mut conn.bulk(), &entries, &author.actor, now).await?;
+    tx.commit().await?;
+    billing.prices.notice_change().await;
+    Ok(import)
+}

@@ -1,0 +1,95 @@
+//! Reading a wallet, and putting money in.
+
+pub mod adjustments;
+pub mod reads;
+pub mod settings;
+pub mod thresholds;
+
+use crate::domain::access::rights::Tenant;
+use crate::domain::audit::Actor;
+use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::json::JsonObject;
+use crate::domain::values::money::Money;
+use crate::domain::values::text::Reference;
+use crate::domain::wallets::Wallet;
+use crate::domain::wallets::transactions::{Posting, TransactionType};
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::services::posting::once::Once;
+use crate::services::posting::{self, NewPosting};
+use crate::storage;
+use crate::storage::wallets::Opening;
+
+/// The wallet of a business, opened if this is its first use.
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(billing: &Billing, tenant: &Tenant, actor: &Actor) -> Result<Wallet> {
+    let business = tenant.sid();
+    if let Some(wallet) = billing.wallet_reads.find(business).await? {
+        return Ok(wallet);
+    }
+    let now = billing.clock.now();
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let mut tx = billing.db.begin().await?;
+    let stored = storage::wallets::lock_or_open(&mut tx.conn(), &opening).await?;
+    tx.commit().await?;
+    Ok(stored.wallet)
+}
+
+/// The most that one top-up may add.
+const TOPUP_MAX: Money = Money::from_units(1_000_000_000);
+
+/// Money that somebody puts into a wallet.
+#[derive(Clone, Debug)]
+pub struct Topup {
+    pub business: Tenant,
+    pub amount: Money,
+    pub reference: Reference,
+}
+
+impl Topup {
+    /// # Errors
+    /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
+    pub fn new(business: Tenant, amount: Money, reference: Reference) -> Result<Topup> {
+        if amount <= Money::ZERO {
+            return Err(Error::invalid("amount", "must be greater than 0"));
+        }
+        if amount > TOPUP_MAX {
+            return Err(Error::invalid("amount", "must be at most 1000000000"));
+        }
+        Ok(Topup { business, amount, reference })
+    }
+
+    fn hash(&self) -> InputHash {
+        InputHash::of(&[self.business.sid().as_str(), &self.amount.to_string(), self.reference.as_str()])
+    }
+}
+
+/// Credits a top-up at once. With a key it happens once, however often it is asked; the answer is the wallet as the
+/// first request left it.
+///
+/// # Errors
+/// [`Error::IdempotencyConflict`] where the key came with another input before, [`Error::Refused`] where the balance
+/// would leave its range, and those of the database.
+pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, actor: &Actor) -> Result<Answer<Wallet>> {
+    let now = billing.clock.now();
+    let business = topup.business.sid();
+    let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let mut tx = billing.db.begin().await?;
+    let stored = storage::wallets::lock_or_open(&mut tx.conn(), &opening).await?;
+    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
+        tx.roll_back().await?;
+        return Ok(earlier);
+    }
+    let posting = Posting {
+        transaction_type: TransactionType::Topup,
+        reference: topup.reference.clone(),
+        details: JsonObject::default(),
+        metadata: JsonObject::default(),
+    };
+    let new = NewPosting { amount: topup.amount, posting, actor, events: Vec::new() };
+    let posted = posting::enter(billing, &mut tx.conn(), business, new, now).await?;
+    once.commit(tx, stored.wallet.at(posted.account.head)).await
+}

@@ -1,0 +1,64 @@
+//! At what a wallet warns.
+
+use serde_json::json;
+
+use crate::domain::access::rights::Tenant;
+use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::wallets::watch::low_balance_threshold;
+use crate::error::{Error, Result};
+use crate::services::Billing;
+use crate::storage;
+use crate::storage::wallets::Opening;
+
+/// What a wallet warns at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    pub currency: Currency,
+    /// `None`: at the server's own threshold.
+    pub low_balance: Option<Money>,
+    /// The server's own.
+    pub low_balance_default: Money,
+}
+
+/// What the wallet of a business warns at. One that nobody has used yet warns at the server's own thresholds.
+///
+/// # Errors
+/// Those of the database.
+pub async fn show(billing: &Billing, tenant: &Tenant) -> Result<Thresholds> {
+    let mut reader = billing.db.read().await?;
+    let mut conn = reader.conn();
+    let low_balance_default = billing.watch.low_balance_threshold;
+    let Some(stored) = storage::wallets::find(&mut conn, tenant.sid()).await? else {
+        return Ok(Thresholds { currency: billing.terms.currency, low_balance: None, low_balance_default });
+    };
+    let low_balance = storage::wallets::watches::threshold(&mut conn, stored.id).await?;
+    Ok(Thresholds { currency: stored.wallet.currency, low_balance, low_balance_default })
+}
+
+/// Sets what the wallet of a business warns at, from its next debit on. A business without a wallet gets one. The same
+/// again leaves no trace.
+///
+/// # Errors
+/// [`Error::Invalid`] where it is out of bounds, and those of the database.
+pub async fn set(billing: &Billing, tenant: &Tenant, low_balance: Option<Money>, actor: &Actor) -> Result<Thresholds> {
+    let low_balance = low_balance_threshold(low_balance).map_err(|problem| Error::invalid("low_balance", problem))?;
+    let now = billing.clock.now();
+    let business = tenant.sid();
+    let mut tx = billing.db.begin().await?;
+    let mut conn = tx.conn();
+    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let stored = storage::wallets::lock_or_open(&mut conn, &opening).await?;
+    let before = storage::wallets::watches::threshold(&mut conn, stored.id).await?;
+    if before != low_balance {
+        storage::wallets::watches::update_threshold(&mut conn, stored.id, low_balance).await?;
+        let (before, after) = (json!({"low_balance": before}), json!({"low_balance": low_balance}));
+        let subject = stored.wallet.sid.to_string();
+        let entry = AuditEntry::changed(AuditAction::ThresholdsChanged, subject, before, after);
+        storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+    }
+    tx.commit().await?;
+    let low_balance_default = billing.watch.low_balance_threshold;
+    Ok(Thresholds { currency: stored.wallet.currency, low_balance, low_balance_default })
+}

@@ -1,0 +1,209 @@
+//! Charges, found by the message they are for. What keeps a message from being charged twice is the unique index behind
+//! [`FIND`]; whoever replaces it by something faster replaces this file.
+
+pub mod usage;
+
+use std::collections::BTreeSet;
+
+use std::sync::Arc;
+
+use foldhash::HashMap;
+use serde_json::value::RawValue;
+
+use crate::domain::charges::{Charge, ChargeState, Delivery, DeliveryStatus};
+use crate::domain::prices::messages::{MessageSid, MessageSize};
+use crate::domain::prices::rating::{AppliedRate, RatedPart};
+use crate::domain::values::currency::Currency;
+use crate::domain::values::json::JsonObject;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, TransactionSid};
+use crate::domain::values::text::ErrorCode;
+use crate::domain::values::time::Timestamp;
+use crate::domain::wallets::ledger::Entry;
+use crate::error::{Error, Result};
+use crate::storage::db::BulkConn;
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::{Column, FromRow, Row};
+use crate::storage::prices::applied_rates;
+
+/// The unique index that refuses a second charge of a message, as the databases name it in their errors.
+pub const UNIQUE_INDEX: &str = "transactions_by_message";
+
+pub static FIND: Bulk = Bulk::new(
+    &[("message_sid", "TEXT"), ("wallet_id", "BIGINT")],
+    Action::With(
+        "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, CAST(t.metadata AS TEXT), \
+         t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, CAST(t.more_parts AS TEXT), \
+         d.status, d.error_code, d.created_at AS reported_at, \
+         CAST(COALESCE((SELECT SUM(refund.amount) FROM transactions refund WHERE refund.charge_uid = t.uid AND refund.type = 'REFUND'), 0) \
+         AS BIGINT) AS refunded \
+         FROM given JOIN transactions t ON t.message_sid = given.message_sid AND t.wallet_id = given.wallet_id \
+         AND t.message_sid IS NOT NULL LEFT JOIN deliveries d ON d.charge_uid = t.uid",
+    ),
+);
+
+pub static INSERT_DELIVERIES: Bulk = Bulk::new(
+    &[
+        ("charge_uid", "UUID"),
+        ("status", "TEXT"),
+        ("error_code", "TEXT"),
+        ("actor", "TEXT"),
+        ("request_id", "TEXT"),
+        ("created_at", "BIGINT"),
+    ],
+    Action::InsertInto("deliveries"),
+);
+
+struct StoredCharge {
+    wallet_id: i64,
+    uid: TransactionSid,
+    previous_uid: Option<TransactionSid>,
+    seq: i64,
+    amount: Money,
+    balance_after: Money,
+    created_at: Timestamp,
+    metadata: Option<String>,
+    message_sid: String,
+    input_hash: Vec<u8>,
+    rate_id: i64,
+    segments: i64,
+    encoding: Option<String>,
+    sent_to: Option<String>,
+    submitted_at: Option<Timestamp>,
+    more_parts: Vec<(i64, u16)>,
+    status: Option<String>,
+    error_code: Option<String>,
+    reported_at: Option<Timestamp>,
+    refunded: Money,
+}
+
+/// Column by column as [`FIND`] names them.
+impl FromRow for StoredCharge {
+    fn from_row(mut row: Row<'_>) -> Result<StoredCharge> {
+        Ok(StoredCharge {
+            wallet_id: row.take()?,
+            uid: row.take()?,
+            previous_uid: row.take()?,
+            seq: row.take()?,
+            amount: row.take()?,
+            balance_after: row.take()?,
+            created_at: row.take()?,
+            metadata: row.take()?,
+            message_sid: row.take()?,
+            input_hash: row.take()?,
+            rate_id: row.take()?,
+            segments: row.take()?,
+            encoding: row.take()?,
+            sent_to: row.take()?,
+            submitted_at: row.take()?,
+            more_parts: match row.take::<Option<String>>()? {
+                Some(text) => serde_json::from_str(&text)
+                    .map_err(|error| Error::Corrupt(format!("parts of a charge: {error}")))?,
+                None => Vec::new(),
+            },
+            status: row.take()?,
+            error_code: row.take()?,
+            reported_at: row.take()?,
+            refunded: row.take()?,
+        })
+    }
+}
+
+/// Whose wallet a charge is on.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    pub wallet_id: i64,
+    pub business: BusinessSid,
+    pub currency: Currency,
+}
+
+/// The charges of those messages that were charged, with what came after.
+pub async fn find(conn: &mut BulkConn<'_>, messages: &[(&Owner, &MessageSid)]) -> Result<Vec<ChargeState>> {
+    let columns = vec![
+        Column::texts(messages.iter().map(|(_, message)| message.as_str())),
+        Column::integers(messages.iter().map(|(owner, _)| owner.wallet_id)),
+    ];
+    let rows = FIND.fetch::<StoredCharge>(conn, columns).await?;
+    let ids: BTreeSet<i64> = rows.iter().flat_map(|row| part_rates(row).map(|(id, _)| id)).collect();
+    let rates: HashMap<i64, Arc<AppliedRate>> = applied_rates::load(conn, ids).await?.into_iter().collect();
+    let owners: HashMap<i64, &Owner> = messages.iter().map(|(owner, _)| (owner.wallet_id, *owner)).collect();
+    let to_state = |row: StoredCharge| {
+        let owner = owners.get(&row.wallet_id).ok_or_else(|| Error::Corrupt("a charge of nobody".to_owned()))?;
+        to_state(row, owner, &rates)
+    };
+    rows.into_iter().map(to_state).collect()
+}
+
+/// The numbers of the rates of a charge and the segments at each.
+fn part_rates(row: &StoredCharge) -> impl Iterator<Item = (i64, u16)> {
+    let segments: i64 = row.more_parts.iter().map(|(_, segments)| i64::from(*segments)).sum();
+    let first = u16::try_from(row.segments - segments).unwrap_or(0);
+    std::iter::once((row.rate_id, first)).chain(row.more_parts.iter().copied())
+}
+
+fn to_state(row: StoredCharge, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRate>>) -> Result<ChargeState> {
+    let corrupt = |what: String| Error::Corrupt(format!("the charge {}: {what}", row.uid));
+    let mut parts = Vec::with_capacity(1);
+    for (id, segments) in part_rates(&row) {
+        let rate = rates.get(&id).ok_or_else(|| corrupt(format!("its rate {id} is gone")))?;
+        parts.push(RatedPart { segments, rate: rate.clone() });
+    }
+    let delivery = match (&row.status, row.reported_at) {
+        (Some(status), Some(reported_at)) => Some(Delivery {
+            status: status.parse::<DeliveryStatus>().map_err(corrupt)?,
+            error_code: row.error_code.as_deref().map(str::parse::<ErrorCode>).transpose().map_err(corrupt)?,
+            reported_at,
+        }),
+        _ => None,
+    };
+    let size = MessageSize {
+        segments: u16::try_from(row.segments).map_err(|error| corrupt(error.to_string()))?,
+        encoding: row.encoding.as_deref().map(str::parse).transpose().map_err(corrupt)?,
+    };
+    let metadata = row.metadata.map(RawValue::from_string).transpose().map_err(|error| corrupt(error.to_string()))?;
+    let input = row.input_hash.as_slice().try_into().map_err(|_| corrupt("its input hash".to_owned()))?;
+    let charge = Charge {
+        entry: Entry {
+            sid: row.uid,
+            previous: row.previous_uid,
+            seq: row.seq,
+            amount: row.amount,
+            balance_after: row.balance_after,
+            created_at: row.created_at,
+        },
+        business: owner.business.clone(),
+        message: row.message_sid.parse().map_err(corrupt)?,
+        currency: owner.currency,
+        parts,
+        sent_to: row.sent_to.clone(),
+        size,
+        submitted_at: row.submitted_at,
+        metadata: JsonObject::from_text(metadata),
+        input,
+    };
+    Ok(ChargeState { charge: Arc::new(charge), delivery, refunded: row.refunded })
+}
+
+/// Records reports.
+pub async fn insert_deliveries(
+    conn: &mut BulkConn<'_>,
+    deliveries: &[crate::domain::charges::charging::NewDelivery],
+) -> Result<()> {
+    let columns = vec![
+        Column::ids(deliveries.iter().map(|new| new.charge.uuid())),
+        Column::texts(deliveries.iter().map(|new| new.delivery.status.as_str())),
+        Column::Text(deliveries.iter().map(|new| new.delivery.error_code.as_ref().map(ErrorCode::as_str)).collect()),
+        Column::texts(deliveries.iter().map(|new| &*new.actor.name)),
+        Column::Text(deliveries.iter().map(|new| new.actor.request_id.as_deref()).collect()),
+        Column::integers(deliveries.iter().map(|new| new.delivery.reported_at.micros())),
+    ];
+    INSERT_DELIVERIES.execute(conn, columns).await?;
+    Ok(())
+}
+
+/// Whether an error is the unique index refusing to charge a message twice.
+pub fn is_charged_twice(error: &Error) -> bool {
+    let Error::Database(sqlx::Error::Database(error)) = error else { return false };
+    error.is_unique_violation()
+        && (error.constraint() == Some(UNIQUE_INDEX) || error.message().contains("transactions.message_sid"))
+}

@@ -1,0 +1,18 @@
+//! Which items of the sample data were loaded before.
+
+use super::{Conn, on};
+use crate::domain::values::time::Timestamp;
+use crate::error::Result;
+
+pub const CLAIM: &str = "INSERT INTO seeded_items (item, created_at) VALUES ($1, $2) ON CONFLICT (item) DO NOTHING";
+
+/// Whether this item is loaded for the first time.
+pub async fn claim(conn: &mut Conn<'_>, item: &str, now: Timestamp) -> Result<bool> {
+    let claimed = on!(conn, c => sqlx::query(CLAIM)
+        .bind(item)
+        .bind(now)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(claimed == 1)
+}

@@ -1,0 +1,106 @@
+//! Credit notes: rows among the invoices, each of which names the one it takes something off.
+
+use chrono::NaiveDate;
+use sqlx::FromRow;
+
+use crate::domain::invoices::InvoiceLine;
+use crate::domain::invoices::credit_notes::Earlier;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::InvoiceSid;
+use crate::domain::values::time::Timestamp;
+use crate::error::Result;
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::Column;
+use crate::storage::db::{BulkConn, Conn, on};
+
+/// What was credited of an invoice: the amounts of credit notes are below 0.
+pub const EARLIER: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS count, CAST(COALESCE(SUM(-total), 0) AS BIGINT) AS total, \
+     CAST(COALESCE(SUM(-tax_amount), 0) AS BIGINT) AS tax FROM invoices WHERE credited_invoice_id = $1";
+
+/// A draft, because only a draft takes lines. Seller, period and tax are those of the invoice.
+pub const INSERT: &str = "INSERT INTO invoices (uid, wallet_id, kind, status, period_start, period_end, created_at, \
+     updated_at, seller_id, issue_date, tax_rate, tax_amount, tax_included, credited_invoice_id, reason) \
+     SELECT $2, wallet_id, 'CREDIT_NOTE', 'DRAFT', period_start, period_end, $3, $3, seller_id, $4, tax_rate, $5, \
+     tax_included, id, $6 FROM invoices WHERE id = $1 RETURNING id, seller_id";
+
+pub const FINALISE: &str = "UPDATE invoices SET number = $2, status = 'PAID', total = $3, paid_date = $4 WHERE id = $1";
+
+pub static INSERT_LINES: Bulk = Bulk::new(
+    &[
+        ("invoice_id", "BIGINT"),
+        ("position", "BIGINT"),
+        ("description", "TEXT"),
+        ("quantity", "BIGINT"),
+        ("unit_price", "BIGINT"),
+        ("total", "BIGINT"),
+        ("category", "TEXT"),
+        ("details", "JSONB"),
+    ],
+    Action::InsertInto("invoice_line_items"),
+);
+
+#[derive(FromRow)]
+struct EarlierRow {
+    count: i64,
+    total: Money,
+    tax: Money,
+}
+
+/// What earlier credit notes took off an invoice.
+pub async fn earlier(conn: &mut Conn<'_>, invoice_id: i64) -> Result<Earlier> {
+    let row = on!(conn, c => sqlx::query_as::<_, EarlierRow>(EARLIER).bind(invoice_id).fetch_one(c).await)?;
+    Ok(Earlier { count: row.count, total: row.total, tax: row.tax })
+}
+
+/// A credit note about to be stored. `tax` is below 0, as its lines are.
+#[derive(Clone, Debug)]
+pub struct NewCreditNote<'a> {
+    pub sid: InvoiceSid,
+    pub invoice_id: i64,
+    pub issue_date: NaiveDate,
+    pub tax: Money,
+    pub reason: &'a str,
+}
+
+/// A credit note that has no number yet.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Unnumbered {
+    pub id: i64,
+    pub seller_id: Option<i64>,
+}
+
+pub async fn insert(conn: &mut Conn<'_>, new: &NewCreditNote<'_>, now: Timestamp) -> Result<Unnumbered> {
+    Ok(on!(conn, c => sqlx::query_as::<_, Unnumbered>(INSERT)
+        .bind(new.invoice_id)
+        .bind(new.sid)
+        .bind(now)
+        .bind(new.issue_date)
+        .bind(new.tax)
+        .bind(new.reason)
+        .fetch_one(c)
+        .await)?)
+}
+
+/// Gives an invoice that is a draft its lines.
+pub async fn insert_lines(conn: &mut BulkConn<'_>, invoice_id: i64, lines: &[InvoiceLine]) -> Result<()> {
+    let details: Vec<String> =
+        lines.iter().map(|line| serde_json::Value::Object(line.details.clone()).to_string()).collect();
+    let columns = vec![
+        Column::integers(lines.iter().map(|_| invoice_id)),
+        Column::integers((1..).zip(lines).map(|(position, _)| position)),
+        Column::texts(lines.iter().map(|line| line.description.as_str())),
+        Column::integers(lines.iter().map(|line| line.quantity)),
+        Column::integers(lines.iter().map(|line| line.unit_price.micros())),
+        Column::integers(lines.iter().map(|line| line.total.micros())),
+        Column::texts(lines.iter().map(|line| line.category.as_str())),
+        Column::texts(details.iter().map(String::as_str)),
+    ];
+    INSERT_LINES.execute(conn, columns).await?;
+    Ok(())
+}
+
+/// Gives a credit note its number; it is settled with that.
+pub async fn finalise(conn: &mut Conn<'_>, id: i64, number: &str, total: Money, day: NaiveDate) -> Result<()> {
+    on!(conn, c => sqlx::query(FINALISE).bind(id).bind(number).bind(total).bind(day).execute(c).await.map(|_| ()))?;
+    Ok(())
+}

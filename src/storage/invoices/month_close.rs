@@ -1,0 +1,430 @@
+//! What closing a month reads and writes: many wallets at a time.
+
+use chrono::NaiveDate;
+use sqlx::FromRow;
+
+use crate::domain::invoices::close::ClosedInvoice;
+use crate::domain::invoices::{ChargedUsage, InvoiceItem, InvoiceStatus};
+use crate::domain::notifications::events::EventSet;
+use crate::domain::prices::plans::PlanType;
+use crate::domain::values::countries::CountryCode;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, InvoiceSid, TransactionSid};
+use crate::domain::values::time::{DayRange, Timestamp};
+use crate::error::{Error, Result};
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::{self, Column};
+use crate::storage::db::{BulkConn, Conn, on};
+
+macro_rules! next {
+    ($lock:literal) => {
+        concat!(
+            "SELECT w.id, b.sid, w.currency, w.balance, w.last_seq, w.last_uid, w.updated_at, w.webhook_events, \
+             (SELECT type FROM pricing_plans WHERE id = w.pricing_plan_id) AS plan_type, b.country_code, b.parent_id, \
+             (SELECT p1.sid FROM businesses p1 WHERE p1.id = b.parent_id) AS seller \
+             FROM wallets w JOIN businesses b ON b.id = w.business_id WHERE w.id > $1 AND w.last_seq > 0 \
+             AND (EXISTS (SELECT 1 FROM usage_metrics u WHERE u.wallet_id = w.id AND u.day BETWEEN $2 AND $3) \
+             OR EXISTS (SELECT 1 FROM invoice_items x WHERE x.wallet_id = w.id AND x.day BETWEEN $2 AND $3)) \
+             AND NOT EXISTS (SELECT 1 FROM invoices i WHERE i.wallet_id = w.id AND i.period_start = $2 \
+             AND i.kind = 'INVOICE' AND i.status NOT IN ('DRAFT', 'CANCELLED')) ORDER BY w.id LIMIT $4",
+            $lock
+        )
+    };
+}
+
+/// The next wallets that a month may invoice, in the order of their ids.
+pub const NEXT_ON_SQLITE: &str = next!("");
+
+/// Held until the transaction ends, in the order that everybody takes wallets in. The plan is looked up from the locked
+/// row: joined, it would be that of before the wait for the lock.
+pub const NEXT_ON_POSTGRES: &str = next!(" FOR UPDATE OF w");
+
+pub const LAST_WALLET: &str = "SELECT COALESCE(MAX(id), 0) FROM wallets";
+
+/// The invoices of a month that there are: drafts, and those that somebody else finalised before the lock was had.
+pub static EXISTING: Bulk = Bulk::new(
+    &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
+    Action::With(
+        "SELECT i.wallet_id, i.id, i.uid, i.status, i.created_at FROM given JOIN invoices i \
+         ON i.wallet_id = given.wallet_id AND i.period_start = given.period_start AND i.kind = 'INVOICE' \
+         AND i.status <> 'CANCELLED'",
+    ),
+);
+
+pub static USAGE: Bulk = Bulk::new(
+    &[("wallet_id", "BIGINT"), ("first", "DATE"), ("last", "DATE")],
+    Action::With(
+        "SELECT u.wallet_id, u.country_code, u.operator, u.unit_price, CAST(SUM(u.messages_sent) AS BIGINT), \
+         CAST(SUM(u.segments) AS BIGINT), CAST(SUM(u.cost) AS BIGINT) FROM given JOIN usage_metrics u \
+         ON u.wallet_id = given.wallet_id AND u.day BETWEEN given.first AND given.last \
+         GROUP BY u.wallet_id, u.country_code, u.operator, u.unit_price \
+         ORDER BY u.wallet_id, u.country_code, u.operator, u.unit_price DESC",
+    ),
+);
+
+pub static ITEMS: Bulk = Bulk::new(
+    &[("wallet_id", "BIGINT"), ("first", "DATE"), ("last", "DATE")],
+    Action::With(
+        "SELECT x.wallet_id, x.day, x.category, x.description, x.amount FROM given JOIN invoice_items x \
+         ON x.wallet_id = given.wallet_id AND x.day BETWEEN given.first AND given.last \
+         ORDER BY x.wallet_id, x.day, x.transaction_uid",
+    ),
+);
+
+/// Balances before an instant. The first marked row at or after it is found by halving, as `transactions` does; from there
+/// (or from the newest row) the chain leads down to the first row before the instant, which is not far.
+pub static BALANCES: Bulk = Bulk::new(
+    &[("wallet_id", "BIGINT"), ("last_seq", "BIGINT"), ("last_uid", "UUID"), ("instant", "BIGINT")],
+    Action::With(
+        "SELECT wallet_id, balance_after FROM ( \
+         WITH RECURSIVE bounds (wallet_id, last_uid, instant, low, high) AS ( \
+         SELECT given.wallet_id, given.last_uid, given.instant, CAST(0 AS BIGINT), given.last_seq / 64 + 1 FROM given \
+         UNION ALL \
+         SELECT o.wallet_id, o.last_uid, o.instant, CASE WHEN m.created_at < o.instant THEN m.seq / 64 ELSE o.low END, \
+         CASE WHEN m.created_at < o.instant THEN o.high ELSE m.seq / 64 END FROM bounds o \
+         JOIN transaction_marks m ON m.wallet_id = o.wallet_id AND m.seq = 64 * ((o.low + o.high) / 2) \
+         WHERE o.high - o.low > 1 \
+         ), chain (wallet_id, instant, previous_uid, balance_after, created_at) AS ( \
+         SELECT o.wallet_id, o.instant, t.previous_uid, t.balance_after, t.created_at FROM bounds o \
+         LEFT JOIN transaction_marks m ON m.wallet_id = o.wallet_id AND m.seq = 64 * o.high \
+         JOIN transactions t ON t.uid = COALESCE(m.uid, o.last_uid) WHERE o.high - o.low = 1 \
+         UNION ALL \
+         SELECT c.wallet_id, c.instant, t.previous_uid, t.balance_after, t.created_at FROM chain c \
+         JOIN transactions t ON t.uid = c.previous_uid WHERE c.created_at >= c.instant \
+         ) SELECT wallet_id, balance_after FROM chain WHERE created_at < instant) found",
+    ),
+);
+
+/// What was still to be paid on invoices of earlier months when this one ended, without the tax that came on top: what came in
+/// since has paid some of them, but is not in the balance of the month's end.
+pub static STILL_DUE: Bulk = Bulk::new(
+    &[("wallet_id", "BIGINT"), ("period_start", "DATE"), ("ends_at", "BIGINT")],
+    Action::With(
+        "SELECT i.wallet_id, CAST(SUM(i.amount_due - CASE WHEN i.tax_included THEN 0 ELSE i.tax_amount END \
+         - COALESCE((SELECT SUM(p.net) FROM invoice_payments p JOIN transactions t ON t.uid = p.transaction_uid \
+         WHERE p.invoice_id = i.id AND t.created_at < given.ends_at), 0)) AS BIGINT) \
+         FROM given JOIN invoices i ON i.wallet_id = given.wallet_id AND i.period_start < given.period_start \
+         AND i.kind = 'INVOICE' AND i.status IN ('SENT', 'OVERDUE', 'PAID') AND i.amount_due > 0 GROUP BY i.wallet_id",
+    ),
+);
+
+pub static INSERT_DRAFTS: Bulk = Bulk::new(
+    &[
+        ("uid", "UUID"),
+        ("wallet_id", "BIGINT"),
+        ("period_start", "DATE"),
+        ("period_end", "DATE"),
+        ("created_at", "BIGINT"),
+    ],
+    Action::Insert {
+        into: "invoices (uid, wallet_id, kind, status, period_start, period_end, created_at, updated_at)",
+        values: "given.uid, given.wallet_id, 'INVOICE', 'DRAFT', given.period_start, given.period_end, given.created_at, \
+                 given.created_at",
+        unless: "RETURNING wallet_id, id",
+    },
+);
+
+pub static INSERT_LINES: Bulk = Bulk::new(
+    &[
+        ("invoice_id", "BIGINT"),
+        ("position", "BIGINT"),
+        ("description", "TEXT"),
+        ("quantity", "BIGINT"),
+        ("unit_price", "BIGINT"),
+        ("total", "BIGINT"),
+        ("cost", "BIGINT"),
+        ("category", "TEXT"),
+        ("details", "JSONB"),
+    ],
+    Action::InsertInto("invoice_line_items"),
+);
+
+pub static FINALISE: Bulk = Bulk::new(
+    &[
+        ("id", "BIGINT"),
+        ("number", "TEXT"),
+        ("status", "TEXT"),
+        ("seller_id", "BIGINT"),
+        ("issue_date", "DATE"),
+        ("due_date", "DATE"),
+        ("paid_date", "DATE"),
+        ("total", "BIGINT"),
+        ("amount_due", "BIGINT"),
+        ("tax_rate", "BIGINT"),
+        ("tax_amount", "BIGINT"),
+        ("tax_included", "BIGINT"),
+        ("updated_at", "BIGINT"),
+    ],
+    Action::Update {
+        table: "invoices",
+        set: "number = given.number, status = given.status, seller_id = given.seller_id, issue_date = given.issue_date, \
+              due_date = given.due_date, paid_date = given.paid_date, total = given.total, amount_due = given.amount_due, \
+              tax_rate = given.tax_rate, tax_amount = given.tax_amount, tax_included = (given.tax_included = 1), \
+              updated_at = given.updated_at",
+        by: "invoices.id = given.id AND invoices.status = 'DRAFT'",
+    },
+);
+
+/// A wallet whose month is closed, as it is held.
+#[derive(Clone, Debug)]
+pub struct ClosingWallet {
+    pub id: i64,
+    pub business: BusinessSid,
+    pub currency: Currency,
+    pub balance: Money,
+    pub last: (i64, Option<TransactionSid>),
+    /// Not before its newest entry.
+    pub updated_at: Timestamp,
+    pub webhook_events: EventSet,
+    pub plan: Option<PlanType>,
+    pub country: Option<CountryCode>,
+    /// The reseller it buys from.
+    pub seller: Option<(i64, BusinessSid)>,
+}
+
+#[derive(FromRow)]
+struct WalletRow {
+    id: i64,
+    sid: BusinessSid,
+    currency: Currency,
+    balance: Money,
+    last_seq: i64,
+    last_uid: Option<TransactionSid>,
+    updated_at: Timestamp,
+    webhook_events: i64,
+    plan_type: Option<PlanType>,
+    country_code: String,
+    parent_id: Option<i64>,
+    seller: Option<BusinessSid>,
+}
+
+impl TryFrom<WalletRow> for ClosingWallet {
+    type Error = Error;
+
+    fn try_from(row: WalletRow) -> Result<ClosingWallet> {
+        let country = Some(row.country_code).filter(|code| !code.is_empty()).map(|code| code.parse());
+        Ok(ClosingWallet {
+            id: row.id,
+            business: row.sid,
+            currency: row.currency,
+            balance: row.balance,
+            last: (row.last_seq, row.last_uid),
+            updated_at: row.updated_at,
+            webhook_events: EventSet::from_bits(row.webhook_events),
+            plan: row.plan_type,
+            country: country.transpose().map_err(Error::Corrupt)?,
+            seller: row.parent_id.zip(row.seller),
+        })
+    }
+}
+
+/// The next wallets after one that a month may invoice: they have usage or items in it and no finalised invoice. Nobody
+/// else changes them until the transaction ends.
+pub async fn next(conn: &mut Conn<'_>, after: i64, month: DayRange, most: i64) -> Result<Vec<ClosingWallet>> {
+    let sql = match conn {
+        Conn::Sqlite(_) => NEXT_ON_SQLITE,
+        Conn::Postgres(_) => NEXT_ON_POSTGRES,
+    };
+    let rows = on!(conn, c => sqlx::query_as::<_, WalletRow>(sql)
+        .bind(after)
+        .bind(month.first)
+        .bind(month.last)
+        .bind(most)
+        .fetch_all(c)
+        .await)?;
+    rows.into_iter().map(ClosingWallet::try_from).collect()
+}
+
+/// Has Postgres find each wallet's rows by index, as they are few however many there are in all. How far a chain is walked
+/// its planner cannot know, and what it guesses could have it read whole tables.
+pub async fn prefer_indexes(conn: &mut Conn<'_>) -> Result<()> {
+    if let Conn::Postgres(c) = conn {
+        for set in ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"] {
+            let sql = sqlx::AssertSqlSafe(format!("SET LOCAL {set} = off"));
+            sqlx::query(sql).execute(&mut **c).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The highest id of a wallet.
+pub async fn last_wallet(conn: &mut Conn<'_>) -> Result<i64> {
+    Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(LAST_WALLET).fetch_one(c).await)?)
+}
+
+/// An invoice that there is of a wallet's month.
+#[derive(Clone, Copy, Debug)]
+pub struct Existing {
+    pub wallet_id: i64,
+    pub id: i64,
+    pub sid: InvoiceSid,
+    pub status: InvoiceStatus,
+    pub created_at: Timestamp,
+}
+
+impl rows::FromRow for Existing {
+    fn from_row(mut row: rows::Row<'_>) -> Result<Existing> {
+        Ok(Existing {
+            wallet_id: row.take()?,
+            id: row.take()?,
+            sid: row.take()?,
+            status: row.take()?,
+            created_at: row.take()?,
+        })
+    }
+}
+
+pub async fn existing(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<Existing>> {
+    EXISTING.fetch(conn, vec![ids(wallets), Column::days(wallets.iter().map(|_| month.first))]).await
+}
+
+fn ids(wallets: &[i64]) -> Column<'static> {
+    Column::integers(wallets.iter().copied())
+}
+
+fn of_month(wallets: &[i64], month: DayRange) -> Vec<Column<'static>> {
+    let days = |day: NaiveDate| Column::days(wallets.iter().map(move |_| day));
+    vec![ids(wallets), days(month.first), days(month.last)]
+}
+
+impl rows::FromRow for (i64, ChargedUsage) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, ChargedUsage)> {
+        let wallet_id = row.take()?;
+        let usage = ChargedUsage {
+            country: row.take()?,
+            operator: row.take()?,
+            unit_price: row.take()?,
+            messages: row.take()?,
+            segments: row.take()?,
+            cost: row.take()?,
+        };
+        Ok((wallet_id, usage))
+    }
+}
+
+/// What was charged to these wallets, by whose it is, and in the order of an invoice's lines.
+pub async fn usage(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<(i64, ChargedUsage)>> {
+    USAGE.fetch(conn, of_month(wallets, month)).await
+}
+
+impl rows::FromRow for (i64, InvoiceItem) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, InvoiceItem)> {
+        let wallet_id = row.take()?;
+        let item =
+            InvoiceItem { day: row.take()?, category: row.take()?, description: row.take()?, amount: row.take()? };
+        Ok((wallet_id, item))
+    }
+}
+
+/// What is listed beside messages, by whose it is, and in the order of an invoice's lines.
+pub async fn items(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<(i64, InvoiceItem)>> {
+    ITEMS.fetch(conn, of_month(wallets, month)).await
+}
+
+impl rows::FromRow for (i64, Money) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, Money)> {
+        Ok((row.take()?, row.take()?))
+    }
+}
+
+/// The balances of wallets before an instant; none for a wallet that had no entry by then.
+pub async fn balances(
+    conn: &mut BulkConn<'_>,
+    wallets: &[&ClosingWallet],
+    instant: Timestamp,
+) -> Result<Vec<(i64, Money)>> {
+    let columns = vec![
+        Column::integers(wallets.iter().map(|wallet| wallet.id)),
+        Column::integers(wallets.iter().map(|wallet| wallet.last.0)),
+        Column::Id(wallets.iter().map(|wallet| wallet.last.1.map(TransactionSid::uuid)).collect()),
+        Column::integers(wallets.iter().map(|_| instant.micros())),
+    ];
+    BALANCES.fetch(conn, columns).await
+}
+
+/// What was still due on older invoices of these wallets when the month ended; only those that had any.
+pub async fn still_due(
+    conn: &mut BulkConn<'_>,
+    wallets: &[i64],
+    month: DayRange,
+    ends_at: Timestamp,
+) -> Result<Vec<(i64, Money)>> {
+    let columns = vec![
+        ids(wallets),
+        Column::days(wallets.iter().map(|_| month.first)),
+        Column::integers(wallets.iter().map(|_| ends_at.micros())),
+    ];
+    STILL_DUE.fetch(conn, columns).await
+}
+
+/// Makes drafts, by wallet; the keys their rows go by.
+pub async fn insert_drafts(
+    conn: &mut BulkConn<'_>,
+    drafts: &[(i64, InvoiceSid)],
+    month: DayRange,
+    now: Timestamp,
+) -> Result<Vec<(i64, i64)>> {
+    let columns = vec![
+        Column::ids(drafts.iter().map(|(_, sid)| sid.uuid())),
+        Column::integers(drafts.iter().map(|(wallet_id, _)| *wallet_id)),
+        Column::days(drafts.iter().map(|_| month.first)),
+        Column::days(drafts.iter().map(|_| month.last)),
+        Column::integers(drafts.iter().map(|_| now.micros())),
+    ];
+    INSERT_DRAFTS.fetch(conn, columns).await
+}
+
+/// An invoice that is to be frozen.
+#[derive(Clone, Debug)]
+pub struct Finalised {
+    pub id: i64,
+    pub number: String,
+    pub seller_id: Option<i64>,
+    pub closed: ClosedInvoice,
+}
+
+/// Writes the lines of invoices, which are drafts still.
+pub async fn insert_lines(conn: &mut BulkConn<'_>, invoices: &[(i64, &ClosedInvoice)]) -> Result<()> {
+    let lines = || invoices.iter().flat_map(|(id, closed)| (1..).zip(&closed.lines).map(|(at, line)| (*id, at, line)));
+    let details: Vec<String> =
+        lines().map(|(_, _, line)| serde_json::to_string(&line.details).unwrap_or_default()).collect();
+    let columns = vec![
+        Column::integers(lines().map(|(id, ..)| id)),
+        Column::integers(lines().map(|(_, position, _)| position)),
+        Column::texts(lines().map(|(_, _, line)| line.description.as_str())),
+        Column::integers(lines().map(|(_, _, line)| line.quantity)),
+        Column::integers(lines().map(|(_, _, line)| line.unit_price.micros())),
+        Column::integers(lines().map(|(_, _, line)| line.total.micros())),
+        Column::Integer(lines().map(|(_, _, line)| line.cost.map(Money::micros)).collect()),
+        Column::texts(lines().map(|(_, _, line)| line.category.as_str())),
+        Column::texts(details.iter().map(String::as_str)),
+    ];
+    INSERT_LINES.execute(conn, columns).await?;
+    Ok(())
+}
+
+/// Turns drafts into invoices, which nobody changes any more.
+///
+/// # Errors
+/// [`Error::Stale`] where one is no draft any more.
+pub async fn finalise(conn: &mut BulkConn<'_>, invoices: &[Finalised], now: Timestamp) -> Result<()> {
+    let closed = || invoices.iter().map(|invoice| &invoice.closed);
+    let columns = vec![
+        Column::integers(invoices.iter().map(|invoice| invoice.id)),
+        Column::texts(invoices.iter().map(|invoice| invoice.number.as_str())),
+        Column::texts(closed().map(|closed| closed.status.as_str())),
+        Column::Integer(invoices.iter().map(|invoice| invoice.seller_id).collect()),
+        Column::days(closed().map(|closed| closed.issue_date)),
+        Column::Day(closed().map(|closed| closed.due_date).collect()),
+        Column::Day(closed().map(|closed| closed.paid_date).collect()),
+        Column::integers(closed().map(|closed| closed.total.micros())),
+        Column::integers(closed().map(|closed| closed.amount_due.micros())),
+        Column::integers(closed().map(|closed| closed.tax.rate.get())),
+        Column::integers(closed().map(|closed| closed.tax.amount.micros())),
+        Column::integers(closed().map(|closed| i64::from(closed.tax.is_included))),
+        Column::integers(invoices.iter().map(|_| now.micros())),
+    ];
+    let updated = FINALISE.execute(conn, columns).await?;
+    if updated == invoices.len() as u64 { Ok(()) } else { Err(Error::Stale) }
+}

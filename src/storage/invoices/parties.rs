@@ -1,0 +1,107 @@
+//! Whom finalised invoices name as seller and as buyer.
+
+use sqlx::FromRow;
+
+use crate::domain::invoices::parties::{Party, PartyRole};
+use crate::error::{Error, Result};
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::Column;
+use crate::storage::db::{BulkConn, Conn, on};
+
+macro_rules! insert {
+    () => {
+        "INSERT INTO invoice_parties (invoice_id, role, name, address, country_code, tax_id, email) "
+    };
+}
+
+macro_rules! freeze_business {
+    ($role:literal, $business:literal) => {
+        Bulk::new(
+            &[("invoice_id", "BIGINT")],
+            Action::With(concat!(
+                insert!(),
+                "SELECT i.id, '",
+                $role,
+                "', b.name, b.address, b.country_code, b.tax_id, b.email \
+                 FROM given JOIN invoices i ON i.id = given.invoice_id JOIN wallets w ON w.id = i.wallet_id \
+                 JOIN businesses b ON b.id = ",
+                $business
+            )),
+        )
+    };
+}
+
+pub static FREEZE_BUYERS: Bulk = freeze_business!("BUYER", "w.business_id");
+
+pub static FREEZE_RESELLERS: Bulk = freeze_business!("SELLER", "i.seller_id");
+
+/// Of those that no reseller sells.
+pub static FREEZE_PLATFORM: Bulk = Bulk::new(
+    &[
+        ("invoice_id", "BIGINT"),
+        ("name", "TEXT"),
+        ("address", "TEXT"),
+        ("country_code", "TEXT"),
+        ("tax_id", "TEXT"),
+        ("email", "TEXT"),
+    ],
+    Action::With(concat!(
+        insert!(),
+        "SELECT i.id, 'SELLER', given.name, given.address, given.country_code, given.tax_id, given.email \
+         FROM given JOIN invoices i ON i.id = given.invoice_id WHERE i.seller_id IS NULL"
+    )),
+);
+
+/// What one invoice names is named by another.
+pub const COPY: &str = concat!(
+    insert!(),
+    "SELECT $2, p.role, p.name, p.address, p.country_code, p.tax_id, p.email FROM invoice_parties p WHERE p.invoice_id = $1"
+);
+
+pub const FIND: &str = "SELECT p.role, p.name, p.address, p.country_code, p.tax_id, p.email FROM invoice_parties p WHERE p.invoice_id = $1";
+
+/// Notes whom invoices name from now on; `platform` is who sells where no reseller does, if anybody said so.
+pub async fn freeze(conn: &mut BulkConn<'_>, invoices: &[i64], platform: Option<&Party>) -> Result<()> {
+    let ids = || Column::integers(invoices.iter().copied());
+    FREEZE_BUYERS.execute(conn, vec![ids()]).await?;
+    FREEZE_RESELLERS.execute(conn, vec![ids()]).await?;
+    if let Some(Party { name, address, country, tax_id, email }) = platform {
+        let country = country.as_ref().map_or("", |country| country.as_str());
+        let texts = [name.as_str(), address.as_str(), country, tax_id.as_str(), email.as_str()];
+        let columns = texts.map(|text| Column::texts(invoices.iter().map(move |_| text)));
+        FREEZE_PLATFORM.execute(conn, std::iter::once(ids()).chain(columns).collect()).await?;
+    }
+    Ok(())
+}
+
+/// Has an invoice name whom another one names; whether that one names anybody.
+pub async fn copy(conn: &mut Conn<'_>, from: i64, to: i64) -> Result<bool> {
+    let copied = on!(conn, c => sqlx::query(COPY)
+        .bind(from)
+        .bind(to)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?;
+    Ok(copied > 0)
+}
+
+#[derive(FromRow)]
+struct PartyRow {
+    role: PartyRole,
+    name: String,
+    address: String,
+    country_code: String,
+    tax_id: String,
+    email: String,
+}
+
+/// Whom an invoice names: nobody, where it is not finalised.
+pub async fn find(conn: &mut Conn<'_>, invoice: i64) -> Result<Vec<(PartyRole, Party)>> {
+    let rows = on!(conn, c => sqlx::query_as::<_, PartyRow>(FIND).bind(invoice).fetch_all(c).await)?;
+    let to_party = |PartyRow { role, name, address, country_code, tax_id, email }: PartyRow| {
+        let country = Some(country_code).filter(|code| !code.is_empty()).map(|code| code.parse());
+        let country = country.transpose().map_err(Error::Corrupt)?;
+        Ok((role, Party { name, address, country, tax_id, email }))
+    };
+    rows.into_iter().map(to_party).collect()
+}

@@ -1,0 +1,43 @@
+//! The numbers of invoices: gapless for each seller and series, because whoever takes some holds the counter's row until
+//! they are used or given up.
+
+use crate::error::{Error, Result};
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::{self, Column};
+use crate::storage::db::{BulkConn, Conn};
+
+/// Takes numbers. On Postgres the rows are held in the order they come in, which is that of the sellers.
+pub static TAKE: Bulk = Bulk::new(
+    &[("seller_id", "BIGINT"), ("series", "TEXT"), ("count", "BIGINT")],
+    Action::Insert {
+        into: "invoice_series (seller_id, series, last_number)",
+        values: "given.seller_id, given.series, given.count",
+        unless: "ON CONFLICT (seller_id, series) DO UPDATE \
+                 SET last_number = invoice_series.last_number + excluded.last_number RETURNING seller_id, last_number",
+    },
+);
+
+impl rows::FromRow for (i64, i64) {
+    fn from_row(mut row: rows::Row<'_>) -> Result<(i64, i64)> {
+        Ok((row.take()?, row.take()?))
+    }
+}
+
+/// Takes numbers of a series for sellers (0: the platform), so many for each, in the order of their ids. The last number
+/// that each got. Nobody else gets any of these sellers until the transaction ends, so this comes last in it.
+pub async fn take(conn: &mut BulkConn<'_>, series: &str, counts: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
+    debug_assert!(counts.is_sorted_by(|a, b| a.0 < b.0));
+    let columns = vec![
+        Column::integers(counts.iter().map(|(seller, _)| *seller)),
+        Column::texts(counts.iter().map(|_| series)),
+        Column::integers(counts.iter().map(|(_, count)| *count)),
+    ];
+    TAKE.fetch(conn, columns).await
+}
+
+/// Takes the next numbers of one seller's series (no seller: the platform's), `count` of them: the first.
+pub async fn next(conn: &mut Conn<'_>, seller: Option<i64>, series: &str, count: i64) -> Result<i64> {
+    let taken = take(&mut conn.bulk(), series, &[(seller.unwrap_or(0), count)]).await?.pop();
+    let (_, last) = taken.ok_or_else(|| Error::Corrupt(format!("the series {series} gave no number")))?;
+    Ok(last - count + 1)
+}

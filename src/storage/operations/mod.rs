@@ -1,0 +1,4 @@
+//! Reads the whole database for reconcile.
+
+pub mod reconcile;
+pub mod reconcile_invoices;

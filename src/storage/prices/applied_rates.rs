@@ -1,0 +1,95 @@
+//! The rates that messages were charged at: each stored once, named by a number.
+
+use std::sync::Arc;
+
+use foldhash::HashMap;
+use sha2::{Digest, Sha256};
+
+use crate::domain::prices::rating::AppliedRate;
+use crate::error::{Error, Result};
+use crate::storage::db::BulkConn;
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::{Column, FromRow, Row};
+
+/// Two servers that meet new rates at the same time wait for one another, so all take them in the order of their digests:
+/// else they would wait in a circle.
+pub static INSERT: Bulk = Bulk::new(
+    &[
+        ("digest", "BYTEA"),
+        ("country_code", "TEXT"),
+        ("operator", "TEXT"),
+        ("unit_price", "BIGINT"),
+        ("explanation", "JSONB"),
+    ],
+    Action::Insert {
+        into: "applied_rates (digest, country_code, operator, unit_price, explanation)",
+        values: "given.digest, given.country_code, given.operator, given.unit_price, given.explanation",
+        unless: "ON CONFLICT (digest) DO NOTHING",
+    },
+);
+
+pub static FIND: Bulk = Bulk::new(
+    &[("digest", "BYTEA")],
+    Action::With("SELECT r.id, r.digest FROM given JOIN applied_rates r ON r.digest = given.digest"),
+);
+
+pub static LOAD: Bulk = Bulk::new(
+    &[("id", "BIGINT")],
+    Action::With("SELECT r.id, CAST(r.explanation AS TEXT) FROM given JOIN applied_rates r ON r.id = given.id"),
+);
+
+struct Number {
+    id: i64,
+    digest: Vec<u8>,
+}
+
+impl FromRow for Number {
+    fn from_row(mut row: Row<'_>) -> Result<Number> {
+        Ok(Number { id: row.take()?, digest: row.take()? })
+    }
+}
+
+/// The numbers of rates, each stored if this is its first use.
+pub async fn intern(conn: &mut BulkConn<'_>, rates: Vec<Arc<AppliedRate>>) -> Result<Vec<(Arc<AppliedRate>, i64)>> {
+    let mut explained = Vec::with_capacity(rates.len());
+    for rate in rates {
+        let text = serde_json::to_string(&*rate).map_err(|error| Error::Corrupt(format!("a rate: {error}")))?;
+        explained.push((Sha256::digest(text.as_bytes()).to_vec(), text, rate));
+    }
+    explained.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    let rates = || explained.iter().map(|(_, _, rate)| rate);
+    let digests = || Column::Bytes(explained.iter().map(|(digest, ..)| Some(digest.as_slice())).collect());
+    let columns = vec![
+        digests(),
+        Column::texts(rates().map(|rate| rate.destination.country.as_str())),
+        Column::texts(rates().map(|rate| &*rate.destination.operator)),
+        Column::integers(rates().map(|rate| rate.unit_price.micros())),
+        Column::texts(explained.iter().map(|(_, text, _)| text.as_str())),
+    ];
+    INSERT.execute(conn, columns).await?;
+    let numbers = FIND.fetch::<Number>(conn, vec![digests()]).await?;
+    let mut rates: HashMap<Vec<u8>, Arc<AppliedRate>> =
+        explained.into_iter().map(|(digest, _, rate)| (digest, rate)).collect();
+    Ok(numbers.into_iter().filter_map(|found| Some((rates.remove(&found.digest)?, found.id))).collect())
+}
+
+struct Explanation {
+    id: i64,
+    text: String,
+}
+
+impl FromRow for Explanation {
+    fn from_row(mut row: Row<'_>) -> Result<Explanation> {
+        Ok(Explanation { id: row.take()?, text: row.take()? })
+    }
+}
+
+/// The rates of these numbers, in any order.
+pub async fn load(conn: &mut BulkConn<'_>, ids: impl IntoIterator<Item = i64>) -> Result<Vec<(i64, Arc<AppliedRate>)>> {
+    let rows = LOAD.fetch::<Explanation>(conn, vec![Column::integers(ids)]).await?;
+    let read = |row: Explanation| {
+        let rate = serde_json::from_str(&row.text);
+        Ok((row.id, Arc::new(rate.map_err(|error| Error::Corrupt(format!("the rate {}: {error}", row.id)))?)))
+    };
+    rows.into_iter().map(read).collect()
+}

@@ -1,0 +1,3 @@
+//! Reads exports.
+
+pub mod exports;

@@ -1,0 +1,172 @@
+//! Wallets as charging reads and writes them: many at a time.
+
+use crate::domain::notifications::events::EventSet;
+use crate::domain::values::currency::Currency;
+use crate::domain::values::money::Money;
+use crate::domain::values::sid::{BusinessSid, PlanSid, TransactionSid};
+use crate::domain::wallets::account::{Account, TierCounter};
+use crate::domain::wallets::ledger::LedgerHead;
+use crate::domain::wallets::watch::{Level, RechargeWatch, Spend, Watch};
+use crate::error::{Error, Result};
+use crate::storage::businesses::is_suspended;
+use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::rows::{Column, FromRow, Row};
+use crate::storage::db::{BulkConn, Conn};
+
+/// An account, the key its rows go by, and its newest row when it was read.
+#[derive(Clone, Debug)]
+pub struct StoredAccount {
+    pub wallet_id: i64,
+    pub account: Account,
+}
+
+/// The plan is looked up from the locked row: joined, it would be that of before the wait for the lock.
+macro_rules! load {
+    ($lock:literal) => {
+        Bulk::new(
+            &[("sid", "TEXT")],
+            Action::With(concat!(
+                "SELECT w.id, b.sid, ",
+                is_suspended!(),
+                ", w.currency, \
+                 (SELECT uid FROM pricing_plans WHERE id = w.pricing_plan_id), w.balance, w.credit_limit, w.last_seq, w.last_uid, \
+                 w.tier_month, w.tier_segments, w.updated_at, w.low_balance_threshold, w.low_balance_level, w.overage_level, \
+                 w.alert_month, w.spend_day, w.spend_today, w.spend_limit, w.auto_recharge_enabled, \
+                 w.auto_recharge_threshold, w.recharge_open, w.recharge_not_before, w.webhook_events \
+                 FROM given JOIN businesses b ON b.sid = given.sid JOIN wallets w ON w.business_id = b.id",
+                $lock
+            )),
+        )
+    };
+}
+
+pub static LOAD: Bulk = load!("");
+
+/// What is known of a business that has no wallet yet.
+#[derive(Clone, Debug)]
+pub struct Unopened {
+    pub business: BusinessSid,
+    pub is_suspended: bool,
+    /// That of the wallet of the reseller above it, which its own will have too.
+    pub currency: Option<Currency>,
+}
+
+pub static LOAD_UNOPENED: Bulk = Bulk::new(
+    &[("sid", "TEXT")],
+    Action::With(concat!(
+        "SELECT b.sid, ",
+        is_suspended!(),
+        ", (SELECT currency FROM wallets WHERE business_id = b.parent_id) FROM given JOIN businesses b ON b.sid = given.sid"
+    )),
+);
+
+impl FromRow for Unopened {
+    fn from_row(mut row: Row<'_>) -> Result<Unopened> {
+        Ok(Unopened { business: row.take()?, is_suspended: row.take()?, currency: row.take()? })
+    }
+}
+
+/// Those of the businesses that exist, which have no wallet as far as the caller knows.
+pub async fn load_unopened(conn: &mut BulkConn<'_>, businesses: &[&BusinessSid]) -> Result<Vec<Unopened>> {
+    LOAD_UNOPENED.fetch(conn, vec![Column::texts(businesses.iter().map(|sid| sid.as_str()))]).await
+}
+
+/// Holds the wallets' rows until the transaction ends, taken in one order by everybody, so that nobody waits in a circle.
+/// SQLite needs no such word: its one writer is alone already.
+pub static LOAD_AND_LOCK_ON_POSTGRES: Bulk = load!(" ORDER BY w.id FOR UPDATE OF w");
+
+/// Changes a wallet only if it is as it was read.
+pub static UPDATE: Bulk = Bulk::new(
+    &[
+        ("id", "BIGINT"),
+        ("seq_before", "BIGINT"),
+        ("balance", "BIGINT"),
+        ("last_seq", "BIGINT"),
+        ("last_uid", "UUID"),
+        ("tier_month", "DATE"),
+        ("tier_segments", "BIGINT"),
+        ("spend_day", "DATE"),
+        ("spend_today", "BIGINT"),
+        ("spend_limit", "BIGINT"),
+        ("updated_at", "BIGINT"),
+    ],
+    Action::Update {
+        table: "wallets",
+        set: "balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
+              tier_month = given.tier_month, tier_segments = given.tier_segments, \
+              spend_day = given.spend_day, spend_today = given.spend_today, spend_limit = given.spend_limit, updated_at = given.updated_at",
+        by: "wallets.id = given.id AND wallets.last_seq = given.seq_before",
+    },
+);
+
+/// Column by column as [`LOAD`] names them.
+impl FromRow for StoredAccount {
+    fn from_row(mut row: Row<'_>) -> Result<StoredAccount> {
+        let wallet_id = row.take()?;
+        let business = row.take()?;
+        let is_suspended = row.take()?;
+        let currency = row.take()?;
+        let plan = row.take::<Option<PlanSid>>()?;
+        let balance = row.take()?;
+        let credit_limit = row.take()?;
+        let last_seq = row.take()?;
+        let last_sid = row.take()?;
+        let tiers = TierCounter { month: row.take()?, segments: row.take()? };
+        let head = LedgerHead { balance, last_seq, last_sid, updated_at: row.take()? };
+        let watch = Watch {
+            low_balance_threshold: row.take()?,
+            low_balance: Level::from_number(row.take()?),
+            overage: Level::from_number(row.take()?),
+            month: row.take()?,
+            spend: Spend { day: row.take()?, today: row.take()?, limit: row.take()? },
+            recharge: RechargeWatch {
+                is_enabled: row.take()?,
+                threshold: row.take()?,
+                open: row.take()?,
+                not_before: row.take()?,
+            },
+            events: EventSet::from_bits(row.take()?),
+        };
+        Ok(StoredAccount {
+            wallet_id,
+            account: Account { business, is_suspended, currency, plan, credit_limit, head, tiers, watch },
+        })
+    }
+}
+
+/// The accounts of those businesses that have a wallet.
+pub async fn load(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
+    LOAD.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
+}
+
+/// The accounts of those businesses that have a wallet; nobody else changes them until this transaction ends.
+pub async fn load_and_lock(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
+    let bulk = match conn {
+        BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_AND_LOCK_ON_POSTGRES,
+        BulkConn::Sqlx(Conn::Sqlite(_)) | BulkConn::Local(_) => &LOAD,
+    };
+    bulk.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
+}
+
+/// Stores what became of accounts: the key and the `seq` each was read with, and the account as it is now.
+///
+/// # Errors
+/// [`Error::Stale`] where a wallet is no longer as it was read.
+pub async fn update(conn: &mut BulkConn<'_>, changed: &[(i64, i64, &Account)]) -> Result<()> {
+    let accounts = || changed.iter().map(|(_, _, account)| *account);
+    let columns = vec![
+        Column::integers(changed.iter().map(|(id, ..)| *id)),
+        Column::integers(changed.iter().map(|(_, seq_before, _)| *seq_before)),
+        Column::integers(accounts().map(|account| account.head.balance.micros())),
+        Column::integers(accounts().map(|account| account.head.last_seq)),
+        Column::Id(accounts().map(|account| account.head.last_sid.map(TransactionSid::uuid)).collect()),
+        Column::Day(accounts().map(|account| account.tiers.month).collect()),
+        Column::integers(accounts().map(|account| account.tiers.segments)),
+        Column::Day(accounts().map(|account| account.watch.spend.day).collect()),
+        Column::integers(accounts().map(|account| account.watch.spend.today.micros())),
+        Column::Integer(accounts().map(|account| account.watch.spend.limit.map(Money::micros)).collect()),
+        Column::integers(accounts().map(|account| account.head.updated_at.micros())),
+    ];
+    let updated = UPDATE.execute(conn, columns).await?;
+    if updated == changed.len() as u64 { Ok(()) } else { Err(Error::Stale) }
+}

@@ -1,0 +1,7 @@
+//! Tests who may do what: rights, keys, logins, users, secrets.
+
+pub mod keys;
+pub mod logins;
+pub mod rights;
+pub mod secrets;
+pub mod users;

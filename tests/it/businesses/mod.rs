@@ -1,0 +1,3 @@
+//! Tests businesses.
+
+pub mod admin;

@@ -1,0 +1,4 @@
+//! Tests alerts and webhooks.
+
+pub mod alerts;
+pub mod webhooks;

@@ -1,0 +1,6 @@
+//! Tests plans and rate cards.
+
+pub mod csv;
+pub mod lists;
+pub mod plans;
+pub mod rate_cards;

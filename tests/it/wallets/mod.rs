@@ -1,0 +1,5 @@
+//! Tests wallets, top-ups and adjustments.
+
+pub mod admin;
+pub mod reads;
+pub mod topup;
