@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::connections::{ConnectionCaps, Connections, Place};
+use crate::connections::{ConnectionCaps, ConnectionSlot, Connections};
 use crate::domain::prices::plans::PlanType;
 use crate::domain::values::time::BillingCalendar;
 use crate::domain::wallets::OpeningTerms;
@@ -39,10 +39,10 @@ use crate::payment_settings::ProviderSetting;
 use crate::services::Billing;
 use crate::services::access::passwords::Passwords;
 use crate::services::access::presented::Credentials;
-use crate::services::charges::batch::Workshop;
+use crate::services::charges::batch::BatchContext;
 use crate::services::charges::committer::Committer;
 use crate::services::payments::providers::{Endpoint, HttpProvider, Provider, Providers};
-use crate::services::prices::book::Prices;
+use crate::services::prices::book::LivePriceBook;
 use crate::services::wallets::reads::WalletReads;
 use crate::storage;
 use crate::storage::db::Db;
@@ -62,8 +62,8 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
     let calendar = BillingCalendar::new(settings.billing_timezone);
     let terms = OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() };
     let watch = WatchRules { low_balance_threshold: settings.low_balance_threshold };
-    let prices = Prices::start(db.clone(), calendar);
-    let workshop = Workshop {
+    let prices = LivePriceBook::start(db.clone(), calendar);
+    let context = BatchContext {
         db: db.clone(),
         clock: clock.clone(),
         calendar,
@@ -79,7 +79,7 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
         session_hours: settings.session_hours,
         sealer: settings.sealer()?,
         outbound: Outbound::new(settings.webhooks_allow_private)?,
-        committer: Committer::start(workshop, settings.charge_queue),
+        committer: Committer::start(context, settings.charge_queue),
         db,
         clock,
         calendar,
@@ -260,7 +260,7 @@ pub async fn serve(
 fn accept(
     stream: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    place: ConnectionSlot,
     server: &hyper::server::conn::http1::Builder,
     service: &Service,
     graceful: &GracefulShutdown,

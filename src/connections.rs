@@ -103,7 +103,7 @@ struct Open {
 
 /// The place of one open connection, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionSlot {
     open: Arc<Mutex<Open>>,
     address: Option<IpAddr>,
 }
@@ -118,7 +118,7 @@ impl Connections {
     ///
     /// # Errors
     /// Which cap is reached.
-    pub fn admit(&self, peer: IpAddr) -> Result<Place, Full> {
+    pub fn admit(&self, peer: IpAddr) -> Result<ConnectionSlot, Full> {
         let address = self.is_counted(peer).then(|| counted_as(peer));
         let mut open = lock(&self.open);
         if open.total >= self.caps.total {
@@ -133,7 +133,7 @@ impl Connections {
         }
         open.total += 1;
         drop(open);
-        Ok(Place { open: self.open.clone(), address })
+        Ok(ConnectionSlot { open: self.open.clone(), address })
     }
 
     /// Whether the cap per address holds for this one. A proxy brings everybody's connections. So may one on this machine
@@ -171,7 +171,7 @@ impl Connections {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut open = lock(&self.open);
         open.total = open.total.saturating_sub(1);
@@ -256,7 +256,7 @@ mod tests {
         Connections::new(ConnectionCaps { total, per_address }, TrustedProxies::new(proxies))
     }
 
-    fn admit(connections: &Connections, peer: &str) -> Result<Place, Full> {
+    fn admit(connections: &Connections, peer: &str) -> Result<ConnectionSlot, Full> {
         connections.admit(peer.parse().expect("an address"))
     }
 

@@ -20,15 +20,15 @@ pub enum Error {
     Invalid { field: &'static str, problem: String },
 
     /// Several things that the caller gave cannot be.
-    #[error("{}", told(.0))]
+    #[error("{}", sentence(.0))]
     InvalidFields(Vec<FieldError>),
 
     /// A sheet that cannot be read at all; a sentence says why.
     #[error("{0}")]
-    MalformedSheet(String),
+    MalformedCsv(String),
 
     /// Lines of a sheet that cannot be taken; nothing of it was.
-    #[error("{} cannot be taken, so nothing was stored. {}", counted(.0.len()), .0.first().map(told_line).unwrap_or_default())]
+    #[error("{} cannot be taken, so nothing was stored. {}", counted(.0.len()), .0.first().map(line_sentence).unwrap_or_default())]
     LinesRefused(Vec<RefusedLine>),
 
     /// What is asked for does not exist, or is none of the caller's: nobody can tell which.
@@ -130,11 +130,11 @@ impl Error {
 }
 
 /// The first of what is wrong, as a sentence.
-fn told(errors: &[FieldError]) -> String {
+fn sentence(errors: &[FieldError]) -> String {
     errors.first().map(|error| format!("{} {}", error.field, error.problem)).unwrap_or_default()
 }
 
-fn told_line(refused: &RefusedLine) -> String {
+fn line_sentence(refused: &RefusedLine) -> String {
     format!("Line {}: {}.", refused.line, refused.sentences().next().unwrap_or_default())
 }
 

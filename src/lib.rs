@@ -85,7 +85,7 @@
 //! - PDFs are drawn with krilla, in fonts of our own (`documents/fonts/`), shaped by rustybuzz: no browser, no fonts of the
 //!   system, and what is filed for years is PDF/A. The page in HTML is plain text with a style: no template to learn for
 //!   one page, and one function escapes all of it.
-//! - Both forms of an invoice are made of one sheet of words ([`documents::sheet`]), so that they cannot differ.
+//! - Both forms of an invoice are made of one sheet of words ([`documents::wording`]), so that they cannot differ.
 //! - The names of countries are a data file of our own (`seeds/countries.txt`): short names as people say them, which the
 //!   crates at hand do not have.
 //! - Who may do what is one table ([`domain::access::rights`]). A handler takes a right in its signature and gets whose things it

@@ -12,7 +12,7 @@ use crate::domain::audit::Actor;
 use crate::domain::jobs::{Job, JobKind, Next};
 use crate::domain::values::time::{CalendarDay, CalendarMonth};
 use crate::error::{Error, Result};
-use crate::services::operations::jobs::{Ended, Outcome, Room};
+use crate::services::operations::jobs::{Ended, JobOutcome, Room};
 use crate::services::{self, Billing};
 
 /// How often to note what was done and to look for what is due. Both go into one transaction, so a busy worker keeps those
@@ -33,20 +33,20 @@ const fn side_by_side(kind: JobKind) -> usize {
 
 /// Does what is due, again and again, until `stop` ends; then finishes what it has begun.
 pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
-    let mut desk = Desk::new(billing);
+    let mut worker = Worker::new(billing);
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
-            () = desk.some_end() => {}
-            _ = beat.tick() => if !desk.turn().await {
+            () = worker.some_end() => {}
+            _ = beat.tick() => if !worker.turn().await {
                 beat.reset_after(AFTER_FAILURE);
             },
         }
     }
-    desk.finish().await;
+    worker.finish().await;
 }
 
 /// Schedules what is to be done without anybody's asking, once however many servers start: the daily tidying and
@@ -65,7 +65,7 @@ pub async fn schedule(billing: &Billing) -> Result<()> {
 }
 
 /// What this server is at, and what is still to be noted of it.
-struct Desk {
+struct Worker {
     billing: Billing,
     is_scheduled: bool,
     tasks: JoinSet<Ended>,
@@ -73,10 +73,10 @@ struct Desk {
     ended: Vec<Ended>,
 }
 
-impl Desk {
-    fn new(billing: Billing) -> Desk {
+impl Worker {
+    fn new(billing: Billing) -> Worker {
         let (tasks, running) = (JoinSet::new(), HashMap::new());
-        Desk { billing, is_scheduled: false, tasks, running, ended: Vec::new() }
+        Worker { billing, is_scheduled: false, tasks, running, ended: Vec::new() }
     }
 
     /// Notes what was done, and begins what is due as far as there is room. Whether the database let it.
@@ -182,10 +182,10 @@ async fn do_it(billing: Billing, mut job: Job) -> Ended {
 }
 
 /// What each kind of work is.
-async fn perform(billing: &Billing, job: &mut Job) -> Result<Outcome> {
+async fn perform(billing: &Billing, job: &mut Job) -> Result<JobOutcome> {
     let next = match job.kind {
         JobKind::Webhooks => {
-            return Ok(Outcome::Sent(services::notifications::webhook_deliveries::deliver(billing, job).await?));
+            return Ok(JobOutcome::Sent(services::notifications::webhook_deliveries::deliver(billing, job).await?));
         }
         JobKind::Recharge => services::payments::recharges::judge(billing, &job.subject).await?,
         JobKind::InvoiceReminders => services::invoices::reminders::remind(billing).await?,
@@ -193,7 +193,7 @@ async fn perform(billing: &Billing, job: &mut Job) -> Result<Outcome> {
         JobKind::Payment => services::payments::perform(billing, &job.subject).await?,
         JobKind::MonthClose => close_month(billing, job).await?,
     };
-    Ok(Outcome::Next(next))
+    Ok(JobOutcome::Next(next))
 }
 
 /// Closes a month, and schedules the next one: after a time without a server there may be several to catch up with.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::{Outcome, not_migrated, say};
+use super::{CliResult, not_migrated, say};
 use crate::clock::Clock;
 use crate::config::{CreateAdminArgs, CreateKeyArgs, KeysCommand, Settings};
 use crate::domain::access::keys::ApiKey;
@@ -20,7 +20,7 @@ use crate::{app, storage};
 /// The variable that a password may be given in.
 const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
 
-pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> Outcome {
+pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> CliResult {
     // Before the password is asked for: nobody types one that a wrong setting makes useless.
     let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
     let password = read_password(args.password_stdin)?;
@@ -54,7 +54,7 @@ fn read_password(from_stdin: bool) -> Result<Password, Box<dyn std::error::Error
     text.parse().map_err(|problem| format!("the password {problem}").into())
 }
 
-pub(super) async fn keys(settings: &Settings, command: KeysCommand) -> Outcome {
+pub(super) async fn keys(settings: &Settings, command: KeysCommand) -> CliResult {
     // Nothing is migrated: a key is revoked in a hurry, perhaps under older servers.
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     let pending = storage::db::migrations::pending(&db).await?;
@@ -67,7 +67,7 @@ pub(super) async fn keys(settings: &Settings, command: KeysCommand) -> Outcome {
     outcome
 }
 
-async fn run(billing: &Billing, command: KeysCommand) -> Outcome {
+async fn run(billing: &Billing, command: KeysCommand) -> CliResult {
     let keeper = KeyKeeper::command_line();
     match command {
         KeysCommand::Create(args) => {

@@ -95,7 +95,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
     outcome.map_err(|error| error.to_string())
 }
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type CliResult = Result<(), Box<dyn std::error::Error>>;
 
 /// Who watches has few connections.
 const METRICS_CONNECTIONS_MAX: u32 = 64;
@@ -128,7 +128,7 @@ fn start_logging(settings: &Settings) {
     }
 }
 
-async fn serve(settings: &Settings, args: ServeArgs) -> Outcome {
+async fn serve(settings: &Settings, args: ServeArgs) -> CliResult {
     settings.validate()?;
     start_logging(settings);
     // A panic goes to the log like everything else, and not as lines of its own between lines of JSON.
@@ -211,7 +211,7 @@ async fn greet(
     billing: &Billing,
     address: SocketAddr,
     metrics_address: Option<SocketAddr>,
-) -> Outcome {
+) -> CliResult {
     let version = storage::db::deployment::version(&mut billing.db.read().await?.conn()).await?;
     let base = format!("http://{}", reachable(address));
     say!("wecall billing {} listens on {base}", env!("CARGO_PKG_VERSION"));
@@ -239,7 +239,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn seed(settings: &Settings, args: SeedArgs) -> Outcome {
+async fn seed(settings: &Settings, args: SeedArgs) -> CliResult {
     let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
     let with_wallets = settings.auth == AuthMode::Open || args.test_wallets;
     let loaded = seed::load(&billing, with_wallets).await?;
@@ -260,7 +260,7 @@ async fn seed(settings: &Settings, args: SeedArgs) -> Outcome {
     Ok(())
 }
 
-async fn migrate(settings: &Settings) -> Outcome {
+async fn migrate(settings: &Settings) -> CliResult {
     let (billing, applied) = app::open_and_migrate(settings, Clock::system()).await?;
     billing.db.close().await;
     for migration in &applied {
@@ -270,12 +270,12 @@ async fn migrate(settings: &Settings) -> Outcome {
     Ok(())
 }
 
-fn openapi() -> Outcome {
+fn openapi() -> CliResult {
     say!("{}", http::openapi::document().to_pretty_json()?);
     Ok(())
 }
 
-async fn backup(settings: &Settings, file: &Path) -> Outcome {
+async fn backup(settings: &Settings, file: &Path) -> CliResult {
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     storage::db::backup::backup(&db, &settings.database_url, file).await?;
     db.close().await;
@@ -284,7 +284,7 @@ async fn backup(settings: &Settings, file: &Path) -> Outcome {
 }
 
 /// Says of each thing whether it is right; fails if one is not.
-async fn check(settings: &Settings) -> Outcome {
+async fn check(settings: &Settings) -> CliResult {
     let mut problems = Vec::new();
     match settings.validate() {
         Ok(()) => say!("ok       settings: listens on {}, AUTH={}", settings.address(), settings.auth),
@@ -323,7 +323,7 @@ async fn check(settings: &Settings) -> Outcome {
 }
 
 /// Says of each invariant of the data whether it holds; fails if one does not.
-async fn reconcile(settings: &Settings) -> Outcome {
+async fn reconcile(settings: &Settings) -> CliResult {
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     let pending = storage::db::migrations::pending(&db).await?;
     if !pending.is_empty() {
@@ -352,7 +352,7 @@ async fn reconcile(settings: &Settings) -> Outcome {
     problems_found(report.problems())
 }
 
-fn problems_found(count: u64) -> Outcome {
+fn problems_found(count: u64) -> CliResult {
     match count {
         0 => Ok(()),
         1 => Err("1 problem was found".into()),
@@ -364,7 +364,7 @@ fn not_migrated(pending: &[String]) -> String {
     format!("migrations not applied yet: {}; run `migrate` or `serve`", pending.join(", "))
 }
 
-async fn check_database(settings: &Settings, billing: Billing, problems: &mut Vec<String>) -> Outcome {
+async fn check_database(settings: &Settings, billing: Billing, problems: &mut Vec<String>) -> CliResult {
     let pending = match storage::db::migrations::pending(&billing.db).await {
         Ok(pending) => pending,
         Err(error) => {
@@ -398,7 +398,7 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
 const JOB_DELAY_MAX_SECONDS: i64 = 15 * 60;
 
 /// Whether somebody does the scheduled work, and whether it goes well.
-async fn check_jobs(billing: &Billing, problems: &mut Vec<String>) -> Outcome {
+async fn check_jobs(billing: &Billing, problems: &mut Vec<String>) -> CliResult {
     let counts = services::operations::jobs::counts(billing).await?;
     let now = billing.clock.now();
     let sound = problems.len();
@@ -425,7 +425,7 @@ fn no_default_plan(billing: &Billing) -> String {
     format!("there is no plan {name}, which DEFAULT_PLAN names: new wallets get none; `seed` loads the sample plans")
 }
 
-async fn healthcheck(address: SocketAddr) -> Outcome {
+async fn healthcheck(address: SocketAddr) -> CliResult {
     let address = reachable(address);
     match tokio::time::timeout(HEALTHCHECK_TIMEOUT, ask_health(address)).await {
         Ok(outcome) => outcome,
@@ -433,7 +433,7 @@ async fn healthcheck(address: SocketAddr) -> Outcome {
     }
 }
 
-async fn ask_health(address: SocketAddr) -> Outcome {
+async fn ask_health(address: SocketAddr) -> CliResult {
     let explain = |error: &dyn std::fmt::Display| format!("no healthy server at {address}: {error}");
     let stream = tokio::net::TcpStream::connect(address).await.map_err(|error| explain(&error))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

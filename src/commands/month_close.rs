@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Outcome, not_migrated, say};
+use super::{CliResult, not_migrated, say};
 use crate::clock::Clock;
 use crate::config::{CloseMonthArgs, Settings};
 use crate::domain::audit::Actor;
@@ -18,7 +18,7 @@ use crate::{app, storage};
 const TELL_EVERY: i64 = 10;
 
 /// Closes a month beside whatever else runs, and says what it came to.
-pub async fn close_month(settings: &Settings, args: CloseMonthArgs) -> Outcome {
+pub async fn close_month(settings: &Settings, args: CloseMonthArgs) -> CliResult {
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     let pending = storage::db::migrations::pending(&db).await?;
     if !pending.is_empty() {

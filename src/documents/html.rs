@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::sheet::{Labelled, PartyWords, Row, Sheet, TotalLine, Weight};
+use super::wording::{Labelled, PartyWords, Row, TotalLine, Weight, Wording};
 use super::{InvoiceDocument, Logo};
 
 /// How every page looks.
@@ -34,8 +34,8 @@ pub fn styles() -> [&'static str; 2] {
 
 /// The document as a page; the same text for the same document.
 pub fn html(document: &InvoiceDocument) -> String {
-    let sheet = Sheet::of(document);
-    let body = body(&sheet, document.logo.as_ref());
+    let wording = Wording::of(document);
+    let body = body(&wording, document.logo.as_ref());
     let fonts = if body.chars().any(is_ethiopic) { styles()[1] } else { "" };
     let fonts = if fonts.is_empty() { String::new() } else { format!("<style>{fonts}</style>\n") };
     format!(
@@ -43,7 +43,7 @@ pub fn html(document: &InvoiceDocument) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"robots\" content=\"noindex\">\n<title>{}</title>\n{fonts}<style>{STYLE}</style>\n</head>\n\
          <body>\n{body}</body>\n</html>\n",
-        escaped(&sheet.full_title())
+        escaped(&wording.full_title())
     )
 }
 
@@ -51,30 +51,30 @@ fn is_ethiopic(letter: char) -> bool {
     matches!(letter, '\u{1200}'..='\u{139f}' | '\u{2d80}'..='\u{2ddf}' | '\u{ab01}'..='\u{ab2e}')
 }
 
-fn body(sheet: &Sheet, logo: Option<&Logo>) -> String {
+fn body(wording: &Wording, logo: Option<&Logo>) -> String {
     let parts = [
-        stamp(sheet),
-        header(sheet, logo),
-        sheet.notice.map(|notice| format!("<p class=\"notice\">{}</p>\n", escaped(notice))).unwrap_or_default(),
-        format!("<dl class=\"facts\">\n{}</dl>\n", sheet.facts.iter().map(fact).collect::<String>()),
-        format!("<div class=\"parties\">\n{}</div>\n", parties(sheet)),
-        format!("<h2>{}</h2>\n", escaped(&sheet.headline)),
-        lines(sheet),
-        totals(&sheet.totals),
-        sheet.notes.iter().map(|note| format!("<p class=\"notes\">{}</p>\n", escaped(note))).collect(),
+        stamp(wording),
+        header(wording, logo),
+        wording.notice.map(|notice| format!("<p class=\"notice\">{}</p>\n", escaped(notice))).unwrap_or_default(),
+        format!("<dl class=\"facts\">\n{}</dl>\n", wording.facts.iter().map(fact).collect::<String>()),
+        format!("<div class=\"parties\">\n{}</div>\n", parties(wording)),
+        format!("<h2>{}</h2>\n", escaped(&wording.headline)),
+        lines(wording),
+        totals(&wording.totals),
+        wording.notes.iter().map(|note| format!("<p class=\"notes\">{}</p>\n", escaped(note))).collect(),
     ];
     format!("<main>\n{}</main>\n", parts.concat())
 }
 
 /// It is said aloud by the notice.
-fn stamp(sheet: &Sheet) -> String {
-    let Some(stamp) = sheet.stamp else { return String::new() };
+fn stamp(wording: &Wording) -> String {
+    let Some(stamp) = wording.stamp else { return String::new() };
     let class = if stamp.len() > 6 { "stamp long" } else { "stamp" };
     format!("<div class=\"{class}\" aria-hidden=\"true\">{}</div>\n", escaped(stamp))
 }
 
-fn header(sheet: &Sheet, logo: Option<&Logo>) -> String {
-    let seller = sheet.seller.as_ref().map_or("", |seller| seller.name.as_str());
+fn header(wording: &Wording, logo: Option<&Logo>) -> String {
+    let seller = wording.seller.as_ref().map_or("", |seller| seller.name.as_str());
     let brand = match logo {
         Some(logo) => {
             let (png, name) = (BASE64.encode(logo.png()), escaped(seller));
@@ -84,30 +84,30 @@ fn header(sheet: &Sheet, logo: Option<&Logo>) -> String {
         // The name is said below, with the address.
         None => format!("<p class=\"brand\" aria-hidden=\"true\">{}</p>\n", escaped(seller)),
     };
-    format!("<header>\n<h1>{}</h1>\n{brand}</header>\n", escaped(sheet.title))
+    format!("<header>\n<h1>{}</h1>\n{brand}</header>\n", escaped(wording.title))
 }
 
 fn fact(fact: &Labelled) -> String {
     format!("<dt>{}</dt><dd>{}</dd>\n", escaped(fact.label), escaped(&fact.value))
 }
 
-fn parties(sheet: &Sheet) -> String {
+fn parties(wording: &Wording) -> String {
     let party = |party: &PartyWords| {
         let lines: String = party.lines.iter().map(|line| format!("<p>{}</p>\n", escaped(line))).collect();
         let (label, name) = (escaped(party.label), escaped(&party.name));
         format!("<section>\n<p class=\"label\">{label}</p>\n<p class=\"name\">{name}</p>\n{lines}</section>\n")
     };
-    sheet.seller.iter().chain([&sheet.buyer]).map(party).collect()
+    wording.seller.iter().chain([&wording.buyer]).map(party).collect()
 }
 
-fn lines(sheet: &Sheet) -> String {
+fn lines(wording: &Wording) -> String {
     let headings: String =
-        sheet.columns.iter().map(|column| format!("<th scope=\"col\">{}</th>", escaped(column))).collect();
+        wording.columns.iter().map(|column| format!("<th scope=\"col\">{}</th>", escaped(column))).collect();
     let row = |row: &Row| {
         let figures: String = row.figures.iter().map(|figure| format!("<td>{}</td>", escaped(figure))).collect();
         format!("<tr><td>{}</td>{figures}</tr>\n", escaped(&row.description))
     };
-    let rows: String = sheet.rows.iter().map(row).collect();
+    let rows: String = wording.rows.iter().map(row).collect();
     format!(
         "<div class=\"scroll\" role=\"region\" aria-label=\"Lines\" tabindex=\"0\">\n\
          <table class=\"lines\">\n<caption class=\"hidden\">What was charged</caption>\n\

@@ -1,12 +1,12 @@
 //! Invoices as people read and file them: a page of HTML, a PDF. Pure: the same document gives the same bytes.
 //!
-//! [`InvoiceDocument`] is all that a page shows; [`sheet`] puts it into words once, so that both forms say the same.
+//! [`InvoiceDocument`] is all that a page shows; [`wording`] puts it into words once, so that both forms say the same.
 
 pub mod figures;
 pub mod html;
 pub mod logo;
 pub mod pdf;
-pub mod sheet;
+pub mod wording;
 
 #[cfg(test)]
 mod fixtures;

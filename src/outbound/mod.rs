@@ -53,13 +53,13 @@ pub struct Outbound {
 /// What came of a request: the answer, or why there was none.
 #[derive(Clone, Debug)]
 pub struct Called {
-    pub answer: std::result::Result<Answer, DeliveryError>,
+    pub answer: std::result::Result<OutboundAnswer, DeliveryError>,
     pub duration: Duration,
 }
 
 /// What somebody answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct OutboundAnswer {
     pub status: u16,
     /// `Retry-After`, as it was said.
     pub retry_after: Option<String>,
@@ -89,7 +89,7 @@ impl Outbound {
         Called { answer: answer.unwrap_or(Err(DeliveryError::TimedOut)), duration: begun.elapsed() }
     }
 
-    async fn exchange(&self, url: &Url, headers: HeaderMap, body: String) -> Attempted<Answer> {
+    async fn exchange(&self, url: &Url, headers: HeaderMap, body: String) -> Attempted<OutboundAnswer> {
         let stream = self.connect(url).await?;
         let request = request(url, headers, body).ok_or(DeliveryError::NotConnected)?;
         if url.scheme() == "http" {
@@ -150,7 +150,7 @@ fn request(url: &Url, mut headers: HeaderMap, body: String) -> Option<Request<Fu
     Some(request)
 }
 
-async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Attempted<Answer>
+async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Attempted<OutboundAnswer>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -161,7 +161,7 @@ where
     driver.spawn(connection);
     let response = sender.send_request(request).await.map_err(broken)?;
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let answer = Answer { status: response.status().as_u16(), retry_after };
+    let answer = OutboundAnswer { status: response.status().as_u16(), retry_after };
     // Whatever its body says does not matter.
     let _ = timeout(ANSWER_TIMEOUT, read_some(response.into_body())).await;
     Ok(answer)

@@ -33,7 +33,7 @@ use access::passwords::Passwords;
 use access::presented::Credentials;
 use charges::committer::Committer;
 use payments::providers::Providers;
-use prices::book::Prices;
+use prices::book::LivePriceBook;
 use wallets::reads::WalletReads;
 
 /// What every use case works with.
@@ -51,7 +51,7 @@ pub struct Billing {
     /// What invoices are taxed by.
     pub tax_rates: TaxRates,
     pub wallet_reads: WalletReads,
-    pub prices: Prices,
+    pub prices: LivePriceBook,
     /// Where charges and delivery reports are settled.
     pub committer: Committer,
     pub credentials: Credentials,

@@ -9,7 +9,7 @@ use super::text::Style;
 use super::words::{Look, Words};
 use super::{LEFT, RIGHT, TOP, WIDTH};
 use crate::documents::Logo;
-use crate::documents::sheet::{PartyWords, Sheet};
+use crate::documents::wording::{PartyWords, Wording};
 
 const TITLE: Look = Look { style: Style::Bold, size: 22.0, ink: BLACK };
 const HEADLINE: Look = Look { style: Style::Bold, size: 16.0, ink: BLACK };
@@ -76,25 +76,25 @@ impl PartyBlock {
 }
 
 impl<'a> Head<'a> {
-    pub fn of(sheet: &Sheet, logo: Option<&'a Logo>) -> Head<'a> {
-        let seller = sheet.seller.as_ref();
+    pub fn of(wording: &Wording, logo: Option<&'a Logo>) -> Head<'a> {
+        let seller = wording.seller.as_ref();
         let brand = seller.filter(|_| logo.is_none()).map(|seller| Words::on_a_line(&seller.name, BRAND));
         let fact_width = WIDTH - FACTS_INDENT;
         let alternative = seller.map_or_else(|| "Logo".to_owned(), |seller| format!("Logo of {}", seller.name));
         Head {
-            title: Words::on_a_line(sheet.title, TITLE),
-            title_text: sheet.title,
+            title: Words::on_a_line(wording.title, TITLE),
+            title_text: wording.title,
             logo: logo.map(|logo| (logo, alternative)),
             brand: brand.filter(|brand| brand.width() < WIDTH - 200.0),
-            notice: sheet.notice.map(|notice| Words::wrapped(notice, VALUE, WIDTH - 2.0 * NOTICE_PADDING)),
-            facts: sheet
+            notice: wording.notice.map(|notice| Words::wrapped(notice, VALUE, WIDTH - 2.0 * NOTICE_PADDING)),
+            facts: wording
                 .facts
                 .iter()
                 .map(|fact| (Words::on_a_line(fact.label, LABEL), Words::wrapped(&fact.value, VALUE, fact_width)))
                 .collect(),
-            parties: sheet.seller.iter().chain([&sheet.buyer]).map(PartyBlock::of).collect(),
-            headline: Words::wrapped(&sheet.headline, HEADLINE, WIDTH),
-            headline_text: sheet.headline.clone(),
+            parties: wording.seller.iter().chain([&wording.buyer]).map(PartyBlock::of).collect(),
+            headline: Words::wrapped(&wording.headline, HEADLINE, WIDTH),
+            headline_text: wording.headline.clone(),
         }
     }
 

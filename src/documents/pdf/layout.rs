@@ -13,7 +13,7 @@ use super::text::{Line, Style};
 use super::words::{Look, Words};
 use super::{BOTTOM, LEFT, PAGE_HEIGHT, PAGE_WIDTH, RIGHT, TOP, WIDTH};
 use crate::documents::Logo;
-use crate::documents::sheet::Sheet;
+use crate::documents::wording::Wording;
 
 const FOOT: Look = Look { style: Style::Regular, size: 8.0, ink: GREY };
 const FOOT_TOP: f32 = PAGE_HEIGHT - 44.0;
@@ -58,13 +58,13 @@ impl Tags {
 }
 
 impl<'a> Layout<'a> {
-    pub fn of(sheet: &Sheet, logo: Option<&'a Logo>) -> Layout<'a> {
-        let (head, table, tail) = (Head::of(sheet, logo), Table::of(sheet), Tail::of(sheet));
+    pub fn of(wording: &Wording, logo: Option<&'a Logo>) -> Layout<'a> {
+        let (head, table, tail) = (Head::of(wording, logo), Table::of(wording), Tail::of(wording));
         let next = BOTTOM - TOP - table.heading_height();
         let room = Room { first: next - head.height(), next, tail: tail.height() };
         let pages = paginate(&table.heights(), room);
-        let foot = Words::on_a_line(&format!("{} · {}", sheet.name, sheet.headline), FOOT);
-        let stamp = sheet.stamp.map(|stamp| Line::of(stamp, Style::Bold));
+        let foot = Words::on_a_line(&format!("{} · {}", wording.name, wording.headline), FOOT);
+        let stamp = wording.stamp.map(|stamp| Line::of(stamp, Style::Bold));
         Layout { head, table, tail, pages, foot, stamp }
     }
 

@@ -17,7 +17,7 @@ use krilla::outline::{Outline, OutlineNode};
 use krilla::page::PageSettings;
 use krilla::{Document, SerializeSettings};
 
-use super::sheet::Sheet;
+use super::wording::Wording;
 use super::{InvoiceDocument, Logo};
 use crate::domain::values::time::Timestamp;
 use canvas::Canvas;
@@ -50,7 +50,7 @@ const BOTTOM: f32 = PAGE_HEIGHT - 66.0;
 /// # Errors
 /// [`PdfError`], which a person cannot mend: it is for the log.
 pub fn pdf(document: &InvoiceDocument) -> Result<Vec<u8>, PdfError> {
-    write(&Sheet::of(document), document.logo.as_ref(), document.updated_at)
+    write(&Wording::of(document), document.logo.as_ref(), document.updated_at)
 }
 
 /// Whether a logo can be put into a PDF.
@@ -60,16 +60,16 @@ pub fn pdf(document: &InvoiceDocument) -> Result<Vec<u8>, PdfError> {
 pub fn check_logo(logo: &Logo) -> Result<(), String> {
     canvas::image(logo)?;
     // The pixels are read, and the profile of their colours is judged, when a PDF is written.
-    write(&Sheet::blank(), Some(logo), Timestamp::from_micros(0)).map(|_| ()).map_err(|error| error.to_string())
+    write(&Wording::blank(), Some(logo), Timestamp::from_micros(0)).map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn write(sheet: &Sheet, logo: Option<&Logo>, updated_at: Timestamp) -> Result<Vec<u8>, PdfError> {
+fn write(wording: &Wording, logo: Option<&Logo>, updated_at: Timestamp) -> Result<Vec<u8>, PdfError> {
     if !text::has_fonts() {
         return Err(PdfError::Fonts);
     }
-    let layout = Layout::of(sheet, logo);
+    let layout = Layout::of(wording, logo);
     let mut pdf = Document::new_with(settings()?);
-    pdf.set_metadata(metadata(sheet, updated_at));
+    pdf.set_metadata(metadata(wording, updated_at));
     let mut tags = Tags::default();
     for number in 0..layout.page_count() {
         let mut page = pdf.start_page_with(page_settings()?);
@@ -79,7 +79,7 @@ fn write(sheet: &Sheet, logo: Option<&Logo>, updated_at: Timestamp) -> Result<Ve
         page.finish();
     }
     let mut outline = Outline::new();
-    outline.push_child(OutlineNode::new(sheet.full_title(), XyzDestination::new(0, Point::from_xy(0.0, 0.0))));
+    outline.push_child(OutlineNode::new(wording.full_title(), XyzDestination::new(0, Point::from_xy(0.0, 0.0))));
     pdf.set_outline(outline);
     pdf.set_tag_tree(tags.into_tree(LANGUAGE));
     pdf.finish().map_err(|error| PdfError::Writing(format!("{error:?}")))
@@ -98,14 +98,14 @@ fn page_settings() -> Result<PageSettings, PdfError> {
     PageSettings::from_wh(PAGE_WIDTH, PAGE_HEIGHT).ok_or_else(|| PdfError::Writing("no page".to_owned()))
 }
 
-fn metadata(sheet: &Sheet, updated_at: Timestamp) -> Metadata {
+fn metadata(wording: &Wording, updated_at: Timestamp) -> Metadata {
     let metadata = Metadata::new()
-        .title(sheet.full_title())
-        .description(format!("{} for {}", sheet.full_title(), sheet.buyer.name))
+        .title(wording.full_title())
+        .description(format!("{} for {}", wording.full_title(), wording.buyer.name))
         .creator("wecall-billing".to_owned())
         .language(LANGUAGE.to_owned())
         .creation_date(date_time(updated_at));
-    match &sheet.seller {
+    match &wording.seller {
         Some(seller) => metadata.authors(vec![seller.name.clone()]),
         None => metadata,
     }

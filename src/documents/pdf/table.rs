@@ -8,7 +8,7 @@ use super::canvas::{BLACK, Canvas, GREY, LINE};
 use super::text::Style;
 use super::words::{Look, Words};
 use super::{LEFT, RIGHT, WIDTH};
-use crate::documents::sheet::Sheet;
+use crate::documents::wording::Wording;
 
 const HEADING: Look = Look { style: Style::Regular, size: 8.0, ink: GREY };
 const CELL: Look = Look { style: Style::Regular, size: 9.0, ink: BLACK };
@@ -38,21 +38,21 @@ impl TableRow {
 }
 
 impl Table {
-    pub fn of(sheet: &Sheet) -> Table {
-        let headings = [0, 1, 2, 3].map(|index| Words::on_a_line(&sheet.columns[index], HEADING));
+    pub fn of(wording: &Wording) -> Table {
+        let headings = [0, 1, 2, 3].map(|index| Words::on_a_line(&wording.columns[index], HEADING));
         let figures: Vec<[Words; 3]> =
-            sheet.rows.iter().map(|row| [0, 1, 2].map(|index| Words::on_a_line(&row.figures[index], CELL))).collect();
+            wording.rows.iter().map(|row| [0, 1, 2].map(|index| Words::on_a_line(&row.figures[index], CELL))).collect();
         let widths = [0, 1, 2].map(|index| {
             let cells = figures.iter().map(|row| row[index].width());
             cells.fold(headings[index + 1].width(), f32::max)
         });
         let ends = [RIGHT - widths[2] - GAP - widths[1] - GAP, RIGHT - widths[2] - GAP, RIGHT];
         let description_width = (ends[0] - widths[0] - GAP - LEFT).max(DESCRIPTION_MIN);
-        let to_row = |(row, figures): (&crate::documents::sheet::Row, [Words; 3])| TableRow {
+        let to_row = |(row, figures): (&crate::documents::wording::Row, [Words; 3])| TableRow {
             description: Words::wrapped(&row.description, CELL, description_width),
             figures,
         };
-        Table { rows: sheet.rows.iter().zip(figures).map(to_row).collect(), headings, ends }
+        Table { rows: wording.rows.iter().zip(figures).map(to_row).collect(), headings, ends }
     }
 
     pub fn heights(&self) -> Vec<f32> {

@@ -6,7 +6,7 @@ use super::canvas::{BLACK, Canvas, GREY, LINE};
 use super::text::Style;
 use super::words::{Look, Words};
 use super::{LEFT, RIGHT, WIDTH};
-use crate::documents::sheet::{Sheet, TotalLine, Weight};
+use crate::documents::wording::{TotalLine, Weight, Wording};
 
 const NOTE: Look = Look { style: Style::Regular, size: 8.0, ink: GREY };
 
@@ -31,14 +31,14 @@ fn look(weight: Weight) -> Look {
 }
 
 impl Tail {
-    pub fn of(sheet: &Sheet) -> Tail {
+    pub fn of(wording: &Wording) -> Tail {
         let total = |line: &TotalLine| {
             let look = look(line.weight);
             (Words::on_a_line(&line.label, look), Words::on_a_line(&line.value, look))
         };
         Tail {
-            totals: sheet.totals.iter().map(total).collect(),
-            notes: sheet.notes.iter().map(|note| Words::wrapped(note, NOTE, WIDTH)).collect(),
+            totals: wording.totals.iter().map(total).collect(),
+            notes: wording.notes.iter().map(|note| Words::wrapped(note, NOTE, WIDTH)).collect(),
         }
     }
 

@@ -89,7 +89,7 @@ impl State {
 
 /// What became of a command that was not refused.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum CommandOutcome {
     Charged(Charged),
     Reported(Reported),
     Refunded(Refunded),
@@ -199,7 +199,7 @@ pub fn apply(
     rules: Rules<'_>,
     commands: &[Command],
     now: Timestamp,
-) -> (Vec<Result<Outcome, Refusal>>, Changes) {
+) -> (Vec<Result<CommandOutcome, Refusal>>, Changes) {
     let mut run = Run { state, rules, now, today: rules.calendar.day_of(now), changes: Changes::default() };
     let outcomes = commands.iter().map(|command| run.command(command)).collect();
     (outcomes, run.changes)
@@ -214,11 +214,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn command(&mut self, command: &Command) -> Result<Outcome, Refusal> {
+    fn command(&mut self, command: &Command) -> Result<CommandOutcome, Refusal> {
         match command {
-            Command::Charge(charge) => self.charge(charge).map(Outcome::Charged),
-            Command::Report(report) => self.report(report).map(Outcome::Reported),
-            Command::Refund(order) => self.refund_by_hand(order).map(Outcome::Refunded),
+            Command::Charge(charge) => self.charge(charge).map(CommandOutcome::Charged),
+            Command::Report(report) => self.report(report).map(CommandOutcome::Reported),
+            Command::Refund(order) => self.refund_by_hand(order).map(CommandOutcome::Refunded),
         }
     }
 

@@ -184,11 +184,11 @@ pub struct Estimate<'a> {
 #[derive(Debug)]
 struct Lane {
     destination: Destination,
-    known: Known,
+    known: KnownPrice,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Known {
+enum KnownPrice {
     Nothing,
     /// The place of the price among the groups' parts, and the last segment of the month that pays it, if there is one.
     Price {
@@ -267,15 +267,15 @@ impl<'a> Estimate<'a> {
         let segments = i64::from(self.size.segments);
         let after = self.terms.segments_before.saturating_add(segments);
         match self.lanes[lane].known {
-            Known::NoPrice(reason) => Err(reason),
-            Known::Price { group, part, up_to } if up_to.is_none_or(|up_to| after <= up_to) => {
+            KnownPrice::NoPrice(reason) => Err(reason),
+            KnownPrice::Price { group, part, up_to } if up_to.is_none_or(|up_to| after <= up_to) => {
                 let group = &mut self.groups[group];
                 group.messages += 1;
                 group.parts[part].1 += segments;
                 self.terms.segments_before = after;
                 Ok(())
             }
-            Known::Price { .. } | Known::Nothing => self.rate_in(lane),
+            KnownPrice::Price { .. } | KnownPrice::Nothing => self.rate_in(lane),
         }
     }
 
@@ -289,7 +289,7 @@ impl<'a> Estimate<'a> {
         let destination =
             given.resolve(self.book, self.terms.submitted_at).map_err(|_| self.place_of(NoPrice::UnknownPrefix))?;
         let lane = self.lanes.len();
-        self.lanes.push(Lane { destination, known: Known::Nothing });
+        self.lanes.push(Lane { destination, known: KnownPrice::Nothing });
         self.lanes_by_prefix.insert(found.prefix, lane);
         Ok(lane)
     }
@@ -300,9 +300,9 @@ impl<'a> Estimate<'a> {
             Ok(rating) => {
                 let (group, part) = self.count(&destination, &rating.parts);
                 self.lanes[lane].known = match rating.parts.as_slice() {
-                    [only] => Known::Price { group, part, up_to: only.rate.tier.and_then(|tier| tier.up_to) },
+                    [only] => KnownPrice::Price { group, part, up_to: only.rate.tier.and_then(|tier| tier.up_to) },
                     // This message crossed the bound of a tier; the next pays the price beyond it.
-                    _ => Known::Nothing,
+                    _ => KnownPrice::Nothing,
                 };
                 Ok(())
             }
@@ -311,7 +311,7 @@ impl<'a> Estimate<'a> {
                 let holds = !matches!(unrated, Unrated::Money(_));
                 let reason = self.place_of(NoPrice::Unrated(unrated));
                 if holds {
-                    self.lanes[lane].known = Known::NoPrice(reason);
+                    self.lanes[lane].known = KnownPrice::NoPrice(reason);
                 }
                 Err(reason)
             }
@@ -406,7 +406,7 @@ mod tests {
 
     use super::*;
     use crate::domain::audit::Actor;
-    use crate::domain::charges::charging::{self, Command, Outcome, State};
+    use crate::domain::charges::charging::{self, Command, CommandOutcome, State};
     use crate::domain::charges::{NewCharge, Refusal};
     use crate::domain::prices::messages::ChargeKey;
     use crate::domain::prices::plans::{PlanType, PricingPlan, VolumeTier, VolumeTiers};
@@ -532,7 +532,7 @@ mod tests {
             };
             let (mut outcomes, _) = charging::apply(&mut state, rules, &[Command::Charge(new)], NOW);
             match outcomes.remove(0) {
-                Ok(Outcome::Charged(charged)) => Ok(charged.charge.total().expect("a charge that was entered")),
+                Ok(CommandOutcome::Charged(charged)) => Ok(charged.charge.total().expect("a charge that was entered")),
                 Err(Refusal::Unrated(unrated)) => Err(NoPrice::Unrated(unrated)),
                 other => panic!("{other:?}"),
             }

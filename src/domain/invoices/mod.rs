@@ -4,11 +4,11 @@ pub mod allocation;
 pub mod close;
 pub mod credit_notes;
 pub mod dues;
+pub mod event_body;
 pub mod parties;
 pub mod postings;
 pub mod reminders;
 pub mod tax;
-pub mod told;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};

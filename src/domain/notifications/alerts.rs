@@ -63,7 +63,7 @@ pub struct OwnedAlert {
 
 /// An alert as an event tells it.
 #[derive(Clone, Debug, Serialize)]
-pub struct ToldAlert {
+pub struct AlertEventBody {
     sid: AlertSid,
     business_sid: BusinessSid,
     #[serde(rename = "type")]
@@ -77,8 +77,14 @@ pub struct ToldAlert {
 }
 
 impl AlertDraft {
-    pub fn told(&self, sid: AlertSid, business_sid: BusinessSid, currency: Currency, now: Timestamp) -> ToldAlert {
-        ToldAlert {
+    pub fn event_body(
+        &self,
+        sid: AlertSid,
+        business_sid: BusinessSid,
+        currency: Currency,
+        now: Timestamp,
+    ) -> AlertEventBody {
+        AlertEventBody {
             sid,
             business_sid,
             alert_type: self.alert_type,

@@ -193,7 +193,7 @@ pub struct Confirmation {
     pub provider: ProviderName,
     /// The payment, by the name we gave it, as the provider repeats it.
     pub payment: String,
-    pub outcome: Outcome,
+    pub outcome: PaymentOutcome,
 }
 
 named_enum! {
@@ -209,7 +209,7 @@ named_enum! {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PaymentOutcome {
     /// The provider has the money.
     Completed { provider_reference: ProviderReference, amount: Money, currency: Currency },
     /// It does not, and will not: why, in a sentence or a word.
@@ -232,7 +232,7 @@ named_enum! {
 
 /// What is known of what a confirmation names.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Known<'a> {
+pub struct ConfirmationFacts<'a> {
     /// The payment of that name at that provider.
     pub payment: Option<&'a Payment>,
     /// Whether the provider's reference lies in suspense, or lay there.
@@ -253,13 +253,13 @@ pub enum Verdict {
 
 /// Judges a confirmation. Money that a provider says it has is credited once or set aside once, whatever came before; that
 /// it has none changes only what is still open.
-pub fn judge(known: Known<'_>, confirmation: &Confirmation) -> Verdict {
+pub fn judge(known: ConfirmationFacts<'_>, confirmation: &Confirmation) -> Verdict {
     let (provider_reference, amount, currency) = match &confirmation.outcome {
-        Outcome::Failed { .. } => {
+        PaymentOutcome::Failed { .. } => {
             let is_open = known.payment.is_some_and(|payment| payment.status == PaymentStatus::Pending);
             return if is_open { Verdict::Fail } else { Verdict::Replay };
         }
-        Outcome::Completed { provider_reference, amount, currency } => (provider_reference, *amount, *currency),
+        PaymentOutcome::Completed { provider_reference, amount, currency } => (provider_reference, *amount, *currency),
     };
     // What an admin decides about, or has decided, is not decided here.
     if known.is_suspended {
@@ -376,7 +376,7 @@ impl Suspended {
 
 /// A payment as an event tells it.
 #[derive(Clone, Debug, Serialize)]
-pub struct ToldPayment {
+pub struct PaymentEventBody {
     payment_sid: PaymentSid,
     business_sid: BusinessSid,
     purpose: PaymentPurpose,
@@ -389,9 +389,9 @@ pub struct ToldPayment {
     failure: Option<String>,
 }
 
-impl From<&Payment> for ToldPayment {
-    fn from(payment: &Payment) -> ToldPayment {
-        ToldPayment {
+impl From<&Payment> for PaymentEventBody {
+    fn from(payment: &Payment) -> PaymentEventBody {
+        PaymentEventBody {
             payment_sid: payment.sid,
             business_sid: payment.business_sid.clone(),
             purpose: payment.purpose,

@@ -35,7 +35,7 @@ pub struct Recharging {
 
 /// What becomes of a wish for a recharge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum RechargeDecision {
     /// It is asked for, and counted.
     Granted,
     /// The day's are used up.
@@ -44,13 +44,13 @@ pub enum Wish {
 
 impl Recharging {
     /// Grants a recharge of the wallet's amount, if the day still has one.
-    pub fn wish(&mut self, today: NaiveDate, currency: Currency) -> Wish {
+    pub fn decide(&mut self, today: NaiveDate, currency: Currency) -> RechargeDecision {
         if self.day != Some(today) {
             (self.day, self.count_of_day, self.sum_of_day) = (Some(today), 0, Money::ZERO);
         }
-        let Some(sum) = self.sum_with_one_more() else { return Wish::UsedUp(self.used_up(currency)) };
+        let Some(sum) = self.sum_with_one_more() else { return RechargeDecision::UsedUp(self.used_up(currency)) };
         (self.count_of_day, self.sum_of_day) = (self.count_of_day + 1, sum);
-        Wish::Granted
+        RechargeDecision::Granted
     }
 
     /// What the day's recharges come to with one more, if it still has one.
@@ -234,18 +234,18 @@ mod tests {
         let usd = "USD".parse().expect("a currency");
         let mut recharging = recharging();
         let today = day("2026-03-18");
-        assert_eq!(recharging.wish(today, usd), Wish::Granted);
-        assert_eq!(recharging.wish(today, usd), Wish::Granted);
-        let Wish::UsedUp(alert) = recharging.wish(today, usd) else { panic!("60 is more than 50") };
+        assert_eq!(recharging.decide(today, usd), RechargeDecision::Granted);
+        assert_eq!(recharging.decide(today, usd), RechargeDecision::Granted);
+        let RechargeDecision::UsedUp(alert) = recharging.decide(today, usd) else { panic!("60 is more than 50") };
         assert!(alert.message.contains("2 times today, by 40 USD in all"), "{}", alert.message);
         recharging.take_back(today, Money::from_units(20));
-        assert_eq!(recharging.wish(today, usd), Wish::Granted);
-        assert_eq!(recharging.wish(day("2026-03-19"), usd), Wish::Granted);
+        assert_eq!(recharging.decide(today, usd), RechargeDecision::Granted);
+        assert_eq!(recharging.decide(day("2026-03-19"), usd), RechargeDecision::Granted);
         recharging.most_sum_per_day = None;
         for _ in 0..2 {
-            assert_eq!(recharging.wish(day("2026-03-19"), usd), Wish::Granted);
+            assert_eq!(recharging.decide(day("2026-03-19"), usd), RechargeDecision::Granted);
         }
-        assert!(matches!(recharging.wish(day("2026-03-19"), usd), Wish::UsedUp(_)), "three a day");
+        assert!(matches!(recharging.decide(day("2026-03-19"), usd), RechargeDecision::UsedUp(_)), "three a day");
     }
 
     /// Failures before it, recharges of today (the third is the last), the hour waited for: is there still something to wait

@@ -58,19 +58,23 @@ fn verdicts(
 ) {
     let stored = stored.map(|(status, reference)| payment(status, reference));
     let outcome = match said {
-        None => Outcome::Failed { reason: "cancelled".to_owned() },
-        Some((reference, amount, currency)) => Outcome::Completed {
+        None => PaymentOutcome::Failed { reason: "cancelled".to_owned() },
+        Some((reference, amount, currency)) => PaymentOutcome::Completed {
             provider_reference: reference.parse().expect("a reference"),
             amount: Money::from_units(amount),
             currency: currency.parse().expect("a currency"),
         },
     };
     let confirmation = Confirmation { provider: "mpesa".parse().expect("a provider"), payment: "pay".into(), outcome };
-    let known = Known { payment: stored.as_ref(), ..Known::default() };
+    let known = ConfirmationFacts { payment: stored.as_ref(), ..ConfirmationFacts::default() };
     assert_eq!(judge(known, &confirmation), expected);
     if said.is_some() {
-        assert_eq!(judge(Known { is_suspended: true, ..known }, &confirmation), Replay, "it is an admin's by now");
-        let used = judge(Known { has_completed_another: true, ..known }, &confirmation);
+        assert_eq!(
+            judge(ConfirmationFacts { is_suspended: true, ..known }, &confirmation),
+            Replay,
+            "it is an admin's by now"
+        );
+        let used = judge(ConfirmationFacts { has_completed_another: true, ..known }, &confirmation);
         assert_ne!(used, Complete, "the same money is not credited to two payments");
         if expected == Complete {
             assert_eq!(used, Suspend(ReferenceUsed));

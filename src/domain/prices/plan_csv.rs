@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::plan_terms::{PlanTerms, TierTerms, check_default};
 use super::plans::PricingPlan;
 use super::rate_card_csv::noted;
-use crate::domain::values::csv::{self, RefusedLine, Rows, SheetRow};
+use crate::domain::values::csv::{self, CsvRow, RefusedLine, Rows};
 use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::{BasisPoints, Money};
 use crate::domain::values::sid::PlanSid;
@@ -113,7 +113,7 @@ pub fn compare(rows: Rows, known: &[PricingPlan], default_plan: &str) -> PlanImp
     let by_name: HashMap<&str, &PricingPlan> = known.iter().map(|plan| (plan.name.as_str(), plan)).collect();
     let mut import = PlanImport::default();
     let mut order = Vec::new();
-    let mut of_plan: HashMap<String, Vec<SheetRow>> = HashMap::new();
+    let mut of_plan: HashMap<String, Vec<CsvRow>> = HashMap::new();
     for row in rows {
         match row {
             Ok(row) => {
@@ -145,7 +145,7 @@ pub fn compare(rows: Rows, known: &[PricingPlan], default_plan: &str) -> PlanImp
 }
 
 /// What the lines of one plan say, where they keep every rule.
-fn judge(rows: Vec<SheetRow>, before: Option<&PricingPlan>, default_plan: &str) -> Result<PlanTerms, Vec<RefusedLine>> {
+fn judge(rows: Vec<CsvRow>, before: Option<&PricingPlan>, default_plan: &str) -> Result<PlanTerms, Vec<RefusedLine>> {
     let mut wrong = Wrong::default();
     let first_line = rows.first().map_or(0, |row| row.line);
     for row in rows.iter().skip(1) {
@@ -203,7 +203,7 @@ impl Wrong {
 }
 
 /// Where a plan's later line says of the plan something else than its first one; a blank cell says the same.
-fn differences(first: &SheetRow, row: &SheetRow) -> Vec<FieldError> {
+fn differences(first: &CsvRow, row: &CsvRow) -> Vec<FieldError> {
     let differs = |column: &&&str| !row.is_blank(column) && row.word(column) != first.word(column);
     let told = |column: &&str| {
         let (there, line) = (first.word(column), first.line);
@@ -216,7 +216,7 @@ fn differences(first: &SheetRow, row: &SheetRow) -> Vec<FieldError> {
     errors
 }
 
-fn plan(row: &SheetRow, volume_tiers: Vec<TierTerms>) -> Result<PlanTerms, Vec<FieldError>> {
+fn plan(row: &CsvRow, volume_tiers: Vec<TierTerms>) -> Result<PlanTerms, Vec<FieldError>> {
     let mut errors = Vec::new();
     let plan_type = noted("type", row.word("type").parse(), &mut errors);
     let base_price = noted("base_price_per_sms", Money::parse(&row.number("base_price_per_sms")), &mut errors);
@@ -239,7 +239,7 @@ fn plan(row: &SheetRow, volume_tiers: Vec<TierTerms>) -> Result<PlanTerms, Vec<F
     }
 }
 
-fn tier(row: &SheetRow) -> Result<TierTerms, Vec<FieldError>> {
+fn tier(row: &CsvRow) -> Result<TierTerms, Vec<FieldError>> {
     let mut errors = Vec::new();
     let first = noted("min_messages", whole(row.word("min_messages")), &mut errors);
     let end = row.word("max_messages");
@@ -264,7 +264,7 @@ fn whole(text: &str) -> Result<i64, &'static str> {
 }
 
 /// Percent as spreadsheets write it, with its sign or without.
-fn percent(row: &SheetRow, column: &str, errors: &mut Vec<FieldError>) -> Option<BasisPoints> {
+fn percent(row: &CsvRow, column: &str, errors: &mut Vec<FieldError>) -> Option<BasisPoints> {
     let number = row.number(column);
     noted(column, BasisPoints::parse_percent(number.trim_end_matches('%').trim_end()), errors)
 }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::rate_card_terms::{PriceDays, PricedDestination, RateCardTerms};
 use super::rate_cards::{Network, RateCard};
-use crate::domain::values::csv::{self, RefusedLine, Rows, SheetRow, WHOLE_LINE};
+use crate::domain::values::csv::{self, CsvRow, RefusedLine, Rows, WHOLE_LINE};
 use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::Money;
 use crate::domain::values::time::CalendarDay;
@@ -112,7 +112,7 @@ fn judge(
     Ok(Some(AddedCard { line, price_before: before.map(|(_, terms)| terms.price_per_sms), terms }))
 }
 
-fn read(row: &SheetRow) -> Result<RateCardTerms, Vec<FieldError>> {
+fn read(row: &CsvRow) -> Result<RateCardTerms, Vec<FieldError>> {
     let mut errors = Vec::new();
     let country = parsed(row, "country_code", &mut errors);
     let currency = parsed(row, "currency", &mut errors);
@@ -152,7 +152,7 @@ fn as_column(error: FieldError) -> FieldError {
     FieldError { field, ..error }
 }
 
-fn parsed<T: std::str::FromStr>(row: &SheetRow, column: &str, errors: &mut Vec<FieldError>) -> Option<T>
+fn parsed<T: std::str::FromStr>(row: &CsvRow, column: &str, errors: &mut Vec<FieldError>) -> Option<T>
 where
     T::Err: std::fmt::Display,
 {

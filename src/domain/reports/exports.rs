@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use crate::domain::charges::DeliveryStatus;
 use crate::domain::charges::usage::{UsageCounts, operator_name};
 use crate::domain::values::countries::CountryCode;
-use crate::domain::values::csv::SheetWriter;
+use crate::domain::values::csv::CsvWriter;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, TransactionSid};
@@ -13,24 +13,24 @@ use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::transactions::{Transaction, TransactionStatus, TransactionType};
 
 /// What a line of a sheet shows.
-pub trait SheetLine {
+pub trait CsvLine {
     const COLUMNS: &'static [&'static str];
 
     /// A cell for every column.
-    fn write(&self, currency: Currency, sheet: &mut SheetWriter);
+    fn write(&self, currency: Currency, writer: &mut CsvWriter);
 }
 
 /// A piece of a sheet: lines, after the header where they are the first.
-pub fn piece<L: SheetLine>(lines: &[L], currency: Currency, with_header: bool) -> Vec<u8> {
-    let mut sheet = SheetWriter::new();
+pub fn piece<L: CsvLine>(lines: &[L], currency: Currency, with_header: bool) -> Vec<u8> {
+    let mut writer = CsvWriter::new();
     if with_header {
-        sheet.header(L::COLUMNS);
+        writer.header(L::COLUMNS);
     }
     for line in lines {
-        line.write(currency, &mut sheet);
-        sheet.end_line();
+        line.write(currency, &mut writer);
+        writer.end_line();
     }
-    sheet.into_bytes()
+    writer.into_bytes()
 }
 
 /// What a sheet is saved as. The signs of a business's SID are all fit for a file's name.
@@ -79,7 +79,7 @@ pub struct DebitLine {
     pub to: String,
 }
 
-impl SheetLine for TransactionLine {
+impl CsvLine for TransactionLine {
     const COLUMNS: &'static [&'static str] = &[
         "sid",
         "seq",
@@ -99,24 +99,24 @@ impl SheetLine for TransactionLine {
         "message_sid",
     ];
 
-    fn write(&self, currency: Currency, sheet: &mut SheetWriter) {
-        sheet.plain(self.sid);
-        sheet.plain(self.seq);
-        sheet.plain(self.created_at);
-        sheet.plain(self.transaction_type);
-        sheet.plain(self.amount);
-        sheet.plain(self.balance_after);
-        sheet.plain(currency);
-        sheet.text(&self.reference);
-        sheet.plain(TransactionStatus::Completed);
-        let Some(debit) = &self.debit else { return sheet.blank(7) };
-        sheet.plain(1);
-        sheet.plain(debit.segments);
-        sheet.plain(mean_price(self.amount, debit.segments));
-        sheet.text(&debit.country_code);
-        sheet.text(&debit.operator);
-        sheet.text(&debit.to);
-        sheet.text(&debit.message_sid);
+    fn write(&self, currency: Currency, writer: &mut CsvWriter) {
+        writer.plain(self.sid);
+        writer.plain(self.seq);
+        writer.plain(self.created_at);
+        writer.plain(self.transaction_type);
+        writer.plain(self.amount);
+        writer.plain(self.balance_after);
+        writer.plain(currency);
+        writer.text(&self.reference);
+        writer.plain(TransactionStatus::Completed);
+        let Some(debit) = &self.debit else { return writer.blank(7) };
+        writer.plain(1);
+        writer.plain(debit.segments);
+        writer.plain(mean_price(self.amount, debit.segments));
+        writer.text(&debit.country_code);
+        writer.text(&debit.operator);
+        writer.text(&debit.to);
+        writer.text(&debit.message_sid);
     }
 }
 
@@ -153,7 +153,7 @@ pub struct DeliveryLine {
     pub reported_at: Timestamp,
 }
 
-impl SheetLine for ChargeLine {
+impl CsvLine for ChargeLine {
     const COLUMNS: &'static [&'static str] = &[
         "sid",
         "message_sid",
@@ -172,27 +172,27 @@ impl SheetLine for ChargeLine {
         "refunded",
     ];
 
-    fn write(&self, currency: Currency, sheet: &mut SheetWriter) {
-        sheet.plain(self.sid);
-        sheet.text(&self.message_sid);
-        sheet.plain(self.created_at);
-        sheet.text(&self.to);
-        sheet.text(&self.country_code);
-        sheet.text(&self.operator);
-        sheet.plain(self.segments);
-        sheet.plain_or_blank(self.encoding.as_deref());
-        sheet.plain(mean_price(self.amount, self.segments));
-        sheet.plain(self.amount);
-        sheet.plain(currency);
+    fn write(&self, currency: Currency, writer: &mut CsvWriter) {
+        writer.plain(self.sid);
+        writer.text(&self.message_sid);
+        writer.plain(self.created_at);
+        writer.text(&self.to);
+        writer.text(&self.country_code);
+        writer.text(&self.operator);
+        writer.plain(self.segments);
+        writer.plain_or_blank(self.encoding.as_deref());
+        writer.plain(mean_price(self.amount, self.segments));
+        writer.plain(self.amount);
+        writer.plain(currency);
         match &self.delivery {
             Some(delivery) => {
-                sheet.plain(delivery.status);
-                sheet.text(delivery.error_code.as_deref().unwrap_or_default());
-                sheet.plain(delivery.reported_at);
+                writer.plain(delivery.status);
+                writer.text(delivery.error_code.as_deref().unwrap_or_default());
+                writer.plain(delivery.reported_at);
             }
-            None => sheet.blank(3),
+            None => writer.blank(3),
         }
-        sheet.plain(self.refunded);
+        writer.plain(self.refunded);
     }
 }
 
@@ -207,7 +207,7 @@ pub struct UsageLine {
     pub counts: UsageCounts,
 }
 
-impl SheetLine for UsageLine {
+impl CsvLine for UsageLine {
     const COLUMNS: &'static [&'static str] = &[
         "day",
         "country_code",
@@ -222,18 +222,18 @@ impl SheetLine for UsageLine {
         "currency",
     ];
 
-    fn write(&self, currency: Currency, sheet: &mut SheetWriter) {
-        sheet.plain(self.day);
-        sheet.text(self.country.as_str());
-        sheet.text(self.country.name());
-        sheet.text(operator_name(&self.operator));
-        sheet.plain(self.unit_price);
-        sheet.plain(self.counts.messages_sent);
-        sheet.plain(self.counts.messages_delivered);
-        sheet.plain(self.counts.messages_failed);
-        sheet.plain(self.counts.segments);
-        sheet.plain(self.counts.cost);
-        sheet.plain(currency);
+    fn write(&self, currency: Currency, writer: &mut CsvWriter) {
+        writer.plain(self.day);
+        writer.text(self.country.as_str());
+        writer.text(self.country.name());
+        writer.text(operator_name(&self.operator));
+        writer.plain(self.unit_price);
+        writer.plain(self.counts.messages_sent);
+        writer.plain(self.counts.messages_delivered);
+        writer.plain(self.counts.messages_failed);
+        writer.plain(self.counts.segments);
+        writer.plain(self.counts.cost);
+        writer.plain(currency);
     }
 }
 
@@ -241,12 +241,12 @@ impl SheetLine for UsageLine {
 mod tests {
     use super::*;
 
-    fn text<L: SheetLine>(line: &L) -> String {
+    fn text<L: CsvLine>(line: &L) -> String {
         let currency = "KES".parse().expect("a currency");
         String::from_utf8(piece(std::slice::from_ref(line), currency, true)).expect("UTF-8")
     }
 
-    fn cells<L: SheetLine>(line: &L) -> Vec<(&'static str, String)> {
+    fn cells<L: CsvLine>(line: &L) -> Vec<(&'static str, String)> {
         let written = text(line);
         let lines: Vec<&str> = written.split_terminator("\r\n").collect();
         assert_eq!((lines.len(), lines[0]), (2, &*L::COLUMNS.join(",")));
@@ -255,7 +255,7 @@ mod tests {
         L::COLUMNS.iter().copied().zip(cells.into_iter().map(str::to_owned)).collect()
     }
 
-    fn told<L: SheetLine>(line: &L, column: &str) -> String {
+    fn told<L: CsvLine>(line: &L, column: &str) -> String {
         cells(line).into_iter().find(|(name, _)| *name == column).expect("a column").1
     }
 

@@ -23,7 +23,7 @@ const ROWS_MAX: usize = 10_000;
 const GUARDED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '\''];
 
 /// A sheet as it was read: each row as its cells, or why it has none.
-pub type Rows = Vec<Result<SheetRow, RefusedLine>>;
+pub type Rows = Vec<Result<CsvRow, RefusedLine>>;
 
 /// A line that cannot be taken, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl RefusedLine {
 
 /// A row of a sheet. Every column that the sheet must have is there.
 #[derive(Clone, Debug)]
-pub struct SheetRow {
+pub struct CsvRow {
     pub line: u64,
     /// In the order of the columns asked for.
     cells: Vec<String>,
@@ -56,7 +56,7 @@ pub struct SheetRow {
     has_decimal_commas: bool,
 }
 
-impl SheetRow {
+impl CsvRow {
     /// A text as it was before it was written.
     pub fn text(&self, column: &str) -> &str {
         let cell = self.cell(column);
@@ -124,7 +124,7 @@ pub fn read(bytes: &[u8], columns: &'static [&'static str]) -> Result<Rows, Stri
             continue;
         }
         let cells = places.iter().map(|place| record.get(*place).unwrap_or_default().to_owned()).collect();
-        rows.push(Ok(SheetRow { line, cells, columns, has_decimal_commas }));
+        rows.push(Ok(CsvRow { line, cells, columns, has_decimal_commas }));
     }
     Ok(rows)
 }
@@ -175,34 +175,34 @@ fn places(header: &StringRecord, columns: &[&str]) -> Result<Vec<usize>, String>
 
 /// Writes a sheet. Every row has a cell for every column.
 pub fn write(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut sheet = SheetWriter::new();
-    sheet.header(columns);
+    let mut writer = CsvWriter::new();
+    writer.header(columns);
     for row in rows {
-        row.iter().for_each(|cell| sheet.text(cell));
-        sheet.end_line();
+        row.iter().for_each(|cell| writer.text(cell));
+        writer.end_line();
     }
-    String::from_utf8(sheet.into_bytes()).unwrap_or_default()
+    String::from_utf8(writer.into_bytes()).unwrap_or_default()
 }
 
 /// Writes a sheet, or a piece of one, cell by cell. Every line has a cell for every column.
 #[derive(Debug)]
-pub struct SheetWriter {
+pub struct CsvWriter {
     writer: Writer<Vec<u8>>,
     /// What the last plain value looked like: one allocation for all.
     scratch: String,
 }
 
-impl Default for SheetWriter {
-    fn default() -> SheetWriter {
-        SheetWriter::new()
+impl Default for CsvWriter {
+    fn default() -> CsvWriter {
+        CsvWriter::new()
     }
 }
 
 // A buffer in memory takes all it is given, and pieces of UTF-8 go in: nothing here can fail.
-impl SheetWriter {
-    pub fn new() -> SheetWriter {
+impl CsvWriter {
+    pub fn new() -> CsvWriter {
         let writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
-        SheetWriter { writer, scratch: String::new() }
+        CsvWriter { writer, scratch: String::new() }
     }
 
     /// The line that names the columns.
@@ -338,12 +338,12 @@ mod tests {
     #[case("a=1", "a=1")]
     #[case("=\"a\",1", "\"'=\"\"a\"\",1\"")]
     fn texts_and_numbers(#[case] text: &str, #[case] cell: &str) {
-        let mut sheet = SheetWriter::new();
-        sheet.text(text);
-        sheet.plain(-1);
-        sheet.plain_or_blank(None::<i64>);
-        sheet.end_line();
-        assert_eq!(String::from_utf8(sheet.into_bytes()), Ok(format!("{cell},-1,\r\n")));
+        let mut writer = CsvWriter::new();
+        writer.text(text);
+        writer.plain(-1);
+        writer.plain_or_blank(None::<i64>);
+        writer.end_line();
+        assert_eq!(String::from_utf8(writer.into_bytes()), Ok(format!("{cell},-1,\r\n")));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl InputHash {
 
 /// An answer, and whether it was given before.
 #[derive(Debug)]
-pub struct Answer<T> {
+pub struct OnceAnswer<T> {
     pub value: T,
     pub replayed: bool,
 }

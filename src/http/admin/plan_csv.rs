@@ -92,8 +92,8 @@ pub async fn export_plans(
     Query(list): Query<ListQuery>,
     Query(filter): Query<PlanFilter>,
 ) -> Result<Response, Problem> {
-    let sheet = services::prices::plan_csv::export(&state.billing, &filter.of(list)).await?;
-    Ok(download("plans.csv", sheet))
+    let file = services::prices::plan_csv::export(&state.billing, &filter.of(list)).await?;
+    Ok(download("plans.csv", file))
 }
 
 /// Import plans
@@ -123,13 +123,13 @@ pub async fn import_plans(
     State(state): State<AppState>,
     may: May<Administer>,
     Query(query): Query<ImportQuery>,
-    Csv(sheet): Csv,
+    Csv(file): Csv,
 ) -> Result<Json<PlanImportBody>, Problem> {
     if query.is_dry_run() {
-        let import = services::prices::plan_csv::try_import(&state.billing, &sheet).await?;
+        let import = services::prices::plan_csv::try_import(&state.billing, &file).await?;
         return Ok(Json(PlanImportBody::new(true, import)));
     }
     let author = query.author(may);
-    let import = async move { services::prices::plan_csv::import(&state.billing, &sheet, &author).await };
+    let import = async move { services::prices::plan_csv::import(&state.billing, &file, &author).await };
     Ok(Json(PlanImportBody::new(false, to_the_end(import).await?)))
 }

@@ -97,8 +97,8 @@ pub async fn export_rate_cards(
     Query(list): Query<ListQuery>,
     Query(filter): Query<RateCardListFilter>,
 ) -> Result<Response, Problem> {
-    let sheet = services::prices::rate_card_csv::export(&state.billing, &filter.of(list)).await?;
-    Ok(download("rate-cards.csv", sheet))
+    let file = services::prices::rate_card_csv::export(&state.billing, &filter.of(list)).await?;
+    Ok(download("rate-cards.csv", file))
 }
 
 /// Import price rows
@@ -126,13 +126,13 @@ pub async fn import_rate_cards(
     State(state): State<AppState>,
     may: May<Administer>,
     Query(query): Query<ImportQuery>,
-    Csv(sheet): Csv,
+    Csv(file): Csv,
 ) -> Result<Json<RateCardImportBody>, Problem> {
     if query.is_dry_run() {
-        let import = services::prices::rate_card_csv::try_import(&state.billing, &sheet).await?;
+        let import = services::prices::rate_card_csv::try_import(&state.billing, &file).await?;
         return Ok(Json(RateCardImportBody::new(true, import)));
     }
     let author = query.author(may);
-    let import = async move { services::prices::rate_card_csv::import(&state.billing, &sheet, &author).await };
+    let import = async move { services::prices::rate_card_csv::import(&state.billing, &file, &author).await };
     Ok(Json(RateCardImportBody::new(false, to_the_end(import).await?)))
 }

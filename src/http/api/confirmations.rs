@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::audit::Actor;
 use crate::domain::payments::signatures::{BadSignature, SignedMessage};
-use crate::domain::payments::{Confirmation, Outcome, ProviderName, ProviderReference, Verdict, failure_text};
+use crate::domain::payments::{Confirmation, PaymentOutcome, ProviderName, ProviderReference, Verdict, failure_text};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::named_enum::named_enum;
@@ -101,15 +101,17 @@ impl ConfirmationBody {
         }
         let needed = |field: &'static str| Problem::invalid(field, "is missing: a completed payment has it");
         let outcome = match self.status {
-            ConfirmedStatus::Failed => Outcome::Failed { reason: failure_text(self.reason.as_deref().unwrap_or("")) },
-            ConfirmedStatus::Completed => Outcome::Completed {
+            ConfirmedStatus::Failed => {
+                PaymentOutcome::Failed { reason: failure_text(self.reason.as_deref().unwrap_or("")) }
+            }
+            ConfirmedStatus::Completed => PaymentOutcome::Completed {
                 provider_reference: self.provider_reference.ok_or_else(|| needed("provider_reference"))?,
                 amount: self.amount.ok_or_else(|| needed("amount"))?,
                 currency: self.currency.ok_or_else(|| needed("currency"))?,
             },
         };
         match outcome {
-            Outcome::Completed { amount, .. } if amount <= Money::ZERO => {
+            PaymentOutcome::Completed { amount, .. } if amount <= Money::ZERO => {
                 Err(Problem::invalid("amount", "must be greater than 0"))
             }
             outcome => Ok(Confirmation { provider, payment: self.payment_sid, outcome }),

@@ -52,7 +52,7 @@ pub struct Exports {
 
 /// The place of one export, given back when it is dropped.
 #[derive(Debug)]
-struct Place {
+struct ExportSlot {
     open: Arc<Mutex<HashMap<BusinessSid, usize>>>,
     business: BusinessSid,
 }
@@ -64,7 +64,7 @@ fn lock(open: &Mutex<HashMap<BusinessSid, usize>>) -> MutexGuard<'_, HashMap<Bus
 impl Exports {
     /// # Errors
     /// 503 `busy` where there are too many.
-    fn admit(&self, business: &BusinessSid) -> Result<Place, Problem> {
+    fn admit(&self, business: &BusinessSid) -> Result<ExportSlot, Problem> {
         let mut open = lock(&self.open);
         let of_all: usize = open.values().sum();
         let detail = if of_all >= EXPORTS_MAX {
@@ -73,7 +73,7 @@ impl Exports {
             "Two exports of this business are under way already; ask again when one has ended."
         } else {
             *open.entry(business.clone()).or_default() += 1;
-            return Ok(Place { open: self.open.clone(), business: business.clone() });
+            return Ok(ExportSlot { open: self.open.clone(), business: business.clone() });
         };
         let mut problem = Problem::unavailable("busy", detail, None);
         problem.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
@@ -81,7 +81,7 @@ impl Exports {
     }
 }
 
-impl Drop for Place {
+impl Drop for ExportSlot {
     fn drop(&mut self) {
         let mut open = lock(&self.open);
         if let Some(own) = open.get_mut(&self.business) {
@@ -101,7 +101,7 @@ struct Sending {
     /// When the client took the last piece.
     taken: Instant,
     request_id: Arc<str>,
-    _place: Place,
+    _place: ExportSlot,
 }
 
 impl Sending {
@@ -137,7 +137,7 @@ impl Sending {
 pub struct Admitted {
     tenant: Tenant,
     request_id: Arc<str>,
-    place: Place,
+    place: ExportSlot,
 }
 
 impl FromRequestParts<AppState> for Admitted {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::webhook_paths::{WebhookParams, WebhookPath};
 use crate::domain::notifications::webhooks::{Webhook, WebhookStatus, event_names};
-use crate::domain::values::idempotency::Answer;
+use crate::domain::values::idempotency::OnceAnswer;
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
@@ -165,7 +165,7 @@ pub async fn create_webhook(
     Ok((StatusCode::CREATED, headers, body))
 }
 
-fn issued(answer: Answer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBody>) {
+fn issued(answer: OnceAnswer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBody>) {
     (replayed(answer.replayed), Json(answer.value.into()))
 }
 

@@ -8,7 +8,7 @@ use crate::domain::access::keys::{ApiKey, OVERLAP_SECONDS_MAX, PresentedKey, Pub
 use crate::domain::access::rights::{KeyMode, Reach, Role, Tenant};
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::businesses::BusinessKind;
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::paging::{Cursor, Limit, Page};
 use crate::domain::values::sid::{BusinessSid, KeySid};
 use crate::domain::values::text::Title;
@@ -164,7 +164,7 @@ pub async fn create(
     new: NewKey,
     keeper: &KeyKeeper,
     idempotency: Option<KeyScope>,
-) -> Result<Answer<IssuedKey>> {
+) -> Result<OnceAnswer<IssuedKey>> {
     let now = billing.clock.now();
     let new = new.tidied(keeper);
     new.check(keeper, now)?;
@@ -175,7 +175,7 @@ pub async fn create(
         && let Some(earlier) = find_again(billing, &mut conn, scope, &input, now).await?
     {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(OnceAnswer { value: earlier, replayed: true });
     }
     check_businesses(&mut conn, &new).await?;
     if let Some(tenant) = &new.business
@@ -206,7 +206,7 @@ pub async fn create(
     storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
     remember(billing, &mut conn, idempotency.as_ref(), &input, (&key, &secret), now).await?;
     tx.commit().await?;
-    Ok(Answer { value: IssuedKey { key, secret: secret.reveal() }, replayed: false })
+    Ok(OnceAnswer { value: IssuedKey { key, secret: secret.reveal() }, replayed: false })
 }
 
 /// Whether the businesses a key names exist, and are of the kind its role needs.
@@ -316,7 +316,7 @@ pub async fn rotate(
     overlap_seconds: i64,
     keeper: &KeyKeeper,
     idempotency: Option<KeyScope>,
-) -> Result<Answer<IssuedKey>> {
+) -> Result<OnceAnswer<IssuedKey>> {
     if !(0..=OVERLAP_SECONDS_MAX).contains(&overlap_seconds) {
         let problem = format!("must be a whole number from 0 to {OVERLAP_SECONDS_MAX} (a week)");
         return Err(Error::invalid("overlap_seconds", problem));
@@ -330,7 +330,7 @@ pub async fn rotate(
         && let Some(earlier) = find_again(billing, &mut conn, scope, &input, now).await?
     {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(OnceAnswer { value: earlier, replayed: true });
     }
     if key.revoked_at.is_some() {
         let sentence = "A revoked key stays revoked; make a new one.".to_owned();
@@ -353,7 +353,7 @@ pub async fn rotate(
     forget(billing, &after.public_id);
     // So that it stays one that is known.
     billing.credentials.find(&Handle::Key(after.public_id.clone())).await?;
-    Ok(Answer { value: IssuedKey { key: after, secret: secret.reveal() }, replayed: false })
+    Ok(OnceAnswer { value: IssuedKey { key: after, secret: secret.reveal() }, replayed: false })
 }
 
 /// Ends a key, everywhere within a second. Again changes nothing.

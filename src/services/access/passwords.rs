@@ -29,7 +29,7 @@ pub struct Passwords {
 
 /// A place in the line, which somebody has before they do anything that a hash is needed for.
 #[derive(Debug)]
-pub struct Place(#[allow(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
+pub struct HashingTurn(#[allow(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
 impl Default for Passwords {
     fn default() -> Passwords {
@@ -42,16 +42,16 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Busy`] where it is full.
-    pub fn line_up(&self) -> Result<Place> {
+    pub fn line_up(&self) -> Result<HashingTurn> {
         let sentence = "Many people log in at this moment; try again in a moment.";
-        self.line.clone().try_acquire_owned().map(Place).map_err(|_| Error::Busy(sentence))
+        self.line.clone().try_acquire_owned().map(HashingTurn).map_err(|_| Error::Busy(sentence))
     }
 
     /// A hash to store, in the PHC string format.
     ///
     /// # Errors
     /// [`Error::Setup`] where the system gives no random bytes.
-    pub async fn hash(&self, _place: &Place, password: &Password) -> Result<String> {
+    pub async fn hash(&self, _place: &HashingTurn, password: &Password) -> Result<String> {
         let salt = random::bytes::<16>()?;
         let password = password.clone();
         self.aside(move || {
@@ -65,7 +65,7 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Corrupt`] where the hash is none.
-    pub async fn verify(&self, _place: &Place, password: &Password, hash: Option<&str>) -> Result<bool> {
+    pub async fn verify(&self, _place: &HashingTurn, password: &Password, hash: Option<&str>) -> Result<bool> {
         let is_somebody = hash.is_some();
         let (password, hash) = (password.clone(), hash.unwrap_or(NOBODY).to_owned());
         let verified =
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn the_line_has_an_end() {
         let passwords = Passwords::default();
-        let places: Vec<Place> = (0..IN_LINE).map(|_| passwords.line_up().expect("a place")).collect();
+        let places: Vec<HashingTurn> = (0..IN_LINE).map(|_| passwords.line_up().expect("a place")).collect();
         assert!(matches!(passwords.line_up(), Err(Error::Busy(_))));
         drop(places);
         assert!(passwords.line_up().is_ok());

@@ -61,7 +61,7 @@ impl Handle {
 
 /// What is known of a key or a session, and who comes in by it if it is good.
 #[derive(Debug)]
-pub struct Known {
+pub struct KnownCaller {
     pub stored: Stored,
     pub principal: Arc<Principal>,
 }
@@ -74,7 +74,7 @@ pub enum Stored {
 
 #[derive(Debug)]
 struct Entry {
-    known: Arc<Known>,
+    known: Arc<KnownCaller>,
     /// From before it was read: whatever changed after this may be missing.
     read_at: Instant,
     is_read_again: AtomicBool,
@@ -93,7 +93,7 @@ impl Credentials {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find(&self, handle: &Handle) -> Result<Option<Arc<Known>>> {
+    pub async fn find(&self, handle: &Handle) -> Result<Option<Arc<KnownCaller>>> {
         let kept = self.kept().get(handle).cloned();
         let Some(entry) = kept.filter(|entry| entry.read_at.elapsed() < COUNTS_FOR) else {
             return self.read(handle).await;
@@ -114,17 +114,17 @@ impl Credentials {
         self.kept().contains_key(handle)
     }
 
-    async fn read(&self, handle: &Handle) -> Result<Option<Arc<Known>>> {
+    async fn read(&self, handle: &Handle) -> Result<Option<Arc<KnownCaller>>> {
         let read_at = Instant::now();
         let mut reader = self.0.db.read().await?;
         let known = match handle {
             Handle::Key(public_id) => {
                 let key = storage::access::keys::find_by_public_id(&mut reader.conn(), public_id).await?;
-                key.map(|key| Known { principal: Arc::new(of_key(&key)), stored: Stored::Key(key) })
+                key.map(|key| KnownCaller { principal: Arc::new(of_key(&key)), stored: Stored::Key(key) })
             }
             Handle::Session(hash) => {
                 let session = storage::access::sessions::find(&mut reader.conn(), &SecretHash::from(*hash)).await?;
-                session.map(|session| Known {
+                session.map(|session| KnownCaller {
                     principal: Arc::new(of_session(&session)),
                     stored: Stored::Session(session),
                 })

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::clock::Clock;
 use crate::domain::audit::Actor;
-use crate::domain::charges::charging::{self, Changes, Command, EntryKind, NewEntry, Outcome, Rules, State, UsageKey};
+use crate::domain::charges::charging::{
+    self, Changes, Command, CommandOutcome, EntryKind, NewEntry, Rules, State, UsageKey,
+};
 use crate::domain::charges::usage::UsageCounts;
 use crate::domain::charges::{Charge, Refusal};
 use crate::domain::notifications::alerts::AlertDraft;
@@ -25,8 +27,8 @@ use crate::domain::wallets::transactions::{TransactionType, refund_posting};
 use crate::domain::wallets::watch::{Spend, Watch, WatchRules};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::consequences::{self, Followed, Tools};
-use crate::services::prices::book::Prices;
+use crate::services::posting::consequences::{self, Consequences, Context};
+use crate::services::prices::book::LivePriceBook;
 use crate::storage;
 use crate::storage::charges::Owner;
 use crate::storage::charges::usage::RollupKey;
@@ -37,18 +39,18 @@ use crate::storage::wallets::transactions::{DebitColumns, NewRow};
 
 /// What a batch works with.
 #[derive(Clone, Debug)]
-pub struct Workshop {
+pub struct BatchContext {
     pub db: Db,
     pub clock: Clock,
     pub calendar: BillingCalendar,
     pub terms: OpeningTerms,
     pub watch: WatchRules,
-    pub prices: Prices,
+    pub prices: LivePriceBook,
 }
 
-impl Workshop {
-    pub fn of(billing: &Billing) -> Workshop {
-        Workshop {
+impl BatchContext {
+    pub fn of(billing: &Billing) -> BatchContext {
+        BatchContext {
             db: billing.db.clone(),
             clock: billing.clock.clone(),
             calendar: billing.calendar,
@@ -61,21 +63,21 @@ impl Workshop {
 
 /// Numbers of rows that never change once they are made, so that no batch looks them up twice. No balance is kept.
 #[derive(Debug, Default)]
-pub struct Memo {
+pub struct RowIds {
     rates: HashMap<Arc<AppliedRate>, i64>,
     rollups: HashMap<RollupKey, i64>,
 }
 
 /// Each of the two maps is emptied when it has grown to this: some ten megabytes.
-const MEMO_MAX: usize = 50_000;
+const ROW_IDS_MAX: usize = 50_000;
 
-impl Memo {
+impl RowIds {
     /// Takes over what a batch learnt, once it is committed.
-    pub fn learn(&mut self, learnt: Memo) {
-        if self.rates.len() + learnt.rates.len() > MEMO_MAX {
+    pub fn learn(&mut self, learnt: RowIds) {
+        if self.rates.len() + learnt.rates.len() > ROW_IDS_MAX {
             self.rates.clear();
         }
-        if self.rollups.len() + learnt.rollups.len() > MEMO_MAX {
+        if self.rollups.len() + learnt.rollups.len() > ROW_IDS_MAX {
             self.rollups.clear();
         }
         self.rates.extend(learnt.rates);
@@ -93,13 +95,13 @@ pub enum Replays {
 }
 
 /// What becomes of one command.
-pub type Answer = std::result::Result<Outcome, Refusal>;
+pub type CommandResult = std::result::Result<CommandOutcome, Refusal>;
 
 /// What a batch came to, before its commit.
 #[derive(Debug)]
 pub struct Settled {
-    pub outcomes: Vec<std::result::Result<Outcome, Refusal>>,
-    pub learnt: Memo,
+    pub outcomes: Vec<std::result::Result<CommandOutcome, Refusal>>,
+    pub learnt: RowIds,
 }
 
 /// Loads, decides and writes, without a commit.
@@ -107,20 +109,20 @@ pub struct Settled {
 /// # Errors
 /// [`Error::Stale`] where somebody else opened a wallet meanwhile, and those of the database.
 pub async fn settle(
-    workshop: &Workshop,
+    context: &BatchContext,
     conn: &mut BulkConn<'_>,
     commands: &[Command],
     replays: Replays,
-    memo: &Memo,
+    row_ids: &RowIds,
 ) -> Result<Settled> {
-    let now = workshop.clock.now();
-    let mut decided = decide(workshop, conn, commands, replays, now).await?;
+    let now = context.clock.now();
+    let mut decided = decide(context, conn, commands, replays, now).await?;
     if replays == Replays::Unexpected && refuses_what_was_charged(conn, commands, &decided).await? {
         // Nothing was written yet: the same commands again, with every message looked up.
-        decided = decide(workshop, conn, commands, Replays::LookUp, now).await?;
+        decided = decide(context, conn, commands, Replays::LookUp, now).await?;
     }
     let Decided { mut loaded, before, outcomes, changes } = decided;
-    let learnt = Writer { workshop, loaded: &mut loaded, before, memo, now }.write(conn, changes).await?;
+    let learnt = Writer { context, loaded: &mut loaded, before, row_ids, now }.write(conn, changes).await?;
     Ok(Settled { outcomes, learnt })
 }
 
@@ -129,21 +131,21 @@ struct Decided {
     loaded: Loaded,
     /// Where each account's ledger stood when it was read, and what was watched then.
     before: Vec<(LedgerHead, Watch)>,
-    outcomes: Vec<std::result::Result<Outcome, Refusal>>,
+    outcomes: Vec<std::result::Result<CommandOutcome, Refusal>>,
     changes: Changes,
 }
 
 async fn decide(
-    workshop: &Workshop,
+    context: &BatchContext,
     conn: &mut BulkConn<'_>,
     commands: &[Command],
     replays: Replays,
     now: Timestamp,
 ) -> Result<Decided> {
-    let mut loaded = load(workshop, conn, commands, replays, now).await?;
+    let mut loaded = load(context, conn, commands, replays, now).await?;
     let plans = loaded.state.accounts().iter().filter_map(|account| account.plan);
-    let book = workshop.prices.book_with(plans).await?;
-    let rules = Rules { book: &book, calendar: workshop.calendar, watch: workshop.watch };
+    let book = context.prices.book_with(plans).await?;
+    let rules = Rules { book: &book, calendar: context.calendar, watch: context.watch };
     let before = loaded.state.accounts().iter().map(|account| (account.head, account.watch)).collect();
     // A bug met by one command must not take its neighbours along: the batch is then tried in smaller ones.
     let apply = AssertUnwindSafe(|| charging::apply(&mut loaded.state, rules, commands, now));
@@ -156,7 +158,7 @@ async fn decide(
 /// only those that pass.
 async fn refuses_what_was_charged(conn: &mut BulkConn<'_>, commands: &[Command], decided: &Decided) -> Result<bool> {
     let owners = decided.loaded.owners();
-    let is_refused_charge = |(command, outcome): &(&Command, &std::result::Result<Outcome, Refusal>)| {
+    let is_refused_charge = |(command, outcome): &(&Command, &std::result::Result<CommandOutcome, Refusal>)| {
         matches!(command, Command::Charge(_)) && outcome.is_err()
     };
     let refused = commands.iter().zip(&decided.outcomes).filter(is_refused_charge).map(|(command, _)| command.key());
@@ -185,7 +187,7 @@ impl Loaded {
 }
 
 async fn load(
-    workshop: &Workshop,
+    context: &BatchContext,
     conn: &mut BulkConn<'_>,
     commands: &[Command],
     replays: Replays,
@@ -212,7 +214,7 @@ async fn load(
     let charges = storage::charges::find(conn, &messages).await?;
 
     let months: HashSet<(i64, chrono::NaiveDate)> = if commands.iter().any(may_refund) {
-        let month_of = |charge: &Charge| DayRange::month_of(workshop.calendar.day_of(charge.entry.created_at)).first;
+        let month_of = |charge: &Charge| DayRange::month_of(context.calendar.day_of(charge.entry.created_at)).first;
         let of_wallet = |charge: &Charge| owners.get(&charge.business).map(|owner| (owner.wallet_id, month_of(charge)));
         charges.iter().filter_map(|known| of_wallet(&known.charge)).collect()
     } else {
@@ -223,10 +225,10 @@ async fn load(
     let closed = closed.iter().filter_map(|(id, month)| sids.get(id).map(|sid| ((*sid).clone(), *month)));
 
     let mut stored = stored;
-    begin_days(workshop, conn, commands, &mut stored, now).await?;
+    begin_days(context, conn, commands, &mut stored, now).await?;
     let mut wallet_ids: Vec<Option<i64>> = stored.iter().map(|stored| Some(stored.wallet_id)).collect();
     let mut accounts: Vec<Account> = stored.into_iter().map(|stored| stored.account).collect();
-    let book = workshop.prices.book();
+    let book = context.prices.book();
     let unopened: Vec<&BusinessSid> = businesses.iter().filter(|sid| !owners.contains_key(*sid)).collect();
     if !unopened.is_empty() {
         let known = storage::wallets::accounts::load_unopened(conn, &unopened).await?;
@@ -234,7 +236,7 @@ async fn load(
             known.into_iter().map(|known| (known.business, (known.is_suspended, known.currency))).collect();
         for business in unopened {
             let known = known.get(business).copied();
-            accounts.push(Account::unopened(business, known, &workshop.terms, &book, now));
+            accounts.push(Account::unopened(business, known, &context.terms, &book, now));
             wallet_ids.push(None);
         }
     }
@@ -244,13 +246,13 @@ async fn load(
 
 /// Of wallets whose first message of the day may be here: what its spend is compared with. Asked once a wallet and day.
 async fn begin_days(
-    workshop: &Workshop,
+    context: &BatchContext,
     conn: &mut BulkConn<'_>,
     commands: &[Command],
     stored: &mut [storage::wallets::accounts::StoredAccount],
     now: Timestamp,
 ) -> Result<()> {
-    let today = workshop.calendar.day_of(now);
+    let today = context.calendar.day_of(now);
     let charged: HashSet<&BusinessSid> =
         commands.iter().filter(|command| matches!(command, Command::Charge(_))).map(|c| &c.key().business).collect();
     let begins = |stored: &&mut storage::wallets::accounts::StoredAccount| {
@@ -278,17 +280,17 @@ fn may_refund(command: &Command) -> bool {
 }
 
 struct Writer<'a> {
-    workshop: &'a Workshop,
+    context: &'a BatchContext,
     loaded: &'a mut Loaded,
     /// Where each account's ledger stood when it was read, and what was watched then.
     before: Vec<(LedgerHead, Watch)>,
-    memo: &'a Memo,
+    row_ids: &'a RowIds,
     now: Timestamp,
 }
 
 impl Writer<'_> {
-    async fn write(mut self, conn: &mut BulkConn<'_>, changes: Changes) -> Result<Memo> {
-        let mut learnt = Memo::default();
+    async fn write(mut self, conn: &mut BulkConn<'_>, changes: Changes) -> Result<RowIds> {
+        let mut learnt = RowIds::default();
         self.open_wallets(conn, &changes).await?;
         let rows = self.rows(conn, &changes.entries, &mut learnt).await?;
         storage::wallets::transactions::append_many(conn, &rows).await?;
@@ -307,38 +309,38 @@ impl Writer<'_> {
             items.push(NewItem { transaction: new.transaction, wallet_id, item: new.item });
         }
         storage::invoices::insert_items(conn, &items).await?;
-        let followed = self.followed(changes.alerts, changes.events, &changes.recharges)?;
-        let tools = Tools { clock: &self.workshop.clock, calendar: self.workshop.calendar, now: self.now };
-        consequences::write(tools, conn, followed).await?;
+        let consequences = self.consequences(changes.alerts, changes.events, &changes.recharges)?;
+        let context = Context { clock: &self.context.clock, calendar: self.context.calendar, now: self.now };
+        consequences::write(context, conn, consequences).await?;
         Ok(learnt)
     }
 
     /// What follows for each account that anything follows for.
-    fn followed(
+    fn consequences(
         &self,
         alerts: Vec<(usize, AlertDraft)>,
         events: Vec<(usize, Event)>,
         recharges: &BTreeSet<usize>,
-    ) -> Result<Vec<Followed<'_>>> {
+    ) -> Result<Vec<Consequences<'_>>> {
         let accounts = self.loaded.state.accounts();
-        let mut followed: BTreeMap<usize, Followed<'_>> = BTreeMap::new();
+        let mut consequences: BTreeMap<usize, Consequences<'_>> = BTreeMap::new();
         let levels = |number: &usize| !accounts[*number].watch.has_levels_of(&self.before[*number].1);
         let concerned = alerts.iter().map(|(number, _)| *number).chain(events.iter().map(|(number, _)| *number));
         for number in concerned.chain(recharges.iter().copied()).chain((0..accounts.len()).filter(levels)) {
             // A refusal opens no wallet, and what has none wants nothing.
             let Some(wallet_id) = self.loaded.wallet_ids[number] else { continue };
-            followed.entry(number).or_insert_with(|| Followed {
+            consequences.entry(number).or_insert_with(|| Consequences {
                 wants_recharge: recharges.contains(&number),
-                ..Followed::of(wallet_id, &accounts[number], self.before[number].1)
+                ..Consequences::of(wallet_id, &accounts[number], self.before[number].1)
             });
         }
         for (number, alert) in alerts {
-            followed.entry(number).and_modify(|followed| followed.alerts.push(alert));
+            consequences.entry(number).and_modify(|consequences| consequences.alerts.push(alert));
         }
         for (number, event) in events {
-            followed.entry(number).and_modify(|followed| followed.events.push(event));
+            consequences.entry(number).and_modify(|consequences| consequences.events.push(event));
         }
-        Ok(followed.into_values().collect())
+        Ok(consequences.into_values().collect())
     }
 
     /// Makes the wallets of those who were charged without having one (a price of zero, or a message that is free).
@@ -350,8 +352,8 @@ impl Writer<'_> {
             let business = &self.loaded.state.accounts()[*account].business;
             let opening = Opening {
                 business,
-                terms: &self.workshop.terms,
-                wallet_id: self.workshop.clock.new_id(),
+                terms: &self.context.terms,
+                wallet_id: self.context.clock.new_id(),
                 now: self.now,
                 actor: actor as &Actor,
             };
@@ -371,7 +373,7 @@ impl Writer<'_> {
         &self,
         conn: &mut BulkConn<'_>,
         entries: &'e [NewEntry],
-        learnt: &mut Memo,
+        learnt: &mut RowIds,
     ) -> Result<Vec<NewRow<'e>>> {
         self.learn_rates(conn, entries, learnt).await?;
         let mut rows = Vec::with_capacity(entries.len());
@@ -406,12 +408,12 @@ impl Writer<'_> {
     }
 
     /// Finds the numbers of those rates that no batch before has met.
-    async fn learn_rates(&self, conn: &mut BulkConn<'_>, entries: &[NewEntry], learnt: &mut Memo) -> Result<()> {
+    async fn learn_rates(&self, conn: &mut BulkConn<'_>, entries: &[NewEntry], learnt: &mut RowIds) -> Result<()> {
         let mut unknown: HashSet<&Arc<AppliedRate>> = HashSet::new();
         for new in entries {
             if let EntryKind::Debit(charge) = &new.kind {
                 let rates = charge.parts.iter().map(|part| &part.rate);
-                unknown.extend(rates.filter(|rate| !self.memo.rates.contains_key(*rate)));
+                unknown.extend(rates.filter(|rate| !self.row_ids.rates.contains_key(*rate)));
             }
         }
         let unknown = unknown.into_iter().cloned().collect();
@@ -419,10 +421,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn debit<'e>(&self, charge: &'e Charge, learnt: &Memo) -> Result<DebitColumns<'e>> {
+    fn debit<'e>(&self, charge: &'e Charge, learnt: &RowIds) -> Result<DebitColumns<'e>> {
         let mut parts = Vec::with_capacity(charge.parts.len());
         for part in &charge.parts {
-            let id = self.memo.rates.get(&part.rate).or_else(|| learnt.rates.get(&part.rate));
+            let id = self.row_ids.rates.get(&part.rate).or_else(|| learnt.rates.get(&part.rate));
             let id = id.ok_or_else(|| Error::Corrupt("a rate that was not stored".to_owned()))?;
             parts.push((*id, part.segments));
         }
@@ -446,7 +448,7 @@ impl Writer<'_> {
         &self,
         conn: &mut BulkConn<'_>,
         usage: HashMap<UsageKey, UsageCounts>,
-        learnt: &mut Memo,
+        learnt: &mut RowIds,
     ) -> Result<()> {
         let mut counted = Vec::with_capacity(usage.len());
         for (key, counts) in usage {
@@ -455,11 +457,11 @@ impl Writer<'_> {
             counted.push((RollupKey { wallet_id, day, country, operator, unit_price }, counts));
         }
         let unknown: Vec<&RollupKey> =
-            counted.iter().map(|(key, _)| key).filter(|key| !self.memo.rollups.contains_key(key)).collect();
+            counted.iter().map(|(key, _)| key).filter(|key| !self.row_ids.rollups.contains_key(key)).collect();
         learnt.rollups.extend(storage::charges::usage::open_rollups(conn, &unknown).await?);
         let mut additions = Vec::with_capacity(counted.len());
         for (key, counts) in &counted {
-            let id = self.memo.rollups.get(key).or_else(|| learnt.rollups.get(key));
+            let id = self.row_ids.rollups.get(key).or_else(|| learnt.rollups.get(key));
             let id = id.ok_or_else(|| Error::Corrupt("a row of usage that was not made".to_owned()))?;
             additions.push((*id, *counts));
         }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
-use super::batch::{self, Answer, Memo, Replays, Workshop};
+use super::batch::{self, BatchContext, CommandResult, Replays, RowIds};
 use super::counts::Counts;
 use crate::domain::charges::Refusal;
-use crate::domain::charges::charging::{Command, Outcome};
+use crate::domain::charges::charging::{Command, CommandOutcome};
 use crate::error::{Error, Result};
 use crate::storage;
 
@@ -47,18 +47,18 @@ enum Next {
 #[derive(Debug)]
 struct Submission {
     commands: Vec<Command>,
-    answers: oneshot::Sender<Vec<Result<Answer>>>,
+    answers: oneshot::Sender<Vec<Result<CommandResult>>>,
     /// Given back once settled.
     room: OwnedSemaphorePermit,
 }
 
 impl Committer {
     /// Starts the task, on a thread of its own: on SQLite its statements block. `capacity`: how many commands may wait in line.
-    pub fn start(workshop: Workshop, capacity: usize) -> Committer {
+    pub fn start(context: BatchContext, capacity: usize) -> Committer {
         let (line, waiting) = mpsc::unbounded_channel();
         let (end, ended) = watch::channel(false);
         let counts = Counts::default();
-        let task = Task { workshop, memo: Memo::default(), replays: Replays::Unexpected, counts: counts.clone() };
+        let task = Task { context, row_ids: RowIds::default(), replays: Replays::Unexpected, counts: counts.clone() };
         let runtime = tokio::runtime::Handle::current();
         let thread = std::thread::Builder::new().name("committer".to_owned());
         // Where there is no thread, the end is dropped along with this, and the process stops as if the task had died.
@@ -75,7 +75,7 @@ impl Committer {
     ///
     /// # Errors
     /// [`Error::Busy`] where too many wait or the server is about to stop.
-    pub async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Result<Answer>>> {
+    pub async fn submit(&self, commands: Vec<Command>) -> Result<Vec<Result<CommandResult>>> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -131,8 +131,8 @@ impl Drop for EndOnDrop {
 }
 
 struct Task {
-    workshop: Workshop,
-    memo: Memo,
+    context: BatchContext,
+    row_ids: RowIds,
     /// What the last batches met: repeated messages come in bursts, as after a restart.
     replays: Replays,
     counts: Counts,
@@ -183,7 +183,7 @@ impl Task {
     }
 
     /// Settles commands, in halves where they fail together for a reason that may lie in one of them.
-    async fn settle(&mut self, commands: &[Command]) -> Vec<Result<Answer>> {
+    async fn settle(&mut self, commands: &[Command]) -> Vec<Result<CommandResult>> {
         let mut answers = Vec::with_capacity(commands.len());
         let mut parts = vec![commands];
         while let Some(part) = parts.pop() {
@@ -203,7 +203,7 @@ impl Task {
     }
 
     /// Settles and commits commands together, again where the outcome of a commit is unknown.
-    async fn commit(&mut self, commands: &[Command]) -> Result<Vec<Answer>> {
+    async fn commit(&mut self, commands: &[Command]) -> Result<Vec<CommandResult>> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
@@ -241,17 +241,17 @@ impl Task {
         }
     }
 
-    async fn try_commit(&mut self, commands: &[Command]) -> Result<Vec<Answer>> {
-        let mut tx = self.workshop.db.begin_bulk().await?;
-        let settled = batch::settle(&self.workshop, &mut tx.conn(), commands, self.replays, &self.memo).await?;
+    async fn try_commit(&mut self, commands: &[Command]) -> Result<Vec<CommandResult>> {
+        let mut tx = self.context.db.begin_bulk().await?;
+        let settled = batch::settle(&self.context, &mut tx.conn(), commands, self.replays, &self.row_ids).await?;
         tx.commit().await?;
-        self.memo.learn(settled.learnt);
+        self.row_ids.learn(settled.learnt);
         Ok(settled.outcomes)
     }
 }
 
-fn is_replay(answer: &Answer) -> bool {
-    matches!(answer, Ok(Outcome::Charged(charged)) if charged.replayed)
+fn is_replay(answer: &CommandResult) -> bool {
+    matches!(answer, Ok(CommandOutcome::Charged(charged)) if charged.replayed)
         || matches!(answer, Err(Refusal::MessageConflict))
 }
 

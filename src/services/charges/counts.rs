@@ -5,8 +5,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::batch::Answer;
-use crate::domain::charges::charging::Outcome;
+use super::batch::CommandResult;
+use crate::domain::charges::charging::CommandOutcome;
 
 /// Upper bounds of the commands in a batch.
 const BATCH_BUCKETS: [f64; 8] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 2_000.0];
@@ -33,7 +33,7 @@ impl Default for Counts {
 
 impl Counts {
     /// Counts what became of one batch. `None`: the database failed.
-    pub fn batch<'a>(&self, answers: impl IntoIterator<Item = Option<&'a Answer>>) {
+    pub fn batch<'a>(&self, answers: impl IntoIterator<Item = Option<&'a CommandResult>>) {
         let mut size = 0.0;
         for answer in answers {
             size += 1.0;
@@ -44,13 +44,13 @@ impl Counts {
     }
 }
 
-fn label(answer: &Answer) -> &'static str {
+fn label(answer: &CommandResult) -> &'static str {
     match answer {
-        Ok(Outcome::Charged(charged)) if charged.replayed => "replayed",
-        Ok(Outcome::Charged(_)) => "charged",
-        Ok(Outcome::Reported(reported)) if reported.recorded => reported.delivery.status.as_str(),
-        Ok(Outcome::Reported(_)) => "repeated_report",
-        Ok(Outcome::Refunded(_)) => "refunded",
+        Ok(CommandOutcome::Charged(charged)) if charged.replayed => "replayed",
+        Ok(CommandOutcome::Charged(_)) => "charged",
+        Ok(CommandOutcome::Reported(reported)) if reported.recorded => reported.delivery.status.as_str(),
+        Ok(CommandOutcome::Reported(_)) => "repeated_report",
+        Ok(CommandOutcome::Refunded(_)) => "refunded",
         Err(refusal) => refusal.code(),
     }
 }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::Actor;
-use crate::domain::charges::charging::{Charged, Command, Outcome, Refunded, Reported};
+use crate::domain::charges::charging::{Charged, Command, CommandOutcome, Refunded, Reported};
 use crate::domain::charges::{ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal};
 use crate::domain::prices::messages::{ChargeKey, MessageSid, OfferedMessage};
 use crate::domain::prices::phone_numbers::PhoneNumber;
 use crate::domain::values::currency::Currency;
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
 use crate::domain::values::text::{ErrorCode, Reason};
@@ -26,7 +26,7 @@ use crate::services::Billing;
 use crate::services::posting::once::Once;
 use crate::storage;
 use crate::storage::charges::Owner;
-use batch::{Memo, Replays, Workshop};
+use batch::{BatchContext, Replays, RowIds};
 
 /// A message as a caller wants it charged.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Res
 pub async fn charge(billing: &Billing, request: ChargeRequest, actor: Actor) -> Result<Charged> {
     let command = prepare(billing, request, &Arc::new(actor))?;
     match only(billing.committer.submit(vec![command]).await?)? {
-        Outcome::Charged(charged) => Ok(charged),
+        CommandOutcome::Charged(charged) => Ok(charged),
         other => Err(mixed_up(&other)),
     }
 }
@@ -87,7 +87,7 @@ pub async fn charge_many(
     let prepared = requests.into_iter().map(|request| prepare(billing, request, &actor)).collect();
     let outcomes = submit_valid(billing, prepared).await?;
     let charged = |outcome| match outcome {
-        Outcome::Charged(charged) => Ok(charged),
+        CommandOutcome::Charged(charged) => Ok(charged),
         other => Err(mixed_up(&other)),
     };
     Ok(outcomes.into_iter().map(|outcome| outcome.and_then(charged)).collect())
@@ -100,7 +100,7 @@ pub async fn charge_many(
 pub async fn report(billing: &Billing, request: ReportRequest, actor: Actor) -> Result<Reported> {
     let command = to_command(billing, request, &Arc::new(actor));
     match only(billing.committer.submit(vec![command]).await?)? {
-        Outcome::Reported(reported) => Ok(reported),
+        CommandOutcome::Reported(reported) => Ok(reported),
         other => Err(mixed_up(&other)),
     }
 }
@@ -118,7 +118,7 @@ pub async fn report_many(
     let prepared = requests.into_iter().map(|request| Ok(to_command(billing, request, &actor))).collect();
     let outcomes = submit_valid(billing, prepared).await?;
     let reported = |outcome| match outcome {
-        Outcome::Reported(reported) => Ok(reported),
+        CommandOutcome::Reported(reported) => Ok(reported),
         other => Err(mixed_up(&other)),
     };
     Ok(outcomes.into_iter().map(|outcome| outcome.and_then(reported)).collect())
@@ -131,7 +131,7 @@ fn to_command(billing: &Billing, request: ReportRequest, actor: &Arc<Actor>) -> 
 }
 
 /// Hands in those commands that could be made, and puts the answers where they belong.
-async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Result<Vec<Result<Outcome>>> {
+async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Result<Vec<Result<CommandOutcome>>> {
     let mut commands = Vec::with_capacity(prepared.len());
     let mut problems = Vec::with_capacity(prepared.len());
     for result in prepared {
@@ -152,12 +152,12 @@ async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Resu
     Ok(problems.into_iter().map(place).collect())
 }
 
-fn only(answers: Vec<Result<batch::Answer>>) -> Result<Outcome> {
+fn only(answers: Vec<Result<batch::CommandResult>>) -> Result<CommandOutcome> {
     let answer = answers.into_iter().next();
     Ok(answer.ok_or_else(|| Error::Corrupt("a command without an answer".to_owned()))???)
 }
 
-fn mixed_up(outcome: &Outcome) -> Error {
+fn mixed_up(outcome: &CommandOutcome) -> Error {
     Error::Corrupt(format!("an answer to another command: {outcome:?}"))
 }
 
@@ -250,7 +250,7 @@ pub async fn refund(
     request: RefundRequest,
     key: Option<KeyScope>,
     actor: Actor,
-) -> Result<Answer<RefundReceipt>> {
+) -> Result<OnceAnswer<RefundReceipt>> {
     let now = billing.clock.now();
     let input = request.hash();
     let order = Command::Refund(RefundOrder {
@@ -269,10 +269,11 @@ pub async fn refund(
         return Ok(earlier);
     }
     let commands = [order];
-    let workshop = Workshop::of(billing);
-    let settled = batch::settle(&workshop, &mut tx.conn().bulk(), &commands, Replays::LookUp, &Memo::default()).await?;
+    let context = BatchContext::of(billing);
+    let settled =
+        batch::settle(&context, &mut tx.conn().bulk(), &commands, Replays::LookUp, &RowIds::default()).await?;
     let receipt = match only(settled.outcomes.into_iter().map(Ok).collect())? {
-        Outcome::Refunded(refunded) => RefundReceipt::new(refunded),
+        CommandOutcome::Refunded(refunded) => RefundReceipt::new(refunded),
         other => return Err(mixed_up(&other)),
     };
     once.commit(tx, receipt).await

@@ -11,7 +11,7 @@ use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::invoices::postings::credit_note_posting;
 use crate::domain::invoices::{InvoiceLine, InvoiceStatus, InvoiceSummary};
 use crate::domain::notifications::events::EventType;
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::Reason;
@@ -20,7 +20,7 @@ use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::Transaction;
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::services::posting::once::Once;
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
@@ -79,9 +79,9 @@ pub async fn cancel(
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     let (_, cancelled) = find(&mut conn, business.sid(), sid).await?;
     let events = vec![cancelled.event(EventType::InvoiceCancelled, now)];
-    let followed = Followed { events, ..Followed::of(wallet_id, &account, account.watch) };
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    let consequences = Consequences { events, ..Consequences::of(wallet_id, &account, account.watch) };
+    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     tx.commit().await?;
     Ok(cancelled)
 }
@@ -144,7 +144,7 @@ pub async fn write(
     new: NewNote,
     key: Option<KeyScope>,
     actor: &Actor,
-) -> Result<Answer<NoteReceipt>> {
+) -> Result<OnceAnswer<NoteReceipt>> {
     let now = billing.clock.now();
     let business = new.business.sid();
     let once = Once { billing, business, key: key.as_ref(), input: new.hash(), now };

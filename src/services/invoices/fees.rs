@@ -7,7 +7,7 @@ use crate::domain::audit::Actor;
 use crate::domain::invoices::postings::fee_posting;
 use crate::domain::invoices::{InvoiceItem, LineCategory};
 use crate::domain::values::currency::Currency;
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::text::{LongText, Reason, Reference};
 use crate::domain::wallets::ledger::Entry;
@@ -91,7 +91,12 @@ impl FeeReceipt {
 /// # Errors
 /// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key came with another input
 /// before; [`Error::Refused`] where the balance would leave its range; those of the database.
-pub async fn charge(billing: &Billing, fee: &Fee, key: Option<KeyScope>, actor: &Actor) -> Result<Answer<FeeReceipt>> {
+pub async fn charge(
+    billing: &Billing,
+    fee: &Fee,
+    key: Option<KeyScope>,
+    actor: &Actor,
+) -> Result<OnceAnswer<FeeReceipt>> {
     let now = billing.clock.now();
     let business = fee.business.sid();
     let once = Once { billing, business, key: key.as_ref(), input: fee.hash(), now };

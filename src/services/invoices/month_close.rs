@@ -18,7 +18,7 @@ use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::time::{CalendarMonth, DayRange, Timestamp};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::services::posting::{self, NewPosting, credits};
 use crate::storage;
 use crate::storage::db::{BulkConn, Conn};
@@ -45,7 +45,7 @@ pub struct Numbers {
 
 /// What closing a month came to.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct CloseOutcome {
     /// Invoices made by this close.
     pub invoices: i64,
     /// By seller and series.
@@ -64,7 +64,7 @@ pub struct Closing {
     /// The wallet that it came to, and the last one there is.
     at: i64,
     last: i64,
-    outcome: Outcome,
+    outcome: CloseOutcome,
 }
 
 /// The month to close next, from the beginning of the ledger on. Its time may not have come yet.
@@ -111,7 +111,7 @@ pub async fn begin(billing: &Billing, month: CalendarMonth, actor: Actor) -> Res
     check(billing, month, true).map_err(|early| Error::Setup(early.to_string()))?;
     let last = storage::invoices::month_close::last_wallet(&mut billing.db.read().await?.conn()).await?;
     let ends_at = close::end_of(month, billing.calendar);
-    Ok(Closing { month, actor, ends_at, at: 0, last, outcome: Outcome::default() })
+    Ok(Closing { month, actor, ends_at, at: 0, last, outcome: CloseOutcome::default() })
 }
 
 impl Closing {
@@ -322,13 +322,13 @@ impl Closing {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn finish(mut self, billing: &Billing) -> Result<Outcome> {
+    pub async fn finish(mut self, billing: &Billing) -> Result<CloseOutcome> {
         let now = billing.clock.now();
         let mut tx = billing.db.begin().await?;
         let mut conn = tx.conn();
         let invoices = storage::invoices::closed_months::note(&mut conn, self.month.days(), now).await?;
         self.outcome.others = invoices - self.outcome.invoices;
-        let numbers: Vec<_> = self.outcome.numbers.values().map(Numbers::told).collect();
+        let numbers: Vec<_> = self.outcome.numbers.values().map(Numbers::event_body).collect();
         let after = serde_json::json!({
             "invoices": invoices,
             "made": self.outcome.invoices,
@@ -407,9 +407,9 @@ pub async fn pay_with_earlier_credits(
             posting::enter(billing, conn, business, new, now).await?;
         }
     }
-    let followed = Followed { events, ..Followed::of(wallet_id, &account, account.watch) };
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    let consequences = Consequences { events, ..Consequences::of(wallet_id, &account, account.watch) };
+    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     Ok(paid)
 }
 
@@ -445,7 +445,7 @@ impl Made {
     }
 }
 
-impl Outcome {
+impl CloseOutcome {
     fn count(&mut self, made: Made) -> std::result::Result<(), MoneyError> {
         self.invoices += 1;
         let total = self.totals.entry(made.wallet.currency.code()).or_default();
@@ -472,7 +472,7 @@ impl Numbers {
         (close::numbered(&self.series, self.first), close::numbered(&self.series, self.last))
     }
 
-    fn told(&self) -> serde_json::Value {
+    fn event_body(&self) -> serde_json::Value {
         let (first, last) = self.ends();
         serde_json::json!({"seller": self.seller, "count": self.count, "first": first, "last": last})
     }

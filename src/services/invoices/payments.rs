@@ -7,7 +7,7 @@ use crate::domain::audit::Actor;
 use crate::domain::invoices::InvoiceSummary;
 use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::invoices::postings::invoice_payment_posting;
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::InvoiceSid;
 use crate::domain::values::text::Reference;
@@ -101,7 +101,7 @@ pub async fn pay(
     payment: InvoicePayment,
     key: Option<KeyScope>,
     actor: &Actor,
-) -> Result<Answer<PaymentReceipt>> {
+) -> Result<OnceAnswer<PaymentReceipt>> {
     let now = billing.clock.now();
     let business = payment.business.sid();
     let once = Once { billing, business, key: key.as_ref(), input: payment.hash(), now };

@@ -7,7 +7,7 @@ use crate::domain::notifications::events::EventType;
 use crate::domain::values::time::{day_after, days_after};
 use crate::error::Result;
 use crate::services::Billing;
-use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::storage;
 use crate::storage::invoices::reminders::DueInvoice;
 use crate::storage::wallets::accounts::StoredAccount;
@@ -51,16 +51,16 @@ async fn tell(billing: &Billing, due: &DueInvoice) -> Result<()> {
     let Some((id, mut invoice)) = storage::invoices::find_by_sid(&mut conn, due.sid).await? else { return Ok(()) };
     let Some(kind) = due_reminder(&invoice, billing.calendar.day_of(now)) else { return Ok(()) };
     let is_first = storage::invoices::reminders::insert(&mut conn, id, kind, now).await?;
-    let mut followed = Followed::of(wallet_id, &account, account.watch);
+    let mut consequences = Consequences::of(wallet_id, &account, account.watch);
     if kind == ReminderKind::Overdue {
         invoice.header.status = InvoiceStatus::Overdue;
         storage::invoices::set_status(&mut conn, id, InvoiceStatus::Overdue, None, now).await?;
-        followed.events.push(invoice.event(EventType::InvoiceOverdue, now));
+        consequences.events.push(invoice.event(EventType::InvoiceOverdue, now));
     }
     if is_first {
-        followed.alerts.push(reminder_alert(&invoice, kind));
+        consequences.alerts.push(reminder_alert(&invoice, kind));
     }
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     tx.commit().await
 }

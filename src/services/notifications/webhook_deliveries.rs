@@ -18,9 +18,9 @@ use crate::domain::notifications::webhooks::{Webhook, WebhookStatus};
 use crate::domain::values::money::Money;
 use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
-use crate::outbound::Answer;
+use crate::outbound::OutboundAnswer;
 use crate::services::Billing;
-use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::storage::notifications::webhook_messages::Tried;
 use crate::storage::notifications::webhooks::StoredWebhook;
 use crate::storage::wallets::accounts::StoredAccount;
@@ -86,7 +86,7 @@ async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Re
         (called.answer, called.duration)
     };
     let (status, retry_after) = match answer {
-        Ok(Answer { status, retry_after }) => (Ok(status), retry_after),
+        Ok(OutboundAnswer { status, retry_after }) => (Ok(status), retry_after),
         Err(error) => (Err(error), None),
     };
     let error = status.map_or_else(Some, judge);
@@ -165,9 +165,10 @@ async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) 
         )
     };
     storage::audit::append(&mut conn.bulk(), &entry, &Actor::scheduled(), now).await?;
-    let followed = Followed { alerts: vec![alert(webhook, health)], watch, ..Followed::of(wallet_id, &account, watch) };
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    let consequences =
+        Consequences { alerts: vec![alert(webhook, health)], watch, ..Consequences::of(wallet_id, &account, watch) };
+    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     tx.commit().await
 }
 

@@ -112,7 +112,7 @@ pub async fn send_again(
 
 /// What a test tells.
 #[derive(Serialize)]
-struct Told<'a> {
+struct TestEventBody<'a> {
     webhook_sid: WebhookSid,
     business_sid: &'a BusinessSid,
     message: &'static str,
@@ -128,7 +128,11 @@ pub async fn test(billing: &Billing, tenant: &Tenant, sid: WebhookSid, actor: &A
     let mut conn = tx.conn();
     let stored = lock_enabled(&mut conn, tenant.sid(), sid).await?;
     let message = MessageEventSid::new(billing.clock.new_id());
-    let told = Told { webhook_sid: sid, business_sid: tenant.sid(), message: "This is a test: somebody asked for it." };
+    let told = TestEventBody {
+        webhook_sid: sid,
+        business_sid: tenant.sid(),
+        message: "This is a test: somebody asked for it.",
+    };
     let event = Event::new(EventType::Test, now, told);
     storage::notifications::webhook_messages::insert(
         &mut conn,

@@ -10,7 +10,7 @@ use crate::domain::notifications::webhook_secrets::WebhookSecret;
 use crate::domain::notifications::webhooks::{
     OVERLAP_HOURS_MAX, WEBHOOKS_MAX, Webhook, WebhookStatus, WebhookUrl, event_names, parse_events,
 };
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
@@ -87,7 +87,7 @@ pub async fn create(
     new: NewWebhook,
     actor: &Actor,
     idempotency: Option<KeyScope>,
-) -> Result<Answer<IssuedWebhook>> {
+) -> Result<OnceAnswer<IssuedWebhook>> {
     let now = billing.clock.now();
     let webhook = Webhook {
         sid: WebhookSid::new(billing.clock.new_id()),
@@ -113,7 +113,7 @@ pub async fn create(
         && let Some(earlier) = find_again(billing, &mut conn, tenant.sid(), scope, &input, now).await?
     {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(OnceAnswer { value: earlier, replayed: true });
     }
     let opening =
         Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
@@ -130,7 +130,7 @@ pub async fn create(
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     remember(&mut conn, idempotency.as_ref(), &input, Remembered { webhook: webhook.sid, sealed }, now).await?;
     tx.commit().await?;
-    Ok(Answer { value: IssuedWebhook { webhook, secret }, replayed: false })
+    Ok(OnceAnswer { value: IssuedWebhook { webhook, secret }, replayed: false })
 }
 
 fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<String> {
@@ -257,7 +257,7 @@ pub async fn rotate(
     overlap_hours: i64,
     actor: &Actor,
     idempotency: Option<KeyScope>,
-) -> Result<Answer<IssuedWebhook>> {
+) -> Result<OnceAnswer<IssuedWebhook>> {
     if !(0..=OVERLAP_HOURS_MAX).contains(&overlap_hours) {
         let problem = format!("must be a whole number from 0 to {OVERLAP_HOURS_MAX}");
         return Err(Error::invalid("overlap_hours", problem));
@@ -270,7 +270,7 @@ pub async fn rotate(
         && let Some(earlier) = find_again(billing, &mut conn, tenant.sid(), scope, &input, now).await?
     {
         tx.roll_back().await?;
-        return Ok(Answer { value: earlier, replayed: true });
+        return Ok(OnceAnswer { value: earlier, replayed: true });
     }
     let stored = storage::notifications::webhooks::lock(&mut conn, tenant.sid(), sid).await?.ok_or(NOT_FOUND)?;
     let secret = WebhookSecret::from_random(random::bytes()?);
@@ -287,7 +287,7 @@ pub async fn rotate(
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     remember(&mut conn, idempotency.as_ref(), &input, Remembered { webhook: sid, sealed }, now).await?;
     tx.commit().await?;
-    Ok(Answer { value: IssuedWebhook { webhook, secret }, replayed: false })
+    Ok(OnceAnswer { value: IssuedWebhook { webhook, secret }, replayed: false })
 }
 
 /// Deletes an endpoint with all its messages.

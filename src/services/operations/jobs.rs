@@ -30,11 +30,11 @@ pub async fn schedule(billing: &Billing, jobs: &[NewJob]) -> Result<()> {
 pub struct Ended {
     pub job: Job,
     /// Or why it failed.
-    pub outcome: std::result::Result<Outcome, String>,
+    pub outcome: std::result::Result<JobOutcome, String>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum JobOutcome {
     Next(Next),
     /// Noted along with the work: it says itself what comes next.
     Sent(Sent),
@@ -85,7 +85,7 @@ async fn note(conn: &mut BulkConn<'_>, ended: &[Ended], now: Timestamp) -> Resul
     let sent: Vec<&Sent> = ended
         .iter()
         .filter_map(|ended| match &ended.outcome {
-            Ok(Outcome::Sent(sent)) => Some(sent),
+            Ok(JobOutcome::Sent(sent)) => Some(sent),
             _ => None,
         })
         .collect();
@@ -94,8 +94,8 @@ async fn note(conn: &mut BulkConn<'_>, ended: &[Ended], now: Timestamp) -> Resul
     let stored: BTreeMap<i64, _> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
     let fate = |Ended { job, outcome }: &Ended| {
         let outcome = match outcome {
-            Ok(Outcome::Next(next)) => Ok(*next),
-            Ok(Outcome::Sent(sent)) => Ok(next.get(&sent.endpoint_id).map_or(Next::Done, |at| Next::At(*at))),
+            Ok(JobOutcome::Next(next)) => Ok(*next),
+            Ok(JobOutcome::Sent(sent)) => Ok(next.get(&sent.endpoint_id).map_or(Next::Done, |at| Next::At(*at))),
             Err(error) => Err(error.clone()),
         };
         let fate = stored.get(&job.id).map_or(Fate::Lost, |stored| job.fate(*stored, &outcome, now));

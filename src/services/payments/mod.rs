@@ -13,10 +13,10 @@ use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::jobs::{JobKind, NewJob, Next};
 use crate::domain::payments::{
-    Confirmation, Outcome, Payment, PaymentMethod, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference,
-    Verdict, check_decimals,
+    Confirmation, Payment, PaymentMethod, PaymentOutcome, PaymentPurpose, PaymentStatus, ProviderName,
+    ProviderReference, Verdict, check_decimals,
 };
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::paging::{Cursor, Limit, Page};
 use crate::domain::values::sid::PaymentSid;
@@ -74,7 +74,7 @@ pub async fn request(
     topup: ProviderTopup,
     key: Option<KeyScope>,
     actor: &Actor,
-) -> Result<Answer<Requested>> {
+) -> Result<OnceAnswer<Requested>> {
     let now = billing.clock.now();
     let business = topup.business.sid();
     let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };
@@ -199,7 +199,7 @@ async fn follow_up(billing: &Billing, provider: &Provider, request: Request<'_>,
     }
 }
 
-async fn take_word(billing: &Billing, payment: &Payment, outcome: Outcome) -> Result<Next> {
+async fn take_word(billing: &Billing, payment: &Payment, outcome: PaymentOutcome) -> Result<Next> {
     let confirmation = Confirmation { provider: payment.provider.clone(), payment: payment.sid.to_string(), outcome };
     match confirm(billing, &confirmation, &Actor::scheduled()).await? {
         Verdict::Complete | Verdict::Fail => Ok(Next::Done),
@@ -214,7 +214,7 @@ async fn fail(billing: &Billing, payment: &Payment, reason: &str) -> Result<Next
     let confirmation = Confirmation {
         provider: payment.provider.clone(),
         payment: payment.sid.to_string(),
-        outcome: Outcome::Failed { reason: reason.to_owned() },
+        outcome: PaymentOutcome::Failed { reason: reason.to_owned() },
     };
     confirm(billing, &confirmation, &Actor::scheduled()).await?;
     Ok(Next::Done)

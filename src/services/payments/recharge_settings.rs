@@ -15,7 +15,7 @@ use crate::domain::values::time::Timestamp;
 use crate::domain::values::versions::{Seen, Version};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::payments::recharges::{StoredRecharging, WalletPart};
@@ -194,9 +194,9 @@ async fn judge(billing: &Billing, conn: &mut Conn<'_>, business: &BusinessSid, n
     if !account.watch.recharge.is_wanted(account.head.balance, now) {
         return Ok(());
     }
-    let followed = Followed { wants_recharge: true, ..Followed::of(wallet_id, &account, account.watch) };
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await
+    let consequences = Consequences { wants_recharge: true, ..Consequences::of(wallet_id, &account, account.watch) };
+    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(context, &mut conn.bulk(), vec![consequences]).await
 }
 
 fn view(

@@ -3,7 +3,7 @@
 use crate::domain::jobs::Next;
 use crate::error::Result;
 use crate::services::Billing;
-use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::storage;
 use crate::storage::wallets::accounts::StoredAccount;
 
@@ -31,9 +31,10 @@ pub async fn judge(billing: &Billing, subject: &str) -> Result<Next> {
         return Ok(Next::At(until));
     }
     if watch.is_wanted(account.head.balance, now) {
-        let followed = Followed { wants_recharge: true, ..Followed::of(wallet_id, &account, account.watch) };
-        let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-        consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+        let consequences =
+            Consequences { wants_recharge: true, ..Consequences::of(wallet_id, &account, account.watch) };
+        let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+        consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     }
     tx.commit().await?;
     Ok(Next::Done)

@@ -6,14 +6,14 @@ use crate::domain::audit::Actor;
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::events::{Event, EventType};
 use crate::domain::payments::{
-    Confirmation, Known, Outcome, Payment, PaymentPurpose, PaymentStatus, ProviderReference, Suspended, SuspenseCause,
-    SuspenseStatus, ToldPayment, Verdict, failure_text, judge,
+    Confirmation, ConfirmationFacts, Payment, PaymentEventBody, PaymentOutcome, PaymentPurpose, PaymentStatus,
+    ProviderReference, Suspended, SuspenseCause, SuspenseStatus, Verdict, failure_text, judge,
 };
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{PaymentSid, SuspenseSid, TransactionSid};
 use crate::domain::values::time::{Timestamp, day_after};
 use crate::error::{Error, Result};
-use crate::services::posting::consequences::{self, Followed, Tools};
+use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
@@ -28,8 +28,8 @@ pub async fn confirm(billing: &Billing, confirmation: &Confirmation, actor: &Act
     let mut tx = billing.db.begin().await?;
     let held = hold(&mut tx.conn(), confirmation).await?;
     let payment = held.as_ref().map(|held| &held.payment);
-    let mut known = Known { payment, ..Known::default() };
-    if let Outcome::Completed { provider_reference, .. } = &confirmation.outcome {
+    let mut known = ConfirmationFacts { payment, ..ConfirmationFacts::default() };
+    if let PaymentOutcome::Completed { provider_reference, .. } = &confirmation.outcome {
         let (provider, mut conn) = (&confirmation.provider, tx.conn());
         known.is_suspended = storage::payments::suspense::has(&mut conn, provider, provider_reference).await?;
         let owner = storage::payments::of_reference(&mut conn, provider, provider_reference).await?;
@@ -37,10 +37,10 @@ pub async fn confirm(billing: &Billing, confirmation: &Confirmation, actor: &Act
     }
     let verdict = judge(known, confirmation);
     match (verdict, held, &confirmation.outcome) {
-        (Verdict::Complete, Some(held), Outcome::Completed { provider_reference, .. }) => {
+        (Verdict::Complete, Some(held), PaymentOutcome::Completed { provider_reference, .. }) => {
             complete(billing, &mut tx.conn(), held, provider_reference, actor, now).await?;
         }
-        (Verdict::Fail, Some(held), Outcome::Failed { reason }) => {
+        (Verdict::Fail, Some(held), PaymentOutcome::Failed { reason }) => {
             fail(billing, &mut tx.conn(), held, &failure_text(reason), now).await?;
         }
         (Verdict::Suspend(cause), _, outcome) => {
@@ -91,7 +91,7 @@ async fn complete(
         failure: None,
         ..before.clone()
     };
-    let event = |event_type| Event::new(event_type, now, ToldPayment::from(&payment));
+    let event = |event_type| Event::new(event_type, now, PaymentEventBody::from(&payment));
     let mut events = vec![event(EventType::PaymentCompleted)];
     if payment.purpose == PaymentPurpose::AutoRecharge {
         end_recharge(billing, conn, &account, &before, now).await?;
@@ -141,19 +141,19 @@ async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, 
         return Err(Error::Stale);
     }
     let payment = Payment { status: PaymentStatus::Failed, failure: Some(reason.to_owned()), ..payment };
-    let event = |event_type| Event::new(event_type, now, ToldPayment::from(&payment));
-    let mut followed = Followed::of(wallet_id, &account, account.watch);
-    followed.events.push(event(EventType::PaymentFailed));
+    let event = |event_type| Event::new(event_type, now, PaymentEventBody::from(&payment));
+    let mut consequences = Consequences::of(wallet_id, &account, account.watch);
+    consequences.events.push(event(EventType::PaymentFailed));
     let mut jobs = Vec::new();
     if payment.purpose == PaymentPurpose::AutoRecharge {
-        followed.events.push(event(EventType::RechargeFailed));
-        followed.watch.recharge.open = Money::ZERO;
+        consequences.events.push(event(EventType::RechargeFailed));
+        consequences.watch.recharge.open = Money::ZERO;
         let mut stored = storage::payments::recharges::load(&mut conn.bulk(), &[wallet_id]).await?;
         for stored in &mut stored {
             let recharging = &mut stored.recharging;
             recharging.take_back(billing.calendar.day_of(payment.created_at), payment.amount);
             let until = recharging.fail(now);
-            let watch = &mut followed.watch.recharge;
+            let watch = &mut consequences.watch.recharge;
             let threshold = watch.threshold;
             match until {
                 Some(until) => {
@@ -162,16 +162,16 @@ async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, 
                 }
                 None => {
                     watch.is_enabled = false;
-                    followed.events.push(event(EventType::RechargeDisabled));
+                    consequences.events.push(event(EventType::RechargeDisabled));
                 }
             }
             let (balance, currency) = (account.head.balance, account.currency);
-            followed.alerts.push(recharging.failure_alert(reason, until, balance, currency, threshold));
+            consequences.alerts.push(recharging.failure_alert(reason, until, balance, currency, threshold));
         }
         storage::payments::recharges::update(&mut conn.bulk(), &stored).await?;
     }
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     storage::jobs::schedule(&mut conn.bulk(), &jobs, now).await
 }
 
@@ -179,11 +179,11 @@ async fn suspend(
     billing: &Billing,
     conn: &mut Conn<'_>,
     confirmation: &Confirmation,
-    outcome: &Outcome,
+    outcome: &PaymentOutcome,
     cause: SuspenseCause,
     now: Timestamp,
 ) -> Result<()> {
-    let Outcome::Completed { provider_reference, amount, currency } = outcome else { return Ok(()) };
+    let PaymentOutcome::Completed { provider_reference, amount, currency } = outcome else { return Ok(()) };
     let suspended = Suspended {
         sid: SuspenseSid::new(billing.clock.new_id()),
         provider: confirmation.provider.clone(),

@@ -6,7 +6,7 @@ use crate::domain::audit::Actor;
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::alerts::{AlertDraft, AlertType};
 use crate::domain::notifications::events::{Event, EventType};
-use crate::domain::payments::recharges::Wish;
+use crate::domain::payments::recharges::RechargeDecision;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::sid::{AlertSid, BusinessSid, PaymentSid};
 use crate::domain::values::time::{BillingCalendar, Timestamp, day_after};
@@ -21,7 +21,7 @@ use crate::storage::payments::recharges::{NewRecharge, StoredRecharging};
 
 /// What it is written with.
 #[derive(Clone, Copy, Debug)]
-pub struct Tools<'a> {
+pub struct Context<'a> {
     pub clock: &'a Clock,
     pub calendar: BillingCalendar,
     pub now: Timestamp,
@@ -29,7 +29,7 @@ pub struct Tools<'a> {
 
 /// What follows for one wallet.
 #[derive(Clone, Debug)]
-pub struct Followed<'a> {
+pub struct Consequences<'a> {
     pub wallet_id: i64,
     pub business: &'a BusinessSid,
     pub currency: Currency,
@@ -41,10 +41,10 @@ pub struct Followed<'a> {
     pub wants_recharge: bool,
 }
 
-impl<'a> Followed<'a> {
+impl<'a> Consequences<'a> {
     /// Nothing so far.
-    pub fn of(wallet_id: i64, account: &'a Account, before: Watch) -> Followed<'a> {
-        Followed {
+    pub fn of(wallet_id: i64, account: &'a Account, before: Watch) -> Consequences<'a> {
+        Consequences {
             wallet_id,
             business: &account.business,
             currency: account.currency,
@@ -61,14 +61,14 @@ impl<'a> Followed<'a> {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write(tools: Tools<'_>, conn: &mut BulkConn<'_>, mut followed: Vec<Followed<'_>>) -> Result<()> {
-    if followed.is_empty() {
+pub async fn write(tools: Context<'_>, conn: &mut BulkConn<'_>, mut consequences: Vec<Consequences<'_>>) -> Result<()> {
+    if consequences.is_empty() {
         return Ok(());
     }
-    let mut jobs = recharge(tools, conn, &mut followed).await?;
+    let mut jobs = recharge(tools, conn, &mut consequences).await?;
     let mut alerts = Vec::new();
     let mut events = Vec::new();
-    for one in &mut followed {
+    for one in &mut consequences {
         let mut new_event =
             |event| events.push(NewEvent { uid: tools.clock.new_id(), wallet_id: one.wallet_id, event });
         for draft in one.alerts.drain(..) {
@@ -81,7 +81,7 @@ pub async fn write(tools: Tools<'_>, conn: &mut BulkConn<'_>, mut followed: Vec<
                 new_event(Event::new(
                     event_type,
                     tools.now,
-                    draft.told(sid, one.business.clone(), one.currency, tools.now),
+                    draft.event_body(sid, one.business.clone(), one.currency, tools.now),
                 ));
             }
             alerts.push(NewAlert { sid, wallet_id: one.wallet_id, draft });
@@ -90,10 +90,10 @@ pub async fn write(tools: Tools<'_>, conn: &mut BulkConn<'_>, mut followed: Vec<
         one.events.drain(..).filter(|event| listeners.contains(event.event_type)).for_each(new_event);
     }
     storage::notifications::alerts::insert(conn, &alerts, tools.now).await?;
-    let changed = followed.iter().filter(|one| !one.watch.has_levels_of(&one.before));
+    let changed = consequences.iter().filter(|one| !one.watch.has_levels_of(&one.before));
     let levels: Vec<_> = changed.map(|one| (one.wallet_id, one.watch)).collect();
     storage::wallets::watches::update_levels(conn, &levels).await?;
-    let changed = followed.iter().filter(|one| one.watch.recharge != one.before.recharge);
+    let changed = consequences.iter().filter(|one| one.watch.recharge != one.before.recharge);
     let recharges: Vec<_> = changed.map(|one| (one.wallet_id, one.watch.recharge)).collect();
     storage::wallets::watches::update_recharges(conn, &recharges).await?;
     // Jobs come last: whoever waits for one of these rows holds nothing that this transaction waits for.
@@ -103,16 +103,20 @@ pub async fn write(tools: Tools<'_>, conn: &mut BulkConn<'_>, mut followed: Vec<
 }
 
 /// Asks for the recharges that are wanted, as far as the settings of each wallet allow.
-async fn recharge(tools: Tools<'_>, conn: &mut BulkConn<'_>, followed: &mut [Followed<'_>]) -> Result<Vec<NewJob>> {
-    let wanting: Vec<i64> = followed.iter().filter(|one| one.wants_recharge).map(|one| one.wallet_id).collect();
+async fn recharge(
+    tools: Context<'_>,
+    conn: &mut BulkConn<'_>,
+    consequences: &mut [Consequences<'_>],
+) -> Result<Vec<NewJob>> {
+    let wanting: Vec<i64> = consequences.iter().filter(|one| one.wants_recharge).map(|one| one.wallet_id).collect();
     let mut stored = storage::payments::recharges::load(conn, &wanting).await?;
     let today = tools.calendar.day_of(tools.now);
     let tomorrow = tools.calendar.start_of(day_after(today));
     let (mut opened, mut jobs) = (Vec::new(), Vec::new());
     for StoredRecharging { wallet_id, recharging } in &mut stored {
-        let Some(one) = followed.iter_mut().find(|one| one.wallet_id == *wallet_id) else { continue };
-        match recharging.wish(today, one.currency) {
-            Wish::Granted => {
+        let Some(one) = consequences.iter_mut().find(|one| one.wallet_id == *wallet_id) else { continue };
+        match recharging.decide(today, one.currency) {
+            RechargeDecision::Granted => {
                 let sid = PaymentSid::new(tools.clock.new_id());
                 one.watch.recharge.open = recharging.amount;
                 opened.push(NewRecharge {
@@ -125,7 +129,7 @@ async fn recharge(tools: Tools<'_>, conn: &mut BulkConn<'_>, followed: &mut [Fol
                 });
                 jobs.push(NewJob { kind: JobKind::Payment, subject: sid.to_string(), run_at: tools.now });
             }
-            Wish::UsedUp(alert) => {
+            RechargeDecision::UsedUp(alert) => {
                 one.alerts.push(alert);
                 one.watch.recharge.not_before = Some(tomorrow);
                 jobs.push(NewJob { kind: JobKind::Recharge, subject: wallet_id.to_string(), run_at: tomorrow });

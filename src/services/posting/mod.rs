@@ -22,7 +22,7 @@ use crate::services::Billing;
 use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallets::accounts::StoredAccount;
-use consequences::{Followed, Tools};
+use consequences::{Consequences, Context};
 
 /// What to enter.
 #[derive(Clone, Debug)]
@@ -128,8 +128,9 @@ async fn enter_with(
     };
     let alerts = account.watch.follow(change, billing.watch);
     let wants_recharge = account.watch.recharge.is_wanted(account.head.balance, now);
-    let followed = Followed { alerts, events, wants_recharge, ..Followed::of(wallet_id, &account, watch_before) };
-    let tools = Tools { clock: &billing.clock, calendar: billing.calendar, now };
-    consequences::write(tools, &mut conn.bulk(), vec![followed]).await?;
+    let consequences =
+        Consequences { alerts, events, wants_recharge, ..Consequences::of(wallet_id, &account, watch_before) };
+    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     Ok(Posted { entry, account, paid: settled.paid })
 }

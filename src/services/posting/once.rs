@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
@@ -32,26 +32,26 @@ impl Once<'_> {
     ///
     /// # Errors
     /// [`Error::IdempotencyConflict`] where the key came with another input before, and those of the database.
-    pub async fn earlier<T: DeserializeOwned>(&self, conn: &mut Conn<'_>) -> Result<Option<Answer<T>>> {
+    pub async fn earlier<T: DeserializeOwned>(&self, conn: &mut Conn<'_>) -> Result<Option<OnceAnswer<T>>> {
         let Some(key) = self.key else { return Ok(None) };
         let found = storage::db::idempotency::find(conn, key, &self.input, self.now).await?;
-        Ok(found.map(|value| Answer { value, replayed: true }))
+        Ok(found.map(|value| OnceAnswer { value, replayed: true }))
     }
 
     /// Remembers the answer and commits. Where the outcome of that is unknown, the key tells whether it happened.
     ///
     /// # Errors
     /// [`Error::OutcomeUnknown`] where there is no key to ask by, or it cannot tell; those of the database.
-    pub async fn commit<T: Serialize + DeserializeOwned>(&self, mut tx: Tx, value: T) -> Result<Answer<T>> {
+    pub async fn commit<T: Serialize + DeserializeOwned>(&self, mut tx: Tx, value: T) -> Result<OnceAnswer<T>> {
         let Some(key) = self.key else {
             tx.commit().await?;
-            return Ok(Answer { value, replayed: false });
+            return Ok(OnceAnswer { value, replayed: false });
         };
         storage::db::idempotency::remember(&mut tx.conn(), key, &self.input, &value, self.now).await?;
         match tx.commit().await {
-            Ok(()) => Ok(Answer { value, replayed: false }),
+            Ok(()) => Ok(OnceAnswer { value, replayed: false }),
             Err(unknown @ Error::OutcomeUnknown(_)) => match self.look_up(key).await {
-                Ok(Some(value)) => Ok(Answer { value, replayed: false }),
+                Ok(Some(value)) => Ok(OnceAnswer { value, replayed: false }),
                 // The key is another request's by now: this one did not happen.
                 Err(conflict @ Error::IdempotencyConflict) => Err(conflict),
                 // Nothing, or no answer at all: neither may be told as if nothing had happened.

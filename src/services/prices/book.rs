@@ -14,7 +14,7 @@ use crate::storage::db::Db;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
-pub struct Prices(Arc<Shared>);
+pub struct LivePriceBook(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -30,11 +30,11 @@ struct Edition {
     book: Arc<PriceBook>,
 }
 
-impl Prices {
-    /// An empty book until the first [`Prices::refresh`], and a task that keeps it fresh while a clone of this lives.
-    pub fn start(db: Db, calendar: BillingCalendar) -> Prices {
+impl LivePriceBook {
+    /// An empty book until the first [`LivePriceBook::refresh`], and a task that keeps it fresh while a clone of this lives.
+    pub fn start(db: Db, calendar: BillingCalendar) -> LivePriceBook {
         let current = RwLock::new(Edition { version: -1, book: Arc::default() });
-        let prices = Prices(Arc::new(Shared { db, calendar, current }));
+        let prices = LivePriceBook(Arc::new(Shared { db, calendar, current }));
         tokio::spawn(keep_fresh(Arc::downgrade(&prices.0)));
         prices
     }
@@ -103,7 +103,7 @@ async fn keep_fresh(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(shared) = shared.upgrade() else { return };
-        if let Err(error) = Prices(shared).refresh().await {
+        if let Err(error) = LivePriceBook(shared).refresh().await {
             tracing::warn!(%error, "cannot look whether prices changed");
         }
     }

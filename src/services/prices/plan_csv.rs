@@ -24,9 +24,9 @@ pub async fn export(billing: &Billing, request: &ListRequest) -> Result<String> 
 /// What a sheet would change. Nothing is stored.
 ///
 /// # Errors
-/// [`Error::MalformedSheet`], and those of the database.
-pub async fn try_import(billing: &Billing, sheet: &[u8]) -> Result<PlanImport> {
-    let rows = csv::read(sheet, COLUMNS).map_err(Error::MalformedSheet)?;
+/// [`Error::MalformedCsv`], and those of the database.
+pub async fn try_import(billing: &Billing, file: &[u8]) -> Result<PlanImport> {
+    let rows = csv::read(file, COLUMNS).map_err(Error::MalformedCsv)?;
     let mut snapshot = billing.db.snapshot().await?;
     let known = storage::prices::plans::list(&mut snapshot.conn()).await?;
     Ok(plan_csv::compare(rows, &known, &billing.terms.plan_name))
@@ -35,9 +35,9 @@ pub async fn try_import(billing: &Billing, sheet: &[u8]) -> Result<PlanImport> {
 /// Makes the plans of a sheet that are new and changes those that differ: all of them, or none.
 ///
 /// # Errors
-/// [`Error::MalformedSheet`], [`Error::LinesRefused`], and those of the database.
-pub async fn import(billing: &Billing, sheet: &[u8], author: &Author) -> Result<PlanImport> {
-    let rows = csv::read(sheet, COLUMNS).map_err(Error::MalformedSheet)?;
+/// [`Error::MalformedCsv`], [`Error::LinesRefused`], and those of the database.
+pub async fn import(billing: &Billing, file: &[u8], author: &Author) -> Result<PlanImport> {
+    let rows = csv::read(file, COLUMNS).map_err(Error::MalformedCsv)?;
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();

@@ -23,9 +23,9 @@ pub async fn export(billing: &Billing, request: &ListRequest) -> Result<String> 
 /// What a sheet would change. Nothing is stored.
 ///
 /// # Errors
-/// [`Error::MalformedSheet`], and those of the database.
-pub async fn try_import(billing: &Billing, sheet: &[u8]) -> Result<RateCardImport> {
-    let rows = csv::read(sheet, COLUMNS).map_err(Error::MalformedSheet)?;
+/// [`Error::MalformedCsv`], and those of the database.
+pub async fn try_import(billing: &Billing, file: &[u8]) -> Result<RateCardImport> {
+    let rows = csv::read(file, COLUMNS).map_err(Error::MalformedCsv)?;
     let known = storage::prices::rate_cards::list(&mut billing.db.read().await?.conn()).await?;
     Ok(rate_card_csv::compare(rows, &known, PriceDays::at(billing.clock.now(), billing.calendar)))
 }
@@ -33,9 +33,9 @@ pub async fn try_import(billing: &Billing, sheet: &[u8]) -> Result<RateCardImpor
 /// Adds the rows of a sheet that are new: all of them, or none.
 ///
 /// # Errors
-/// [`Error::MalformedSheet`], [`Error::LinesRefused`], and those of the database.
-pub async fn import(billing: &Billing, sheet: &[u8], author: &Author) -> Result<RateCardImport> {
-    let rows = csv::read(sheet, COLUMNS).map_err(Error::MalformedSheet)?;
+/// [`Error::MalformedCsv`], [`Error::LinesRefused`], and those of the database.
+pub async fn import(billing: &Billing, file: &[u8], author: &Author) -> Result<RateCardImport> {
+    let rows = csv::read(file, COLUMNS).map_err(Error::MalformedCsv)?;
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();

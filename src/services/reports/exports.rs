@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::charges::usage::PeriodRequest;
-use crate::domain::reports::exports::{SheetLine, TransactionLine, UsageLine, piece};
+use crate::domain::reports::exports::{CsvLine, TransactionLine, UsageLine, piece};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::paging::Limit;
 use crate::domain::values::time::{DayRange, Timestamp};
@@ -137,7 +137,7 @@ async fn span(
     Ok((stored.wallet.currency, Some(span)))
 }
 
-fn header<L: SheetLine>(currency: Currency) -> Vec<u8> {
+fn header<L: CsvLine>(currency: Currency) -> Vec<u8> {
     piece::<L>(&[], currency, true)
 }
 

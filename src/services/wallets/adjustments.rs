@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::values::currency::Currency;
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::text::{Reason, Reference};
 use crate::domain::wallets::ledger::Entry;
@@ -80,7 +80,7 @@ pub async fn adjust(
     adjustment: Adjustment,
     key: Option<KeyScope>,
     actor: &Actor,
-) -> Result<Answer<AdjustmentReceipt>> {
+) -> Result<OnceAnswer<AdjustmentReceipt>> {
     let now = billing.clock.now();
     let business = adjustment.business.sid();
     let once = Once { billing, business, key: key.as_ref(), input: adjustment.hash(), now };

@@ -7,7 +7,7 @@ pub mod thresholds;
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
-use crate::domain::values::idempotency::{Answer, InputHash, KeyScope};
+use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::json::JsonObject;
 use crate::domain::values::money::Money;
 use crate::domain::values::text::Reference;
@@ -72,7 +72,12 @@ impl Topup {
 /// # Errors
 /// [`Error::IdempotencyConflict`] where the key came with another input before, [`Error::Refused`] where the balance
 /// would leave its range, and those of the database.
-pub async fn top_up(billing: &Billing, topup: Topup, key: Option<KeyScope>, actor: &Actor) -> Result<Answer<Wallet>> {
+pub async fn top_up(
+    billing: &Billing,
+    topup: Topup,
+    key: Option<KeyScope>,
+    actor: &Actor,
+) -> Result<OnceAnswer<Wallet>> {
     let now = billing.clock.now();
     let business = topup.business.sid();
     let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };

@@ -32,7 +32,7 @@ pub struct WalletReads {
 }
 
 /// A wallet, or word that no connection was to be had.
-type Answer = std::result::Result<Option<Wallet>, Unavailable>;
+type WalletRead = std::result::Result<Option<Wallet>, Unavailable>;
 
 #[derive(Clone, Copy, Debug)]
 struct Unavailable;
@@ -41,7 +41,7 @@ struct Unavailable;
 struct Read {
     business: BusinessSid,
     /// Dropped without an answer where the batch failed for a reason of its own.
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<WalletRead>,
 }
 
 impl WalletReads {

@@ -6,25 +6,25 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::rights::{business, sid_of};
-use crate::support::admin::{Admin, Answer};
+use crate::support::admin::{Admin, AdminAnswer};
 use crate::support::{PASSWORD, Server, answer, on_each_database, postgres};
 
 const USERS: &str = "/api/admin/users/";
 const ME: &str = "/api/auth/me/";
 const PAGE: &str = "http://localhost:3000";
 
-async fn make(admin: &Admin<'_>, email: &str, role: &str, business: Option<&str>) -> Answer {
+async fn make(admin: &Admin<'_>, email: &str, role: &str, business: Option<&str>) -> AdminAnswer {
     let body = json!({"email": email, "name": "Asha", "role": role, "business_sid": business, "password": PASSWORD});
     let made = admin.post(USERS, &body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     made
 }
 
-fn path(user: &Answer) -> String {
+fn path(user: &AdminAnswer) -> String {
     format!("{USERS}{}/", user.sid())
 }
 
-async fn change(admin: &Admin<'_>, user: &Answer, body: Value) -> Answer {
+async fn change(admin: &Admin<'_>, user: &AdminAnswer, body: Value) -> AdminAnswer {
     admin.patch(&path(user), "*", &body).await
 }
 
@@ -45,7 +45,7 @@ async fn by_login(server: &Server, cookie: &str, method: Method, path: &str, bod
     (status.as_u16(), answer["code"].clone())
 }
 
-async fn audited(server: &Server, user: &Answer) -> Vec<Value> {
+async fn audited(server: &Server, user: &AdminAnswer) -> Vec<Value> {
     let address = format!("/api/billing/audit/?subject={}&sort=created_at", user.sid());
     let log = answer(server.as_admin(Method::GET, &address).await).await.1;
     log.as_array().unwrap().iter().filter(|deed| deed["action"] != "user.logged_in").cloned().collect()

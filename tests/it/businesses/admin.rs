@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wecall_billing::domain::access::rights::Role;
 
 use crate::access::rights::sid_of;
-use crate::support::admin::{Admin, Answer};
+use crate::support::admin::{Admin, AdminAnswer};
 use crate::support::{Server, answer, on_each_database, postgres};
 
 const BUSINESSES: &str = "/api/admin/businesses/";
@@ -19,14 +19,14 @@ fn path(sid: &str) -> String {
     format!("{BUSINESSES}{sid}/")
 }
 
-async fn make(admin: &Admin<'_>, sid: &str, kind: &str, parent: Option<&str>) -> Answer {
+async fn make(admin: &Admin<'_>, sid: &str, kind: &str, parent: Option<&str>) -> AdminAnswer {
     let body = json!({"sid": sid, "kind": kind, "name": format!("The {sid}"), "parent_sid": parent});
     let made = admin.post(BUSINESSES, &body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     made
 }
 
-async fn change(admin: &Admin<'_>, sid: &str, body: Value) -> Answer {
+async fn change(admin: &Admin<'_>, sid: &str, body: Value) -> AdminAnswer {
     admin.patch(&path(sid), "*", &body).await
 }
 
@@ -342,7 +342,7 @@ async fn moves_at_once() {
         }
         let moves = [(&one, &a, &b), (&other, &b, &c), (&one, &c, &a)];
         let moves = moves.map(|(admin, sid, parent)| change(admin, sid, json!({"parent_sid": parent})));
-        let outcomes: Vec<Answer> = futures_util::future::join_all(moves).await;
+        let outcomes: Vec<AdminAnswer> = futures_util::future::join_all(moves).await;
         let refused: Vec<_> = outcomes.iter().filter(|outcome| outcome.status != StatusCode::OK).collect();
         assert_eq!(refused.len(), 1, "{outcomes:?}");
         assert_eq!(refused[0].refusal(), (422, "hierarchy_cycle"));

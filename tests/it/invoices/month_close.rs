@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wecall_billing::domain::audit::Actor;
-use wecall_billing::services::invoices::month_close::{self, Outcome};
+use wecall_billing::services::invoices::month_close::{self, CloseOutcome};
 use wecall_billing::worker;
 
 use crate::support::gateway::{Random, assert_reconciles, seed};
@@ -12,7 +12,7 @@ use crate::support::process::{program, run, text};
 use crate::support::{Database, Server, on_each_database, postgres};
 
 /// Closes a month as `close-month --now` does.
-pub async fn close(server: &Server, month: &str) -> Outcome {
+pub async fn close(server: &Server, month: &str) -> CloseOutcome {
     let billing = &server.billing;
     let mut closing = month_close::begin(billing, month.parse().unwrap(), Actor::command_line()).await.unwrap();
     while closing.step(billing).await.unwrap() {}

@@ -20,7 +20,7 @@ type Key = (String, String);
 
 /// What became of a message at one server: its transaction and whether it had been charged before; none where there was
 /// no money for it.
-type Answer = (Key, Option<(String, bool)>);
+type ChargeAnswer = (Key, Option<(String, bool)>);
 
 async fn post(http: &reqwest::Client, url: String, body: &Value) -> (StatusCode, Value) {
     let request = http.post(url).header("content-type", "application/json").body(body.to_string());
@@ -37,7 +37,7 @@ fn body_of(key: &Key) -> Value {
     }
 }
 
-fn answer_of(key: &Key, status: u64, charge: &Value, replayed: bool) -> Answer {
+fn answer_of(key: &Key, status: u64, charge: &Value, replayed: bool) -> ChargeAnswer {
     let charged = match status {
         201 => Some((charge["transaction"]["sid"].as_str().unwrap().to_owned(), replayed)),
         402 => None,
@@ -47,7 +47,7 @@ fn answer_of(key: &Key, status: u64, charge: &Value, replayed: bool) -> Answer {
 }
 
 /// Charges messages through one server, singly and in batches.
-async fn charge_all(base_url: &str, mut keys: Vec<Key>, mut random: Random) -> Vec<Answer> {
+async fn charge_all(base_url: &str, mut keys: Vec<Key>, mut random: Random) -> Vec<ChargeAnswer> {
     let http = crate::support::client();
     let mut answers = Vec::new();
     while !keys.is_empty() {
@@ -109,7 +109,7 @@ async fn each_message_is_charged_once() {
             asked.push(async { charge_all(&server.base_url, part, random).await });
         }
     }
-    let answers: Vec<Answer> = join_all(asked).await.into_iter().flatten().collect();
+    let answers: Vec<ChargeAnswer> = join_all(asked).await.into_iter().flatten().collect();
     assert_eq!(answers.len(), keys.len() * SERVERS);
 
     let mut charged: HashMap<Key, (String, usize)> = HashMap::new();

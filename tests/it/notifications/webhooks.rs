@@ -11,7 +11,7 @@ use wecall_billing::domain::jobs::{Job, JobKind};
 use wecall_billing::domain::values::time::Timestamp;
 use wecall_billing::services;
 use wecall_billing::services::notifications::webhooks::NewWebhook;
-use wecall_billing::services::operations::jobs::{Ended, Outcome, Room};
+use wecall_billing::services::operations::jobs::{Ended, JobOutcome, Room};
 use wecall_billing::worker;
 
 use crate::support::receiver::{Arrived, Receiver};
@@ -413,7 +413,7 @@ delivered! {
         let job = claim(server).await;
         let sent = services::notifications::webhook_deliveries::deliver(&server.billing, &job).await.unwrap();
         test_event(server, &sid).await;
-        let ended = Ended { job, outcome: Ok(Outcome::Sent(sent)) };
+        let ended = Ended { job, outcome: Ok(JobOutcome::Sent(sent)) };
         // Noted twice, as where it is not known whether the first note came through: that changes nothing.
         for _ in 0..2 {
             services::operations::jobs::turn(&server.billing, Arc::from([ended.clone()]), Room::new()).await.unwrap();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wecall_billing::domain::access::rights::Role;
 use wecall_billing::storage;
 
-use crate::support::admin::Answer;
+use crate::support::admin::AdminAnswer;
 use crate::support::{Server, on_each_database};
 
 const PLANS: &str = "/api/admin/plans/";
@@ -30,13 +30,13 @@ fn growth_with(members: Value) -> Value {
     plan
 }
 
-async fn plan_named(server: &Server, name: &str) -> Answer {
+async fn plan_named(server: &Server, name: &str) -> AdminAnswer {
     let admin = server.admin().await;
     let plans = admin.get(&format!("{PLANS}?search={name}")).await;
     admin.get(&format!("{PLANS}{}/", plans.body[0]["sid"].as_str().unwrap())).await
 }
 
-fn path_of(plan: &Answer) -> String {
+fn path_of(plan: &AdminAnswer) -> String {
     format!("{PLANS}{}/", plan.sid())
 }
 

@@ -19,7 +19,7 @@ pub struct Admin<'s> {
 
 /// What is answered, looked at from all sides.
 #[derive(Debug)]
-pub struct Answer {
+pub struct AdminAnswer {
     pub status: StatusCode,
     pub etag: Option<String>,
     /// The address that leads to the next page.
@@ -27,15 +27,15 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
-    async fn of(response: Response) -> Answer {
+impl AdminAnswer {
+    async fn of(response: Response) -> AdminAnswer {
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let (status, etag) = (response.status(), header("etag"));
         let next = header("link").map(|link| {
             link.strip_prefix('<').and_then(|rest| rest.strip_suffix(">; rel=\"next\"")).unwrap().to_owned()
         });
         let body = serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null);
-        Answer { status, etag, next, body }
+        AdminAnswer { status, etag, next, body }
     }
 
     /// Status and code of a refusal.
@@ -53,25 +53,25 @@ impl Admin<'_> {
         self.server.request(method, path).bearer_auth(self.key)
     }
 
-    pub async fn send(&self, request: RequestBuilder) -> Answer {
-        Answer::of(request.send().await.unwrap()).await
+    pub async fn send(&self, request: RequestBuilder) -> AdminAnswer {
+        AdminAnswer::of(request.send().await.unwrap()).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> AdminAnswer {
         self.send(self.request(Method::GET, path)).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> AdminAnswer {
         let request = self.request(Method::POST, path).header("content-type", "application/json");
         self.send(request.body(body.to_string())).await
     }
 
-    pub async fn patch(&self, path: &str, etag: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, path: &str, etag: &str, body: &Value) -> AdminAnswer {
         let request = self.request(Method::PATCH, path).header("content-type", "application/json");
         self.send(request.header("if-match", etag).body(body.to_string())).await
     }
 
-    pub async fn delete(&self, path: &str, etag: &str) -> Answer {
+    pub async fn delete(&self, path: &str, etag: &str) -> AdminAnswer {
         self.send(self.request(Method::DELETE, path).header("if-match", etag)).await
     }
 
@@ -83,7 +83,7 @@ impl Admin<'_> {
     }
 
     /// Sends a sheet.
-    pub async fn import(&self, path: &str, sheet: &str) -> Answer {
+    pub async fn import(&self, path: &str, sheet: &str) -> AdminAnswer {
         let request = self.request(Method::POST, path).header("content-type", "text/csv; charset=utf-8");
         self.send(request.body(sheet.to_owned())).await
     }

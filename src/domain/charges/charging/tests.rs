@@ -108,7 +108,7 @@ fn tiered_sms(message: &str, segments: u16) -> NewCharge {
 
 fn charge(database: &mut Database, new: NewCharge, now: &str) -> Result<Charged, Refusal> {
     match database.apply(&[Command::Charge(new)], at(now)).remove(0)? {
-        Outcome::Charged(charged) => Ok(charged),
+        CommandOutcome::Charged(charged) => Ok(charged),
         other => panic!("{other:?}"),
     }
 }
@@ -116,14 +116,14 @@ fn charge(database: &mut Database, new: NewCharge, now: &str) -> Result<Charged,
 fn report(database: &mut Database, message: &str, status: DeliveryStatus, now: &str) -> Result<Reported, Refusal> {
     let code = (status == DeliveryStatus::Failed).then_some("27");
     match database.apply(&[new_report(key("acme", message), status, code)], at(now)).remove(0)? {
-        Outcome::Reported(reported) => Ok(reported),
+        CommandOutcome::Reported(reported) => Ok(reported),
         other => panic!("{other:?}"),
     }
 }
 
 fn refund(database: &mut Database, message: &str, amount: Option<&str>, now: &str) -> Result<Refunded, Refusal> {
     match database.apply(&[new_refund(key("acme", message), amount.map(money))], at(now)).remove(0)? {
-        Outcome::Refunded(refunded) => Ok(refunded),
+        CommandOutcome::Refunded(refunded) => Ok(refunded),
         other => panic!("{other:?}"),
     }
 }

@@ -90,22 +90,25 @@ impl Invoices {
             let mut numbers = self.numbers.remove(&(seller_id, series.clone())).unwrap_or_default();
             numbers.sort_unstable();
             if let Some((expected, _)) = (1..).zip(&numbers).find(|(expected, number)| expected != *number) {
-                let problem =
-                    || format!("{} has none of {expected:06}, or more than one before it", told(&series, seller_id));
+                let problem = || {
+                    format!("{} has none of {expected:06}, or more than one before it", series_name(&series, seller_id))
+                };
                 report.problem(Check::Numbers, problem);
             } else if i64::try_from(numbers.len()) != Ok(last) {
                 let count = numbers.len();
-                let problem = || format!("{} counts to {last}, but has {count} numbers", told(&series, seller_id));
+                let problem =
+                    || format!("{} counts to {last}, but has {count} numbers", series_name(&series, seller_id));
                 report.problem(Check::Numbers, problem);
             }
         }
         for (seller_id, series) in self.numbers.into_keys() {
-            report.problem(Check::Numbers, || format!("{} has numbers, but no counter", told(&series, seller_id)));
+            report
+                .problem(Check::Numbers, || format!("{} has numbers, but no counter", series_name(&series, seller_id)));
         }
     }
 }
 
-fn told(series: &str, seller_id: i64) -> String {
+fn series_name(series: &str, seller_id: i64) -> String {
     if seller_id == 0 { series.to_owned() } else { format!("{series} of the seller number {seller_id}") }
 }
 

@@ -28,9 +28,9 @@ impl FromRequest<AppState> for Csv {
 }
 
 /// A sheet to save under a name, which is of letters, digits and `_.-`.
-pub fn download(file: &str, sheet: impl Into<Body>) -> Response {
+pub fn download(file: &str, content: impl Into<Body>) -> Response {
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file}\""));
-    let mut response = Response::new(sheet.into());
+    let mut response = Response::new(content.into());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
     if let Ok(disposition) = disposition {

@@ -194,7 +194,7 @@ impl From<Error> for Problem {
                 let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
                 errors.iter().fold(problem, |problem, wrong| problem.with_error(&*wrong.field, &*wrong.problem))
             }
-            Error::MalformedSheet(sentence) => Problem::new(StatusCode::BAD_REQUEST, "malformed_csv", sentence),
+            Error::MalformedCsv(sentence) => Problem::new(StatusCode::BAD_REQUEST, "malformed_csv", sentence),
             Error::LinesRefused(ref lines) => {
                 let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "lines_refused", error.to_string());
                 let sentences = lines.iter().map(|line| (format!("line {}", line.line), line.sentences().collect()));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Request, RequestBody, Said};
 use crate::clock::Clock;
 use crate::domain::payments::signatures::{SignedMessage, SigningSecret};
-use crate::domain::payments::{AnswerStatus, Outcome, ProviderName, ProviderReference, failure_text};
+use crate::domain::payments::{AnswerStatus, PaymentOutcome, ProviderName, ProviderReference, failure_text};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::PaymentSid;
@@ -40,7 +40,7 @@ pub struct HttpProvider {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct ProviderAnswer {
     status: AnswerStatus,
     provider_reference: Option<ProviderReference>,
     amount: Option<Money>,
@@ -72,10 +72,10 @@ impl HttpProvider {
         // What is wrong with the request stays wrong.
         if matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYMENT_REQUIRED | StatusCode::UNPROCESSABLE_ENTITY) {
             let reason = match self.read(response).await {
-                Ok(Answer { reason: Some(reason), .. }) => failure_text(&reason),
+                Ok(ProviderAnswer { reason: Some(reason), .. }) => failure_text(&reason),
                 _ => format!("the provider refused the request (HTTP {})", status.as_u16()),
             };
-            return Ok(Said::Settled(Outcome::Failed { reason }));
+            return Ok(Said::Settled(PaymentOutcome::Failed { reason }));
         }
         if !status.is_success() {
             return Err(self.failed(&format!("it answered HTTP {}", status.as_u16())));
@@ -106,7 +106,7 @@ impl HttpProvider {
         request.header("webhook-id", id).header("webhook-timestamp", timestamp).header("webhook-signature", signature)
     }
 
-    async fn read(&self, mut response: Response) -> Result<Answer> {
+    async fn read(&self, mut response: Response) -> Result<ProviderAnswer> {
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if body.len() + piece.len() > ANSWER_MAX_BYTES {
@@ -118,11 +118,11 @@ impl HttpProvider {
         serde_json::from_slice(&body).map_err(|_| self.failed("its answer is not what the adapter's guide says"))
     }
 
-    fn understand(&self, answer: Answer) -> Result<Said> {
+    fn understand(&self, answer: ProviderAnswer) -> Result<Said> {
         Ok(match answer.status {
             AnswerStatus::Accepted => Said::Accepted(answer.provider_reference),
             AnswerStatus::Pending | AnswerStatus::Unknown => Said::Open,
-            AnswerStatus::Failed | AnswerStatus::Declined => Said::Settled(Outcome::Failed {
+            AnswerStatus::Failed | AnswerStatus::Declined => Said::Settled(PaymentOutcome::Failed {
                 reason: failure_text(answer.reason.as_deref().unwrap_or("declined by the provider")),
             }),
             AnswerStatus::Completed => {
@@ -131,7 +131,7 @@ impl HttpProvider {
                     named.filter(|((_, amount), _)| *amount > Money::ZERO).ok_or_else(|| {
                         self.failed("it completed a payment without provider_reference, amount and currency")
                     })?;
-                Said::Settled(Outcome::Completed { provider_reference, amount, currency })
+                Said::Settled(PaymentOutcome::Completed { provider_reference, amount, currency })
             }
         })
     }

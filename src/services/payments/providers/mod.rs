@@ -11,7 +11,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::domain::payments::signatures::SigningSecret;
-use crate::domain::payments::{Outcome, Payment, PaymentMethod, PaymentPurpose, ProviderName, ProviderReference};
+use crate::domain::payments::{
+    Payment, PaymentMethod, PaymentOutcome, PaymentPurpose, ProviderName, ProviderReference,
+};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::error::{Error, Result};
@@ -30,7 +32,7 @@ pub struct Request<'a> {
 pub enum Said {
     /// It took the request, and confirms it later.
     Accepted(Option<ProviderReference>),
-    Settled(Outcome),
+    Settled(PaymentOutcome),
     /// It is under way, or the provider knows nothing of it.
     Open,
 }

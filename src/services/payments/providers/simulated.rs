@@ -2,7 +2,7 @@
 //! 13 hundredths fails, and so does a reference or a method with the word "decline" in it.
 
 use super::{Request, Said};
-use crate::domain::payments::{Outcome, Payment, ProviderReference};
+use crate::domain::payments::{Payment, PaymentOutcome, ProviderReference};
 use crate::error::{Error, Result};
 
 /// How long it takes.
@@ -24,9 +24,9 @@ pub(super) fn status(request: Request<'_>) -> Result<Said> {
         || declines(payment.reference.as_str())
         || request.method.is_some_and(|method| declines(method.reveal()));
     if is_declined {
-        return Ok(Said::Settled(Outcome::Failed { reason: "declined by the simulated provider".to_owned() }));
+        return Ok(Said::Settled(PaymentOutcome::Failed { reason: "declined by the simulated provider".to_owned() }));
     }
     let provider_reference = reference(payment).ok_or_else(|| Error::Provider("it has no name for this".to_owned()))?;
-    let outcome = Outcome::Completed { provider_reference, amount: payment.amount, currency: payment.currency };
+    let outcome = PaymentOutcome::Completed { provider_reference, amount: payment.amount, currency: payment.currency };
     Ok(Said::Settled(outcome))
 }

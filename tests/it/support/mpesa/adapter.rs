@@ -42,7 +42,7 @@ const TRIES: usize = 5;
 /// grow.
 const PAUSE: Duration = Duration::from_millis(20);
 
-type Answer = (StatusCode, String);
+type AdapterAnswer = (StatusCode, String);
 
 /// What the billing server asks for.
 #[derive(Clone, Debug, Deserialize)]
@@ -73,30 +73,30 @@ enum Prompt {
 }
 
 #[derive(Clone, Debug)]
-enum Outcome {
+enum StkOutcome {
     Paid { reference: String, amount: Value },
     Failed { reason: String },
 }
 
-impl Outcome {
+impl StkOutcome {
     /// As the billing server is told of it.
     fn confirmation(&self, sid: &str) -> Value {
         match self {
-            Outcome::Paid { reference, amount } => json!({
+            StkOutcome::Paid { reference, amount } => json!({
                 "payment_sid": sid, "status": "completed", "provider_reference": reference, "amount": amount,
                 "currency": "KES",
             }),
-            Outcome::Failed { reason } => json!({"payment_sid": sid, "status": "failed", "reason": reason}),
+            StkOutcome::Failed { reason } => json!({"payment_sid": sid, "status": "failed", "reason": reason}),
         }
     }
 
     /// As it is answered to the billing server, which asked.
     fn answer(&self) -> Value {
         match self {
-            Outcome::Paid { reference, amount } => {
+            StkOutcome::Paid { reference, amount } => {
                 json!({"status": "completed", "provider_reference": reference, "amount": amount, "currency": "KES"})
             }
-            Outcome::Failed { reason } => json!({"status": "declined", "reason": reason}),
+            StkOutcome::Failed { reason } => json!({"status": "declined", "reason": reason}),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Outcome {
 struct Payment {
     order: Order,
     prompt: Prompt,
-    outcome: Option<Outcome>,
+    outcome: Option<StkOutcome>,
 }
 
 /// What the adapter knows, and for the tests what it has seen.
@@ -216,7 +216,7 @@ impl Adapter {
     }
 
     /// Asks Daraja for a prompt, and notes what came of that.
-    async fn prompt(self, request: Request, order: Order) -> Answer {
+    async fn prompt(self, request: Request, order: Order) -> AdapterAnswer {
         let sid = request.payment_sid.as_str();
         let push = Push {
             phone: order.phone,
@@ -249,7 +249,7 @@ impl Adapter {
     }
 
     /// What a callback says is told on once Daraja says the same when asked: it signs no callbacks.
-    async fn hear(self, sid: String, told: Told) {
+    async fn hear(self, sid: String, told: CallbackBody) {
         for _ in 0..TRIES {
             match self.daraja.query(&told.checkout).await {
                 Ok(Stand::Ended { code, .. }) if code == told.code => {
@@ -265,7 +265,7 @@ impl Adapter {
         self.book().disbelieved += 1;
     }
 
-    async fn settle(&self, sid: &str, outcome: Outcome) {
+    async fn settle(&self, sid: &str, outcome: StkOutcome) {
         let outcome = self.note(sid, outcome);
         let body = outcome.confirmation(sid).to_string();
         loop {
@@ -280,11 +280,11 @@ impl Adapter {
 
     /// Notes how a payment ended; what is to be told of it. Money stays what it was first told as, because another reference
     /// would be other money; a failure gives way to money.
-    fn note(&self, sid: &str, outcome: Outcome) -> Outcome {
+    fn note(&self, sid: &str, outcome: StkOutcome) -> StkOutcome {
         let mut book = self.book();
         let payment = book.payments.get_mut(sid).expect("noted before");
         match &payment.outcome {
-            Some(paid @ Outcome::Paid { .. }) => paid.clone(),
+            Some(paid @ StkOutcome::Paid { .. }) => paid.clone(),
             _ => payment.outcome.insert(outcome).clone(),
         }
     }
@@ -303,7 +303,7 @@ impl Adapter {
 
 impl Payment {
     /// What is answered to a request for it, be it the first or the same again.
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> AdapterAnswer {
         match (&self.outcome, &self.prompt) {
             (Some(outcome), _) => (StatusCode::OK, outcome.answer().to_string()),
             (None, Prompt::Asking) => later(),
@@ -316,12 +316,12 @@ impl Payment {
     }
 }
 
-fn declined(reason: &str) -> Answer {
+fn declined(reason: &str) -> AdapterAnswer {
     (StatusCode::UNPROCESSABLE_ENTITY, json!({"status": "declined", "reason": reason}).to_string())
 }
 
 /// The billing server asks again.
-fn later() -> Answer {
+fn later() -> AdapterAnswer {
     (StatusCode::SERVICE_UNAVAILABLE, "{}".to_owned())
 }
 
@@ -368,7 +368,7 @@ fn seal(sid: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(code.finalize().into_bytes())
 }
 
-async fn pay(State(adapter): State<Adapter>, headers: HeaderMap, body: Bytes) -> Answer {
+async fn pay(State(adapter): State<Adapter>, headers: HeaderMap, body: Bytes) -> AdapterAnswer {
     if !adapter.is_signed(&headers, &body) {
         return (StatusCode::UNAUTHORIZED, String::new());
     }
@@ -401,7 +401,7 @@ async fn pay(State(adapter): State<Adapter>, headers: HeaderMap, body: Bytes) ->
 /// What became of a payment. Where the callback was lost Daraja is asked; that answer names no receipt, so the money is told
 /// under the name of the prompt, and under the same should the callback come after all. To say `pending` until then would be
 /// to fail a payment whose money is there. The amount is the one that was asked for: a payer cannot change it.
-async fn status(State(adapter): State<Adapter>, Path(sid): Path<String>, headers: HeaderMap) -> Answer {
+async fn status(State(adapter): State<Adapter>, Path(sid): Path<String>, headers: HeaderMap) -> AdapterAnswer {
     if !adapter.is_signed(&headers, b"") {
         return (StatusCode::UNAUTHORIZED, String::new());
     }
@@ -419,9 +419,9 @@ async fn status(State(adapter): State<Adapter>, Path(sid): Path<String>, headers
     let outcome = match adapter.daraja.query(&checkout).await {
         Ok(Stand::Processing) => return pending,
         Ok(Stand::Ended { code, .. }) if code == "0" => {
-            Outcome::Paid { reference: checkout, amount: json!(order.shillings) }
+            StkOutcome::Paid { reference: checkout, amount: json!(order.shillings) }
         }
-        Ok(Stand::Ended { code, description }) => Outcome::Failed { reason: format!("{code}: {description}") },
+        Ok(Stand::Ended { code, description }) => StkOutcome::Failed { reason: format!("{code}: {description}") },
         Err(_) => return later(),
     };
     (StatusCode::OK, adapter.note(&sid, outcome).answer().to_string())
@@ -429,7 +429,7 @@ async fn status(State(adapter): State<Adapter>, Path(sid): Path<String>, headers
 
 /// A callback, as far as it matters.
 #[derive(Clone, Debug)]
-struct Told {
+struct CallbackBody {
     checkout: String,
     code: String,
     description: String,
@@ -437,15 +437,15 @@ struct Told {
     amount: Option<Value>,
 }
 
-impl Told {
-    fn read(body: &[u8]) -> Option<Told> {
+impl CallbackBody {
+    fn read(body: &[u8]) -> Option<CallbackBody> {
         let body: Value = serde_json::from_slice(body).ok()?;
         let callback = &body["Body"]["stkCallback"];
         let item = |name: &str| {
             let items = callback["CallbackMetadata"]["Item"].as_array()?;
             items.iter().find(|item| item["Name"] == name).map(|item| item["Value"].clone())
         };
-        Some(Told {
+        Some(CallbackBody {
             checkout: callback["CheckoutRequestID"].as_str()?.to_owned(),
             code: Some(text(&callback["ResultCode"])).filter(|code| !code.is_empty())?,
             description: text(&callback["ResultDesc"]),
@@ -455,18 +455,22 @@ impl Told {
     }
 
     /// None where a receipt of the money is missing.
-    fn outcome(self) -> Option<Outcome> {
+    fn outcome(self) -> Option<StkOutcome> {
         if self.code != "0" {
-            return Some(Outcome::Failed { reason: format!("{}: {}", self.code, self.description) });
+            return Some(StkOutcome::Failed { reason: format!("{}: {}", self.code, self.description) });
         }
-        Some(Outcome::Paid { reference: self.receipt?, amount: self.amount? })
+        Some(StkOutcome::Paid { reference: self.receipt?, amount: self.amount? })
     }
 }
 
 /// Daraja's word. It is acknowledged before it is dealt with: what is lost then is asked for by the billing server.
-async fn callback(State(adapter): State<Adapter>, Path((sid, sealed)): Path<(String, String)>, body: Bytes) -> Answer {
+async fn callback(
+    State(adapter): State<Adapter>,
+    Path((sid, sealed)): Path<(String, String)>,
+    body: Bytes,
+) -> AdapterAnswer {
     let is_sealed = bool::from(sealed.as_bytes().ct_eq(seal(&sid).as_bytes()));
-    let told = Told::read(&body).filter(|told| is_sealed && adapter.book().is_of(&sid, &told.checkout));
+    let told = CallbackBody::read(&body).filter(|told| is_sealed && adapter.book().is_of(&sid, &told.checkout));
     let Some(told) = told else {
         adapter.book().disbelieved += 1;
         return (StatusCode::NOT_FOUND, String::new());

@@ -110,7 +110,7 @@ fn one_batch_with_one_message_twice() {
         .apply(&commands, at(NOW))
         .into_iter()
         .map(|outcome| match outcome {
-            Ok(Outcome::Charged(charged)) => {
+            Ok(CommandOutcome::Charged(charged)) => {
                 format!("{} {} {}", charged.charge.message, charged.replayed, charged.balance)
             }
             Ok(other) => panic!("{other:?}"),

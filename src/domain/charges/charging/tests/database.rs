@@ -61,7 +61,7 @@ impl Database {
     }
 
     /// Applies a batch, and keeps what has to be written of it.
-    pub fn apply(&mut self, commands: &[Command], now: Timestamp) -> Vec<Result<Outcome, Refusal>> {
+    pub fn apply(&mut self, commands: &[Command], now: Timestamp) -> Vec<Result<CommandOutcome, Refusal>> {
         let (mut state, places) = self.load(commands);
         let (outcomes, changes) = apply(&mut state, self.rules(), commands, now);
         assert_eq!(outcomes.len(), commands.len(), "one outcome per command");
@@ -113,7 +113,7 @@ impl Database {
     fn assert_refusals_leave_no_trace(
         &self,
         commands: &[Command],
-        outcomes: &[Result<Outcome, Refusal>],
+        outcomes: &[Result<CommandOutcome, Refusal>],
         (state, changes): (&State, &Changes),
         now: Timestamp,
     ) {

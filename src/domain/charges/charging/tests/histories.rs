@@ -275,20 +275,20 @@ fn name((wallet, message): Key) -> ChargeKey {
     key(BUSINESSES[wallet], &format!("m{message}"))
 }
 
-fn verdict(outcome: &Result<Outcome, Refusal>) -> Verdict {
+fn verdict(outcome: &Result<CommandOutcome, Refusal>) -> Verdict {
     match outcome {
-        Ok(Outcome::Charged(done)) => Verdict::Charged {
+        Ok(CommandOutcome::Charged(done)) => Verdict::Charged {
             cost: done.charge.total().expect("a small cost").micros(),
             balance: done.balance.micros(),
             available: done.available.micros(),
             replayed: done.replayed,
         },
-        Ok(Outcome::Reported(done)) => Verdict::Reported {
+        Ok(CommandOutcome::Reported(done)) => Verdict::Reported {
             failed: done.delivery.status == DeliveryStatus::Failed,
             refunded: done.refunded.micros(),
             recorded: done.recorded,
         },
-        Ok(Outcome::Refunded(done)) => Verdict::Refunded {
+        Ok(CommandOutcome::Refunded(done)) => Verdict::Refunded {
             amount: done.entry.amount.micros(),
             refunded: done.refunded.micros(),
             balance: done.balance.micros(),

@@ -95,7 +95,7 @@ fn a_charge_and_its_reports_in_one_batch() {
     let outcomes = database.apply(&commands, at(NOW));
     let are_ok: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(are_ok, [true, false, true, true, true], "what the refund gave back pays the next message");
-    assert!(matches!(&outcomes[3], Ok(Outcome::Reported(again)) if !again.recorded));
+    assert!(matches!(&outcomes[3], Ok(CommandOutcome::Reported(again)) if !again.recorded));
     assert_eq!(usage(&database), [used("2026-03-10", "0.02", 1, 2, "0.04")]);
     assert_eq!((delivered_and_failed(&database), database.accounts[0].tiers.segments), ((0, 1), 2));
     let reason = |row: &database::Row| matches!(&row.kind, Some(EntryKind::Refund { reason, .. }) if reason == "Delivery failed");

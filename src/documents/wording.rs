@@ -1,4 +1,4 @@
-//! What a page says, in words: both forms of a document are made of one sheet, so that they cannot differ.
+//! What a page says, in words: both forms of a document are made of one wording, so that they cannot differ.
 
 use super::{Credited, InvoiceDocument, Party, figures};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
@@ -6,7 +6,7 @@ use crate::domain::values::money::Money;
 
 /// The words of a page.
 #[derive(Clone, Debug)]
-pub struct Sheet {
+pub struct Wording {
     /// `Invoice` or `Credit note`.
     pub title: &'static str,
     /// Its number, or what it is without one.
@@ -63,15 +63,15 @@ pub enum Weight {
     Strong,
 }
 
-impl Sheet {
-    pub fn of(document: &InvoiceDocument) -> Sheet {
+impl Wording {
+    pub fn of(document: &InvoiceDocument) -> Wording {
         let is_credit_note = document.kind == InvoiceKind::CreditNote;
         let unnumbered = if document.sid_is_missing() { "Preview" } else { "Draft" };
         let name = document.number.as_deref().map_or_else(|| unnumbered.to_owned(), clean);
         let has_messages = document.lines.iter().any(|line| line.category == LineCategory::Sms);
         let is_empty = document.lines.is_empty();
         let segments = "SMS are counted in segments: a long text is sent as several.";
-        Sheet {
+        Wording {
             title: if is_credit_note { "Credit note" } else { "Invoice" },
             name,
             stamp: stamp(document.status),
@@ -90,9 +90,9 @@ impl Sheet {
         }
     }
 
-    /// A sheet that says nothing.
-    pub fn blank() -> Sheet {
-        Sheet {
+    /// A wording that says nothing.
+    pub fn blank() -> Wording {
+        Wording {
             title: "Invoice",
             name: "Preview".to_owned(),
             stamp: None,
@@ -270,7 +270,7 @@ mod tests {
 
     fn totals_of(document: &InvoiceDocument) -> Vec<(String, String)> {
         let spaced = |text: String| text.replace('\u{a0}', " ");
-        Sheet::of(document).totals.into_iter().map(|line| (line.label, spaced(line.value))).collect()
+        Wording::of(document).totals.into_iter().map(|line| (line.label, spaced(line.value))).collect()
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -315,21 +315,21 @@ mod tests {
     #[case(InvoiceStatus::Cancelled, "USD 1,234.50 cancelled")]
     fn headlines(#[case] status: InvoiceStatus, #[case] expected: &str) {
         let document = InvoiceDocument { status, ..fixtures::invoice() };
-        assert_eq!(Sheet::of(&document).headline.replace('\u{a0}', " "), expected);
+        assert_eq!(Wording::of(&document).headline.replace('\u{a0}', " "), expected);
     }
 
     #[test]
     fn a_credit_note_says_what_it_credits() {
         let document = fixtures::credit_note();
-        let sheet = Sheet::of(&document);
-        assert_eq!(sheet.full_title(), "Credit note CN-2026-000001");
-        assert_eq!(sheet.headline.replace('\u{a0}', " "), "USD 12.34 credited");
+        let wording = Wording::of(&document);
+        assert_eq!(wording.full_title(), "Credit note CN-2026-000001");
+        assert_eq!(wording.headline.replace('\u{a0}', " "), "USD 12.34 credited");
         let for_invoice = |value: &str| Labelled { label: "For invoice", value: value.to_owned() };
-        assert!(sheet.facts.contains(&for_invoice("INV-2026-000001 of 31 March 2026")), "{:?}", sheet.facts);
+        assert!(wording.facts.contains(&for_invoice("INV-2026-000001 of 31 March 2026")), "{:?}", wording.facts);
         let undated = Credited { number: "INV-2026-000001".to_owned(), issued_on: None };
-        let sheet = Sheet::of(&InvoiceDocument { credits: Some(undated), ..fixtures::credit_note() });
-        assert!(sheet.facts.contains(&for_invoice("INV-2026-000001")), "{:?}", sheet.facts);
-        assert_eq!(sheet.rows[0].figures[2], "-12.34");
+        let wording = Wording::of(&InvoiceDocument { credits: Some(undated), ..fixtures::credit_note() });
+        assert!(wording.facts.contains(&for_invoice("INV-2026-000001")), "{:?}", wording.facts);
+        assert_eq!(wording.rows[0].figures[2], "-12.34");
     }
 
     #[rstest]

@@ -13,23 +13,23 @@ use crate::domain::values::time::Timestamp;
 
 /// The tax of an invoice as it is told.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct ToldTax {
+struct TaxEventBody {
     rate_percent: BasisPoints,
     amount: Money,
     included: bool,
 }
 
-impl ToldTax {
+impl TaxEventBody {
     /// None where there is none.
-    fn of(tax: Tax) -> Option<ToldTax> {
+    fn of(tax: Tax) -> Option<TaxEventBody> {
         let Tax { rate, amount, is_included } = tax;
-        (tax.rate != BasisPoints::ZERO).then_some(ToldTax { rate_percent: rate, amount, included: is_included })
+        (tax.rate != BasisPoints::ZERO).then_some(TaxEventBody { rate_percent: rate, amount, included: is_included })
     }
 }
 
 /// A finalised invoice or a credit note, without its lines.
 #[derive(Clone, Debug, Serialize)]
-struct ToldInvoice<'a> {
+struct InvoiceEventBody<'a> {
     sid: Option<InvoiceSid>,
     business_sid: &'a BusinessSid,
     kind: InvoiceKind,
@@ -43,7 +43,7 @@ struct ToldInvoice<'a> {
     amount_paid: Money,
     amount_outstanding: Money,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tax: Option<ToldTax>,
+    tax: Option<TaxEventBody>,
     currency: Currency,
     status: InvoiceStatus,
     issue_date: Option<NaiveDate>,
@@ -61,7 +61,7 @@ impl InvoiceSummary {
     /// What webhooks are told of this finalised invoice.
     pub fn event(&self, event_type: EventType, at: Timestamp) -> Event {
         let header = &self.header;
-        let told = ToldInvoice {
+        let told = InvoiceEventBody {
             sid: header.sid,
             business_sid: &self.business_sid,
             kind: header.kind,
@@ -73,7 +73,7 @@ impl InvoiceSummary {
             amount_due: header.dues.at_close,
             amount_paid: header.dues.paid,
             amount_outstanding: header.still_due(),
-            tax: ToldTax::of(header.dues.tax),
+            tax: TaxEventBody::of(header.dues.tax),
             currency: self.currency,
             status: header.status,
             issue_date: header.issue_date,
