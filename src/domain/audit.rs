@@ -1,4 +1,5 @@
-//! The audit log: every write that is not its own record (a ledger entry is) leaves who, what, before and after.
+//! Defines the records of the audit log: who did what to which object, with its state before and after.
+//! A write that is its own record, such as a ledger entry, needs none.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Scheduled work: what is to be done, and when.
+//! Defines scheduled jobs: their kinds, when they run again, and when a failed job is retried.
 
 use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::time::Timestamp;

@@ -1,7 +1,8 @@
-//! API keys: what programs come in by.
+//! Defines API keys, which programs authenticate with: their format, hashes and rotation.
 //!
-//! A key reads `sk_live_<id>_<secret>`: 16 hexadecimal digits that name it and may be shown, and 64 that are the secret,
-//! 256 random bits. Only a hash of the secret is kept. A plain SHA-256 is enough: nobody guesses 256 bits, however fast.
+//! A key reads `sk_live_<id>_<secret>`: 16 hexadecimal digits that name it and may be shown, and 64 that are the
+//! secret, 256 random bits. Only a hash of the secret is kept. A plain SHA-256 is enough: nobody guesses 256 bits,
+//! however fast.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Who may do what, and with whose things: the table of the billing rules, pure.
+//! Decides which role has which right, and over which businesses: the access table.
 
 use std::collections::HashSet;
 use std::sync::Arc;

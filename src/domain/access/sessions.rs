@@ -1,4 +1,5 @@
-//! Sessions: what a browser comes in by after a login. Its cookie holds 256 random bits; only their hash is kept.
+//! Defines session tokens, which browsers authenticate with after a login.
+//! The cookie holds 256 random bits; only their hash is kept.
 
 use std::fmt;
 use std::str::FromStr;

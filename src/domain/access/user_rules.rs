@@ -1,4 +1,4 @@
-//! What a user may be, and what of it may change.
+//! Applies changes to a user and checks them: role against business, the last admin, one's own user.
 
 use super::rights::Role;
 use super::users::{User, UserStatus};

@@ -1,4 +1,4 @@
-//! Users: people who come in by e-mail address and password.
+//! Defines users, who log in by e-mail address and password, and checks passwords and login failures.
 
 use std::fmt;
 use std::str::FromStr;

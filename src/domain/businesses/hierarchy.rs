@@ -1,4 +1,4 @@
-//! Who stands below whom: resellers, their clients and the resellers among these.
+//! Checks the hierarchy of businesses: clients below resellers, resellers below resellers.
 
 use super::{Business, BusinessKind};
 use crate::domain::values::sid::BusinessSid;

@@ -1,4 +1,4 @@
-//! Businesses: who has a wallet.
+//! Defines businesses, the clients and resellers that own wallets.
 
 pub mod hierarchy;
 

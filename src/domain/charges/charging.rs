@@ -1,7 +1,8 @@
-//! Charging: commands against wallets, decided in memory. Pure; what it decides is written in one transaction.
+//! Decides charges, delivery reports and refunds of a batch in memory, without I/O.
 //!
-//! [`apply`] takes what a batch of commands touches, as it stands, and says what becomes of each command and what has to
-//! be written. A refused command leaves no trace, so it never harms its neighbours.
+//! [`apply`] takes the rows that a batch of commands touches, as they stand, and returns an outcome for each command
+//! and the changes to write in one transaction. A refused command changes nothing, so it never affects the others in
+//! its batch.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

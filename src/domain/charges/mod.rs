@@ -1,4 +1,4 @@
-//! Charges: the debit of a message, what was reported of it, and what was given back.
+//! Defines charges, the debits for messages, with their delivery reports and refunds.
 
 pub mod charging;
 pub mod quotes;

@@ -1,4 +1,4 @@
-//! Quotes: what messages would cost if they were charged now, one after the other. Pure; nothing is debited.
+//! Computes quotes: the price of messages if they were charged now, one after the other. Debits nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Usage: how much was sent, where, and what it cost.
+//! Sums up usage: messages, segments, delivery rates and cost by country, operator and day.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

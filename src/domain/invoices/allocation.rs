@@ -1,4 +1,4 @@
-//! What a credit to a wallet pays of its open invoices. Pure.
+//! Allocates a credit to the open invoices of its wallet, oldest first.
 
 use chrono::NaiveDate;
 

@@ -1,4 +1,4 @@
-//! Closing a month: what an invoice is frozen as, and when a month may be closed.
+//! Closes a month: builds the final invoice, numbers it, and checks that the month may be closed.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Credit notes: what they take off an invoice. Pure.
+//! Draws up credit notes: their lines, tax and limits against the invoice they correct.
 
 use serde_json::json;
 

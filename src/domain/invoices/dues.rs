@@ -1,4 +1,4 @@
-//! What is to be paid of an invoice, what was, and what may be done with it. Pure.
+//! Computes the amount due on an invoice, and checks whether it may be paid, cancelled or credited.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! An invoice as webhooks tell of it: what the API's lists say of it. Every event of an invoice tells the same.
+//! Builds the body of webhook events about an invoice, the same as the API's lists show.
 
 use chrono::NaiveDate;
 use serde::Serialize;

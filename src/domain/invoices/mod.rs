@@ -1,4 +1,4 @@
-//! Invoices: what a month's usage adds up to.
+//! Defines invoices, which bill the usage and items of a month, and builds their lines.
 
 pub mod allocation;
 pub mod close;

@@ -1,4 +1,4 @@
-//! Who sells and who buys, as an invoice names them.
+//! Defines the seller and the buyer that an invoice names.
 
 use crate::domain::businesses::Business;
 use crate::domain::values::countries::CountryCode;

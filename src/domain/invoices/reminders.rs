@@ -1,4 +1,4 @@
-//! Reminders of invoices: of those that are due soon, and of those that are overdue. Pure.
+//! Decides when to remind of an invoice, due soon or overdue, and writes the alert.
 
 use chrono::NaiveDate;
 

@@ -1,4 +1,4 @@
-//! Tax: a rate per country of the business that is invoiced.
+//! Computes the tax on an invoice by the tax rate of the buyer's country.
 
 use std::collections::BTreeMap;
 use std::fmt;

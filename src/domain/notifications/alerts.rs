@@ -1,4 +1,4 @@
-//! Alerts: sentences that warn a client in time.
+//! Defines alerts, the warnings shown to a business, with their types, severities and event bodies.
 
 use serde::Serialize;
 

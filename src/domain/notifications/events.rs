@@ -1,4 +1,4 @@
-//! Events: what businesses are told of through their webhooks.
+//! Defines the events that webhooks deliver, and the set of event types an endpoint subscribes to.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Messages to webhooks: when they are tried again, and what came of it.
+//! Judges webhook delivery attempts: delivered, retried at which time, or given up.
 
 use super::events::EventType;
 use crate::domain::values::named_enum::named_enum;

@@ -1,4 +1,4 @@
-//! What messages to webhooks are signed with (Standard Webhooks, https://www.standardwebhooks.com).
+//! Signs webhook deliveries with an endpoint's secret, by Standard Webhooks (https://www.standardwebhooks.com).
 
 use std::fmt;
 

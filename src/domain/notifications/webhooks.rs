@@ -1,4 +1,4 @@
-//! Webhooks: where a business wants to be told of events, and of which.
+//! Defines webhook endpoints: their URL, subscribed events, status and limits.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Payments through a provider: money that is asked for, and what the provider says of it.
+//! Defines payments through providers, judges their confirmations, and holds unmatched money in suspense.
 
 pub mod recharges;
 pub mod signatures;

@@ -1,5 +1,5 @@
-//! Auto-recharge: how often, how much, and what becomes of it when the provider says no. Whether a balance asks for one
-//! is decided in [`crate::domain::wallets::watch`], message by message; here is what happens then.
+//! Decides auto-recharges: limits per day, waits after failures, and when to switch off.
+//! Whether a balance calls for one is decided in [`crate::domain::wallets::watch`], at every message.
 
 use chrono::NaiveDate;
 

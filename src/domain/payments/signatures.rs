@@ -1,5 +1,6 @@
-//! How payment providers and this server know each other's words: HMAC-SHA256 over the id, the time and the body, as
-//! Standard Webhooks has it (`webhook-id`, `webhook-timestamp`, `webhook-signature`).
+//! Signs and verifies messages between this server and payment providers, by HMAC-SHA256.
+//! The id, the time and the body are signed, as Standard Webhooks has it (`webhook-id`, `webhook-timestamp`,
+//! `webhook-signature`).
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Where a message goes: which country and operator, and how that is known.
+//! Defines the destination of a message, its country and operator, and how it was identified.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Looks up where a message goes, from what a caller says of it.
+//! Identifies the destination of a message from the number, network codes or country a caller gives.
 
 use super::destinations::{Destination, MatchedBy};
 use super::phone_numbers::PhoneNumber;

@@ -1,4 +1,4 @@
-//! Messages as the gateway names and measures them.
+//! Defines messages as the gateway submits them: id, size, destination and submission time, checked before rating.
 
 use std::fmt;
 use std::str::FromStr;

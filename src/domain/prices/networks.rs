@@ -1,4 +1,4 @@
-//! Mobile networks by the codes of ITU-T E.212.
+//! Finds the country and operator of mobile network codes (MCC and MNC, ITU-T E.212).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Phone numbers of E.164.
+//! Parses and masks phone numbers (E.164).
 
 use std::fmt;
 use std::str::FromStr;

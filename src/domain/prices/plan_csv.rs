@@ -1,5 +1,6 @@
-//! Pricing plans as a sheet: a line a tier, and one for a plan without tiers. Each line repeats what its plan says, so that
-//! lines may be sorted in any way; plans are told apart by their names.
+//! Writes plans as CSV, and compares an edited CSV with the stored plans.
+//! A plan has a row per tier, or a single row without tiers. Each row repeats the plan's own terms, so that rows may be
+//! sorted in any way; plans are told apart by their names.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! What an admin writes into a pricing plan, and the rules it has to keep.
+//! Checks the terms an admin gives a plan, and applies changes to them.
 
 use serde::Serialize;
 

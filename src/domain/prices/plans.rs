@@ -1,4 +1,4 @@
-//! Pricing plans and their volume tiers.
+//! Defines plans and their volume tiers.
 
 use crate::domain::values::money::{BasisPoints, Money};
 use crate::domain::values::named_enum::named_enum;

@@ -1,4 +1,4 @@
-//! Prefixes of phone numbers: the country, and for some countries the operator, that a number was given to.
+//! Finds the country, and for some countries the operator, of a phone number by its prefix.
 
 use std::sync::LazyLock;
 

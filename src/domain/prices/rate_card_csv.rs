@@ -1,4 +1,4 @@
-//! Rate cards as a sheet: a price row a line.
+//! Writes rate cards as CSV, and compares an edited CSV with the stored cards.
 
 use std::collections::{BTreeMap, HashMap};
 

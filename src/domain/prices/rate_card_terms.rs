@@ -1,4 +1,4 @@
-//! What an admin writes into a rate card, and when it may still be written.
+//! Checks the terms an admin gives a rate card, and until when a card may change.
 
 use std::collections::HashSet;
 

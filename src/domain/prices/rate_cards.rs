@@ -1,4 +1,4 @@
-//! Rate cards: what a segment to an operator costs from a day on.
+//! Defines rate cards: the price of a segment to a country or operator from a day on.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};

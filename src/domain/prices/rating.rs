@@ -1,4 +1,4 @@
-//! Rating: what a message costs, and why. Pure, and without I/O: prices are a book in memory.
+//! Rates messages: finds the price of each segment in the price book, and the rule behind it.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How many parts the text of a message takes on the air: what a charge is counted in.
+//! Counts the segments of a message text: GSM-7 or UCS-2, alone or concatenated.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What a business takes away as a sheet: its history, its charges, its usage. A line of each, and its columns.
+//! Defines the rows and columns of the CSV exports: transactions, charges and usage.
 
 use chrono::NaiveDate;
 

@@ -1,4 +1,4 @@
-//! Merges the entries of a wallet's ledger and the payments beside them into one history.
+//! Merges the entries of a wallet's ledger and its payments into one history.
 
 use crate::domain::payments::Payment;
 use crate::domain::values::currency::Currency;

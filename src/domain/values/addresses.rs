@@ -1,5 +1,5 @@
-//! Which addresses on the network are the public's: what somebody else names is called only there, or this server could be
-//! made to ask machines of its own network (server-side request forgery).
+//! Tells public IP addresses from private ones, so that callers cannot point requests at the internal network.
+//! Only public addresses are called for an address that somebody else gave (server-side request forgery).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,13 +1,13 @@
-//! Sheets: CSV (RFC 4180) that people edit in a spreadsheet and bring back.
+//! Reads and writes CSV (RFC 4180) that people edit in a spreadsheet and bring back.
 //!
-//! Written are commas, CRLF, and dots before decimals. Read are commas or semicolons (a spreadsheet writes semicolons where
-//! the comma stands before decimals, so there `0,02` is a number too), with or without a byte order mark, the columns in any
-//! order.
+//! It writes commas, CRLF, and dots before decimals. It reads commas or semicolons (a spreadsheet writes semicolons
+//! where the comma stands before decimals, so there `0,02` is a number too), with or without a byte order mark, the
+//! columns in any order.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` (some: the same signs in full width) for a formula, and
-//! runs it; one that begins with a tab or a line break may lose that and then be one. Such a text is written with an
-//! apostrophe before it, and so is one that begins with an apostrophe itself; reading takes the apostrophe off again, so that
-//! every text comes back as it was. This file alone knows that rule.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` (some: the same signs in full width) for a formula,
+//! and runs it; one that begins with a tab or a line break may lose that and then be one. Such a text is written with
+//! an apostrophe before it, and so is one that begins with an apostrophe itself; reading takes the apostrophe off
+//! again, so that every text comes back as it was. This file alone knows that rule.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};

@@ -1,4 +1,4 @@
-//! Currencies of ISO 4217.
+//! Defines currencies (ISO 4217) and their decimal places.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! What is wrong with what somebody gave: all of it at once, field by field.
+//! Names invalid input field by field, so that all of it is reported at once.
 
 /// A field that is not what it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]

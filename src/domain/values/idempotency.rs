@@ -1,4 +1,4 @@
-//! Doing a thing once however often it is asked.
+//! Defines idempotency keys, input hashes, and the answers stored to be given again.
 
 use std::str::FromStr;
 

@@ -1,5 +1,5 @@
-//! Lists that are searched, filtered and sorted, and read a page at a time. What may be asked of each is declared with
-//! its SQL.
+//! Defines requests for lists that are searched, filtered, sorted and paged.
+//! Which filters and sorts a list has is declared with its SQL.
 
 use std::fmt;
 use std::str::FromStr;

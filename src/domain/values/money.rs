@@ -1,4 +1,4 @@
-//! Money and percentages as whole numbers: nothing here can round by accident.
+//! Computes with money and percentages as whole numbers, so that nothing is rounded by accident.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How much of a list, and from where.
+//! Defines page limits, cursors and pages of lists.
 
 use std::str::FromStr;
 

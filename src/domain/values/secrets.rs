@@ -1,5 +1,5 @@
-//! Secrets that must be read back, sealed so that the database holds none in clear: XChaCha20-Poly1305 (RFC 8439 with the
-//! long nonce of draft-irtf-cfrg-xchacha) under a key made of `SECRET_KEY`.
+//! Encrypts secrets that must be read back, so that the database holds none in clear.
+//! XChaCha20-Poly1305 (RFC 8439 with the long nonce of draft-irtf-cfrg-xchacha) under a key derived from `SECRET_KEY`.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Names things in public: by a prefix and a UUID, and businesses by names of their own.
+//! Defines SIDs, the public ids made of a prefix and a UUID, and the SIDs that businesses choose.
 
 use std::fmt;
 use std::str::FromStr;

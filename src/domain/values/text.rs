@@ -1,4 +1,4 @@
-//! Short texts that callers give.
+//! Defines bounded texts that callers give: titles, reasons, search texts, e-mail addresses.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Instants, and the calendar that turns them into billing days and months.
+//! Defines instants, days and months, and the billing calendar that relates them in a time zone.
 
 use std::fmt;
 use std::str::FromStr;

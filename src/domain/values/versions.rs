@@ -1,4 +1,4 @@
-//! Which state of a thing somebody saw, so that nobody overwrites what they have not read.
+//! Versions objects by a hash of their content, so that nobody overwrites a change they have not read.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The ledger: how an entry changes a wallet. Pure, and the only place that computes a balance.
+//! Enters amounts into the ledger, and alone computes the balance after each entry.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Wallets: what a business has to spend.
+//! Defines wallets, the prepaid balances of businesses, with their settings and opening terms.
 
 pub mod account;
 pub mod ledger;

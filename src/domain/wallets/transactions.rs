@@ -1,4 +1,4 @@
-//! The entries of the ledger as callers see them.
+//! Defines ledger transactions as callers see them, the postings that become them, and their filters.
 
 use serde::Serialize;
 

@@ -1,5 +1,6 @@
-//! What is watched of a wallet while its money moves: when to warn, and when to ask for a recharge. Pure state machines,
-//! run inside the transaction that moves the money, so that each crossing is told once however many messages cross it.
+//! Watches a wallet while its balance changes: decides when to warn and when to recharge.
+//! Pure state machines, run inside the transaction that moves the money, so that each crossing of a threshold is
+//! reported once, however many messages cross it.
 
 use chrono::NaiveDate;
 

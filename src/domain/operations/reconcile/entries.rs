@@ -1,4 +1,4 @@
-//! Single rows of the ledger, each beside what it must agree with.
+//! Checks single ledger entries against the entry before them and against their marks and debits.
 
 use super::{Check, Report};
 use crate::domain::values::money::Money;

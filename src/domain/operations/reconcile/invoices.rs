@@ -1,4 +1,4 @@
-//! Finalised invoices beside the usage and the items of their months, their numbers, and what was paid of them.
+//! Checks finalised invoices against usage, invoice items, number series and payments.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

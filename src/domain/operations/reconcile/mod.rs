@@ -1,7 +1,8 @@
-//! Reconciling: what must hold in any database of this program, and what to say where it does not. Pure.
+//! Reconciles the books: names the checks that hold in every sound database, and collects findings.
 //!
-//! The rules are stated here a second time, apart from [`crate::domain::charges::charging`] and [`crate::domain::wallets::ledger`], on purpose: what wrote
-//! the rows must not be what finds them right.
+//! The rules are stated here a second time, apart from [`crate::domain::charges::charging`] and
+//! [`crate::domain::wallets::ledger`], on purpose: the code that wrote the rows must not be the code that finds them
+//! right.
 
 pub mod entries;
 pub mod invoices;

@@ -1,4 +1,4 @@
-//! Refunds beside the debits they reverse.
+//! Checks refunds against the debits they reverse.
 
 use super::entries::Debit;
 use super::usage::Usage;

@@ -1,6 +1,6 @@
-//! Usage and tier counters, made anew from debits, reports and refunds.
+//! Checks usage rollups and tier counters by recomputing them from debits, delivery reports and refunds.
 //!
-//! Held in memory: a count for each row that the rollups ought to have, however many messages they count.
+//! It holds one count in memory for each row that the rollups ought to have, however many messages they count.
 
 use std::collections::HashMap;
 use std::sync::Arc;

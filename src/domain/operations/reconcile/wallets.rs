@@ -1,4 +1,4 @@
-//! Wallets beside their entries.
+//! Checks the balance and counters of wallets against their ledger entries.
 
 use std::collections::HashMap;
 

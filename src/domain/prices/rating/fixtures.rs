@@ -1,4 +1,4 @@
-//! Plans, rate cards and books of prices for tests.
+//! Builds plans, rate cards and price books for tests.
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
