@@ -11,7 +11,7 @@ use super::keys::SecretHash;
 
 const TOKEN_LENGTH: usize = 43;
 
-/// What the cookie holds. `Debug` does not tell it.
+/// The token in a session cookie. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken(String);
 

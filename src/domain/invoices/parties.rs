@@ -8,7 +8,7 @@ named_enum! {
     pub enum PartyRole { Seller = "SELLER", Buyer = "BUYER" }
 }
 
-/// Who sells, or who buys. What nobody said is empty.
+/// The seller or the buyer. Unknown details are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Party {
     pub name: String,
