@@ -1,4 +1,4 @@
-//! The server as a process: from settings to an open port, and from a signal to a quiet end.
+//! Starts the server from its settings, serves, and stops in order at a signal.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

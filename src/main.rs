@@ -1,4 +1,4 @@
-//! The command line: parses it, calls the library, says what went wrong.
+//! Parses the command line, calls the library, and prints errors.
 
 use std::process::ExitCode;
 

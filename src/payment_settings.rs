@@ -1,4 +1,4 @@
-//! The settings of payment providers: who is asked for money, where, and what both sides sign with.
+//! Reads the settings of payment providers: names, URLs and signing secrets.
 
 use std::fmt;
 use std::net::IpAddr;

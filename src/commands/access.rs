@@ -1,4 +1,4 @@
-//! The subcommands that let people and programs in: the first admin, and keys.
+//! Runs the subcommands that create the first admin and manage API keys.
 
 use std::io::{BufRead, IsTerminal, Write};
 

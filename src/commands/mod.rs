@@ -1,4 +1,4 @@
-//! What the subcommands do, and how they speak to the person who runs them.
+//! Runs the subcommands and prints their results.
 
 mod access;
 mod month_close;

@@ -1,4 +1,4 @@
-//! `close-month`.
+//! Runs the `close-month` subcommand.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How the domain's types look in the OpenAPI document.
+//! Describes the domain's types in the OpenAPI document.
 
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr};

@@ -1,4 +1,4 @@
-//! How the domain's own types travel to a column and back.
+//! Encodes the domain's types for database columns, and decodes them again.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use sqlx::encode::IsNull;

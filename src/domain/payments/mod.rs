@@ -1,4 +1,4 @@
-//! Payments through a provider: money that is asked for, and what the provider says of it.
+//! Defines payments through providers, judges their confirmations, and holds unmatched money in suspense.
 
 pub mod recharges;
 pub mod signatures;
@@ -27,7 +27,7 @@ named_enum! {
 }
 
 impl PaymentPurpose {
-    /// What it is in the wallet's history.
+    /// The type of the ledger transaction.
     pub fn transaction_type(self) -> TransactionType {
         match self {
             PaymentPurpose::Topup | PaymentPurpose::AutoRecharge => TransactionType::Topup,
@@ -55,7 +55,7 @@ impl From<PaymentStatus> for TransactionStatus {
 #[serde(transparent)]
 pub struct ProviderName(String);
 
-/// The name of the provider that is none: it settles by itself, and no money moves.
+/// The name of the simulated provider: it settles by itself, and no money moves.
 pub const SIMULATED: &str = "simulated";
 
 impl ProviderName {
@@ -89,7 +89,7 @@ impl FromStr for ProviderName {
 
 deserialize_from_str!(ProviderName);
 
-/// What a provider takes the money from, such as a phone number. `Debug`, and with it every log line, tells nothing of it.
+/// The source of a payment, such as a phone number. `Debug`, and with it every log line, shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaymentMethod(String);
 
@@ -99,7 +99,8 @@ impl PaymentMethod {
         &self.0
     }
 
-    /// As people see it: of a phone number the beginning and the end, of anything else the last four characters at most.
+    /// The method as shown to people: of a phone number the beginning and the end, of anything else the last four
+    /// characters at most.
     pub fn masked(&self) -> String {
         if let Ok(number) = self.0.parse::<PhoneNumber>() {
             return number.masked();
@@ -109,7 +110,7 @@ impl PaymentMethod {
         format!("****{}", self.0.chars().skip(length - shown).collect::<String>())
     }
 
-    /// What it is sealed for: it opens for no other business.
+    /// The context it is encrypted for: it cannot be decrypted for any other business.
     pub fn seal_context(business: &BusinessSid) -> String {
         format!("payment method of {business}")
     }
@@ -135,7 +136,7 @@ impl fmt::Debug for PaymentMethod {
 
 deserialize_from_str!(PaymentMethod);
 
-/// The provider's own name of a payment.
+/// The provider's own id of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ProviderReference(String);
@@ -160,7 +161,7 @@ impl FromStr for ProviderReference {
 
 deserialize_from_str!(ProviderReference);
 
-/// Money that was asked for through a provider.
+/// A payment requested from a provider.
 ///
 /// Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs a default for the
 /// answers stored before it.
@@ -174,30 +175,30 @@ pub struct Payment {
     pub currency: Currency,
     pub status: PaymentStatus,
     pub reference: Reference,
-    /// What the provider takes the money from, sealed.
+    /// The payment method, encrypted.
     pub method: Option<String>,
     pub provider_reference: Option<ProviderReference>,
     /// Why it failed.
     pub failure: Option<String>,
-    /// The entry of the ledger that it became.
+    /// The ledger entry it was credited with.
     pub transaction_sid: Option<TransactionSid>,
     pub created_at: Timestamp,
-    /// When the provider took the request.
+    /// When the provider accepted the request.
     pub requested_at: Option<Timestamp>,
     pub settled_at: Option<Timestamp>,
 }
 
-/// What a provider says of a payment.
+/// A provider's confirmation of a payment's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     pub provider: ProviderName,
-    /// The payment, by the name we gave it, as the provider repeats it.
+    /// The payment's SID, as the provider repeats it.
     pub payment: String,
     pub outcome: PaymentOutcome,
 }
 
 named_enum! {
-    /// What a provider's adapter answers when it is asked.
+    /// The status of a payment as a provider's adapter answers it.
     pub enum AnswerStatus {
         Accepted = "accepted",
         Pending = "pending",
@@ -212,47 +213,47 @@ named_enum! {
 pub enum PaymentOutcome {
     /// The provider has the money.
     Completed { provider_reference: ProviderReference, amount: Money, currency: Currency },
-    /// It does not, and will not: why, in a sentence or a word.
+    /// The payment has failed for good: why, in a sentence or a word.
     Failed { reason: String },
 }
 
 named_enum! {
-    /// Why money fits no payment.
+    /// Why money goes into suspense.
     pub enum SuspenseCause {
-        /// There is no such payment at that provider.
+        /// There is no such payment with that provider.
         UnknownReference = "unknown_reference",
         OtherAmount = "other_amount",
         OtherCurrency = "other_currency",
-        /// The payment has been completed already, by another payment of the provider's.
+        /// The payment was completed before, under another reference of the provider's.
         PaidTwice = "paid_twice",
-        /// The provider's reference has completed another payment already.
+        /// The provider's reference completed another payment before.
         ReferenceUsed = "reference_used",
     }
 }
 
-/// What is known of what a confirmation names.
+/// The stored facts that a confirmation is judged by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConfirmationFacts<'a> {
-    /// The payment of that name at that provider.
+    /// The payment that the confirmation names, with that provider.
     pub payment: Option<&'a Payment>,
-    /// Whether the provider's reference lies in suspense, or lay there.
+    /// Whether the provider's reference is in suspense, or was.
     pub is_suspended: bool,
     /// Whether the provider's reference has completed another payment.
     pub has_completed_another: bool,
 }
 
-/// What is to become of a confirmation.
+/// What to do about a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Complete,
     Fail,
-    /// It says nothing new.
+    /// Nothing: it is a repeat.
     Replay,
     Suspend(SuspenseCause),
 }
 
-/// Judges a confirmation. Money that a provider says it has is credited once or set aside once, whatever came before; that
-/// it has none changes only what is still open.
+/// Judges a confirmation. Money received is credited or put into suspense exactly once, whatever came before; a failure
+/// changes only payments that are still open.
 pub fn judge(known: ConfirmationFacts<'_>, confirmation: &Confirmation) -> Verdict {
     let (provider_reference, amount, currency) = match &confirmation.outcome {
         PaymentOutcome::Failed { .. } => {
@@ -281,7 +282,7 @@ pub fn judge(known: ConfirmationFacts<'_>, confirmation: &Confirmation) -> Verdi
     }
 }
 
-/// What the ledger tells of money that came through a provider.
+/// The details of a payment's ledger entry.
 #[derive(Serialize)]
 struct PaymentDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -309,7 +310,7 @@ impl PaymentDetails<'_> {
 }
 
 impl Payment {
-    /// As a row of the wallet's history, of the ledger or beside it.
+    /// The posting that credits the payment to the wallet.
     pub fn posting(&self) -> Posting {
         let details = PaymentDetails {
             payment_sid: Some(self.sid),
@@ -334,13 +335,13 @@ named_enum! {
     pub enum SuspenseStatus { Open = "OPEN", Assigned = "ASSIGNED", Dismissed = "DISMISSED" }
 }
 
-/// Money that a provider says it has, and that fits no payment.
+/// Money in suspense: received by a provider, without a matching payment.
 #[derive(Clone, Debug)]
 pub struct Suspended {
     pub sid: SuspenseSid,
     pub provider: ProviderName,
     pub provider_reference: ProviderReference,
-    /// The payment's name, as the provider gave it.
+    /// The payment's SID, as the provider gave it.
     pub reference: String,
     pub amount: Money,
     pub currency: Currency,
@@ -352,7 +353,7 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// As an admin enters it, who says why.
+    /// The posting that credits the money to a wallet, with the admin's reason.
     pub fn posting(&self, reason: &str) -> Posting {
         let details = PaymentDetails {
             payment_sid: None,
@@ -374,7 +375,7 @@ impl Suspended {
     }
 }
 
-/// A payment as an event tells it.
+/// A payment in the body of an event.
 #[derive(Clone, Debug, Serialize)]
 pub struct PaymentEventBody {
     payment_sid: PaymentSid,
@@ -407,7 +408,7 @@ impl From<&Payment> for PaymentEventBody {
 
 const MICROS_PER_UNIT: i64 = 1_000_000;
 
-/// Whether a gateway can move that amount: none moves less than a currency's smallest coin.
+/// Checks that a provider can move the amount: none moves less than a currency's smallest coin.
 ///
 /// # Errors
 /// What the amount must be.
@@ -422,7 +423,7 @@ pub fn check_decimals(amount: Money, currency: Currency) -> Result<(), String> {
     }
 }
 
-/// What went wrong, as people may read it: at most 200 characters, on one line.
+/// A provider's reason for a failure, shortened to 200 characters on one line.
 pub fn failure_text(reason: &str) -> String {
     let clean: String = reason.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(200).collect();
     let clean = clean.trim();

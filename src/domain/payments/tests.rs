@@ -1,3 +1,5 @@
+//! Tests provider names, masked payment methods, and how confirmations are judged.
+
 use rstest::rstest;
 use uuid::Uuid;
 

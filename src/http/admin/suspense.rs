@@ -1,4 +1,4 @@
-//! Money that fits no payment, as admins decide about it.
+//! Lists money in suspense, and assigns or dismisses it.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

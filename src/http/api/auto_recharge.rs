@@ -1,4 +1,4 @@
-//! How a wallet is recharged by itself.
+//! Shows and changes the auto-recharge of a wallet.
 
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};

@@ -1,4 +1,4 @@
-//! What payment providers say. They show no key; they sign each message.
+//! Receives confirmations of payments from providers, authenticated by signature, without an API key.
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};

@@ -1,4 +1,4 @@
-//! A business's payments through providers.
+//! Lists and shows a business's payments through providers.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

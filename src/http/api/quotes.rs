@@ -1,4 +1,4 @@
-//! Quotes: what messages would cost, without charging them.
+//! Quotes messages and campaigns without charging them.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Wallets: reading one, topping it up.
+//! Shows a wallet and tops it up.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

@@ -1,4 +1,4 @@
-//! Charging messages, and what comes after: delivery reports, refunds, and what a message cost.
+//! Charges messages, records delivery reports, refunds charges and shows them.
 
 pub mod batch;
 pub mod committer;

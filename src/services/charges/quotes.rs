@@ -1,4 +1,4 @@
-//! Quotes: rated like a charge, with no debit and nothing stored.
+//! Quotes messages and campaigns: rates them like charges, debits and stores nothing.
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::charges::Refusal;

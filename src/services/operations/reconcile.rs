@@ -1,4 +1,4 @@
-//! Reconciling a database: every row of its ledger is gone through, and everything kept beside it is made anew from it.
+//! Reconciles a database: reads its whole ledger, recomputes what is derived from it, and compares.
 
 use chrono_tz::Tz;
 use uuid::Uuid;

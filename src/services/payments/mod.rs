@@ -1,4 +1,4 @@
-//! Payments through a provider: asking for one, following it up, and what the provider says of it.
+//! Requests payments from providers, follows them up, and shows them.
 
 pub mod methods;
 pub mod providers;

@@ -1,4 +1,4 @@
-//! How a wallet is recharged by itself: what its owner decides, and how it stands.
+//! Shows and changes the auto-recharge settings of a wallet.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -1,5 +1,4 @@
-//! What becomes of a provider's word, in one transaction: the money and its entry, the payment, the wallet's recharge, and
-//! whoever is told.
+//! Settles a provider's confirmation in one transaction: the payment, its ledger entry, the recharge and the events.
 
 use super::Billing;
 use crate::domain::audit::Actor;

@@ -1,4 +1,4 @@
-//! Money that fits no payment: admins look at it, and say whose it is.
+//! Lists money in suspense, and assigns it to a business or dismisses it.
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
-//! Exports: a sheet of all there is, in pieces, each read when the one before is taken.
+//! Exports transactions, charges or usage as CSV, in pieces, while the client reads.
 //!
-//! A piece is read through a connection that goes back before the piece is handed on, and in a task of its own, so that it
-//! goes back however slowly a client reads. While a client reads one piece, the next is read already: two pieces are all that
-//! an export holds.
+//! A piece is read through a connection that goes back before the piece is handed on, and in a task of its own, so that
+//! it goes back however slowly a client reads. While a client reads one piece, the next is read already: two pieces are
+//! all that an export holds.
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;

@@ -1,4 +1,4 @@
-//! A wallet's history.
+//! Lists a wallet's history, entries and payments, and for admins the whole ledger.
 
 use uuid::Uuid;
 

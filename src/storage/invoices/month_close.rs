@@ -1,4 +1,4 @@
-//! What closing a month reads and writes: many wallets at a time.
+//! Reads and writes what the month close needs, many wallets at a time.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;

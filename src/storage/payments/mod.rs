@@ -1,5 +1,5 @@
-//! Payments through providers: asked for, taken, settled. Those of one wallet are settled while its row is held, so none
-//! needs a lock of its own.
+//! Stores payments through providers, from request to settlement.
+//! A wallet's payments are settled while its row is locked, so none needs a lock of its own.
 
 pub mod recharges;
 pub mod suspense;

@@ -1,4 +1,4 @@
-//! How wallets are recharged by themselves, and the payments asked for.
+//! Stores auto-recharge settings and their state, and inserts the payments they request.
 
 use crate::domain::audit::Actor;
 use crate::domain::payments::ProviderName;

@@ -1,4 +1,4 @@
-//! Money that fits no payment, until an admin decides.
+//! Stores money in suspense, until an admin assigns or dismisses it.
 
 use sqlx::FromRow;
 

@@ -1,4 +1,5 @@
-//! What exports read: a wallet's history and its usage, a page at a time. What a page costs does not grow with either.
+//! Reads exports page by page: a wallet's history, its charges and its usage.
+//! The cost of a page does not grow with the length of the export.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;

@@ -1,4 +1,4 @@
-//! Wallets, and how they come to be.
+//! Stores wallets, opens them, and updates their settings.
 
 pub mod accounts;
 pub mod transactions;

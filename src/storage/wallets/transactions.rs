@@ -1,4 +1,4 @@
-//! The ledger's rows: appended in bulk, read along the chain that each wallet's rows form.
+//! Appends rows to the ledger in bulk, and pages through them along each wallet's chain.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! No query of an endpoint may read more the longer the history grows: the databases' own plans say so.
+//! Checks query plans: no endpoint's query may read more the longer the history grows.
+//! The plans are those of both databases.
 
 use sqlx::Row;
 use wecall_billing::storage;

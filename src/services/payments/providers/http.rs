@@ -1,5 +1,6 @@
-//! A provider behind an adapter: a small program of the operator's that speaks our language on one side and a gateway's on
-//! the other. What goes there and what comes back is described in the README.
+//! Calls a payment provider's adapter over HTTP.
+//! An adapter is a small program of the operator's that speaks our protocol on one side and a gateway's on the other.
+//! The README describes the requests and the answers.
 
 use std::time::Duration;
 
