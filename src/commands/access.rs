@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::{CliResult, not_migrated, say};
+use super::output::{CliResult, not_migrated, say};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::config::command_line::{CreateAdminArgs, CreateKeyArgs, KeysCommand};

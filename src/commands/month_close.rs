@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CliResult, not_migrated, say};
+use super::output::{CliResult, not_migrated, say};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::config::command_line::CloseMonthArgs;
