@@ -1,4 +1,4 @@
-//! Turns settings into what the parts of the program take: addresses, limits, pools, the seller on invoices.
+//! Turns settings into addresses, limits, pools, the seller on invoices: as the parts of the program take them.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Parses the value of a setting, and says what it must be where it is wrong.
+//! Parses the values of settings; an error says what a value must be.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
