@@ -1,5 +1,6 @@
 //! Charges: the debit of a message, what was reported of it, and what was given back.
 
+pub mod campaigns;
 pub mod charging;
 pub mod quotes;
 pub mod usage;
