@@ -11,7 +11,7 @@ use super::values::{
     parse_metrics_address, parse_rate, parse_threshold, parse_zone,
 };
 use crate::domain::invoices::tax::TaxRates;
-use crate::domain::payments::ProviderName;
+use crate::domain::payments::providers::ProviderName;
 use crate::domain::values::countries::CountryCode;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
