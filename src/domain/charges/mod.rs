@@ -1,5 +1,6 @@
 //! Defines charges, the debits for messages, with their delivery reports and refunds.
 
+pub mod campaigns;
 pub mod charging;
 pub mod quotes;
 pub mod usage;

@@ -1,92 +1,26 @@
-//! Computes quotes: the price of messages if they were charged now, one after the other. Debits nothing.
+//! Quotes: what messages would cost if they were charged now, one after the other. Pure; nothing is debited.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
+use super::campaigns::Recipient;
 use super::charging::Rules;
 use crate::domain::prices::destinations::Destination;
 use crate::domain::prices::lookup::GivenDestination;
-use crate::domain::prices::messages::{MessageSize, OfferedMessage};
+use crate::domain::prices::messages::MessageSize;
 use crate::domain::prices::phone_numbers::PhoneNumber;
 use crate::domain::prices::prefixes;
 use crate::domain::prices::rating::{AppliedRate, PriceBook, RatedPart, Rating, RatingTerms, Unrated};
 use crate::domain::prices::segments::{self, Encoding};
 use crate::domain::values::countries::CountryCode;
 use crate::domain::values::currency::Currency;
-use crate::domain::values::fields::InvalidMessage;
 use crate::domain::values::money::{Money, MoneyError};
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::{DayRange, Timestamp};
 use crate::domain::wallets::account::Account;
 
-/// The most recipients of one campaign.
-pub const RECIPIENTS_MAX: usize = 10_000;
-/// How many examples are listed of recipients without a price, for each reason.
+/// How many recipients stand for all that have no price for one reason.
 const EXAMPLES_MAX: usize = 5;
-/// How many characters are kept of a recipient that is not a phone number.
-const UNREADABLE_MAX: usize = 32;
-
-/// A recipient of a campaign, as the caller wrote it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub enum Recipient {
-    Number(PhoneNumber),
-    /// The first characters of a text that is not a phone number.
-    Unreadable(String),
-}
-
-impl From<String> for Recipient {
-    fn from(text: String) -> Recipient {
-        match text.parse() {
-            Ok(number) => Recipient::Number(number),
-            Err(_) => Recipient::Unreadable(text.chars().take(UNREADABLE_MAX).collect()),
-        }
-    }
-}
-
-impl Recipient {
-    /// The number masked; a text that is no number as given, so that the caller can find and correct it.
-    fn shown(&self) -> String {
-        match self {
-            Recipient::Number(number) => number.masked(),
-            Recipient::Unreadable(text) => text.clone(),
-        }
-    }
-}
-
-/// One text to many numbers.
-#[derive(Debug)]
-pub struct Campaign {
-    /// A number listed twice counts as two messages.
-    pub recipients: Vec<Recipient>,
-    /// The message that each recipient gets, without a destination.
-    pub message: OfferedMessage,
-}
-
-impl Campaign {
-    /// # Errors
-    /// [`InvalidMessage`] where there are no recipients or too many, or where a destination is given for all of them.
-    pub fn new(recipients: Vec<Recipient>, message: OfferedMessage) -> Result<Campaign, InvalidMessage> {
-        if recipients.is_empty() || recipients.len() > RECIPIENTS_MAX {
-            let problem = format!("must hold 1 to {RECIPIENTS_MAX} numbers");
-            return Err(InvalidMessage { field: "recipients", problem });
-        }
-        let GivenDestination { to, country, operator, network } = &message.given;
-        let given = [
-            ("to", to.is_some()),
-            ("country_code", country.is_some()),
-            ("operator", operator.is_some()),
-            ("mcc", network.is_some()),
-        ];
-        if let Some((field, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
-            let problem = "must be left out where recipients is given: each number tells its own destination";
-            return Err(InvalidMessage { field, problem: problem.to_owned() });
-        }
-        Ok(Campaign { recipients, message })
-    }
-}
 
 /// Why a recipient has no price.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,12 +33,12 @@ pub enum NoPrice {
     Unrated(Unrated),
 }
 
-/// The recipients without a price, for one reason.
+/// Recipients that have no price for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpriced {
     pub reason: NoPrice,
     pub messages: i64,
-    /// The first few of them: the index among the recipients, from 0, and the recipient as it may be shown.
+    /// The first few: the place among the recipients, from 0 on, and the recipient as it may be shown.
     pub examples: Vec<(usize, String)>,
 }
 
@@ -120,33 +54,33 @@ pub struct QuotedPart {
 #[derive(Clone, Debug)]
 pub struct QuotedDestination {
     pub country: CountryCode,
-    /// Empty where the operator is unknown.
+    /// Empty where it is not known.
     pub operator: Arc<str>,
     pub messages: i64,
     pub segments: i64,
     pub total: Money,
-    /// In the order in which the tiers are reached.
+    /// In the order in which they are reached.
     pub parts: Vec<QuotedPart>,
 }
 
-/// The cost of messages, and whether the wallet covers it.
+/// What messages would cost, and whether the wallet covers it.
 #[derive(Clone, Debug)]
 pub struct Quote {
     pub business: BusinessSid,
-    /// Whether a charge would be refused, because the business is suspended.
+    /// Then a charge would be refused.
     pub is_suspended: bool,
     pub currency: Currency,
-    /// The size of each message.
+    /// Of each message.
     pub size: MessageSize,
-    /// The characters for which the text needs UCS-2, each once, in order.
+    /// Those for which the text needs UCS-2, each once, in order.
     pub ucs2_characters: Vec<char>,
-    /// How many messages have a price.
+    /// Those that have a price.
     pub messages: i64,
     pub segments: i64,
     pub total: Money,
     /// The most expensive first.
     pub destinations: Vec<QuotedDestination>,
-    /// The rating of a single message; `None` for a campaign.
+    /// That of the message where there is only one.
     pub rating: Option<Rating>,
     pub unpriced: Vec<Unpriced>,
     pub balance: Money,
@@ -154,22 +88,22 @@ pub struct Quote {
 }
 
 impl Quote {
-    /// The amount the wallet lacks; `None` where it covers the cost.
+    /// What the wallet lacks, if it lacks anything.
     ///
     /// # Errors
-    /// [`MoneyError`], where it leaves the range of [`Money`].
+    /// Where it leaves the range of [`Money`].
     pub fn shortfall(&self) -> Result<Option<Money>, MoneyError> {
         if self.available >= self.total { Ok(None) } else { self.total.checked_sub(self.available).map(Some) }
     }
 }
 
-/// A quote being computed: messages are added one by one, each rated as the next of the wallet's month.
+/// A quote in the making: message after message is added, and rated as the next of the wallet's month.
 #[derive(Debug)]
 pub struct Estimate<'a> {
     book: &'a PriceBook,
     account: &'a Account,
     size: MessageSize,
-    /// Includes the segments of the messages added so far.
+    /// With the segments of the messages added so far.
     terms: RatingTerms<'a>,
     /// How many recipients were added.
     recipients: usize,
@@ -180,7 +114,7 @@ pub struct Estimate<'a> {
     unpriced: Vec<Unpriced>,
 }
 
-/// A distinct destination. Few differ among many recipients, so what was found for one serves the next.
+/// A distinct destination. Few differ among many recipients, so what was found out of one serves the next.
 #[derive(Debug)]
 struct Lane {
     destination: Destination,
@@ -190,14 +124,13 @@ struct Lane {
 #[derive(Clone, Copy, Debug)]
 enum KnownPrice {
     Nothing,
-    /// The index of the price among the group's parts, and the last segment of the month at that price, if there is
-    /// one.
+    /// The place of the price among the groups' parts, and the last segment of the month that pays it, if there is one.
     Price {
         group: usize,
         part: usize,
         up_to: Option<i64>,
     },
-    /// The index of the reason.
+    /// The place of the reason.
     NoPrice(usize),
 }
 
@@ -207,12 +140,12 @@ struct Group {
     country: CountryCode,
     operator: Arc<str>,
     messages: i64,
-    /// The number of segments at each rate.
+    /// How many segments at which rate.
     parts: Vec<(Arc<AppliedRate>, i64)>,
 }
 
 impl<'a> Estimate<'a> {
-    /// An empty quote. `submitted_at` selects the price rows, as in a charge; `None` is now.
+    /// `submitted_at` picks the price rows, as in a charge; `None` is now.
     pub fn new(
         rules: Rules<'a>,
         account: &'a Account,
@@ -262,7 +195,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// The error is the index of the reason.
+    /// The error is the place of its reason.
     fn add_number(&mut self, number: &PhoneNumber) -> Result<(), usize> {
         let lane = self.lane_of(number)?;
         let segments = i64::from(self.size.segments);
@@ -280,7 +213,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Numbers with the same longest known prefix have the same destination.
+    /// A number tells its destination by nothing but its longest known prefix.
     fn lane_of(&mut self, number: &PhoneNumber) -> Result<usize, usize> {
         let found = prefixes::find(number).ok_or(NoPrice::UnknownPrefix).map_err(|reason| self.place_of(reason))?;
         if let Some(lane) = self.lanes_by_prefix.get(found.prefix) {
@@ -319,7 +252,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Counts a rated message; returns the indexes of its group and of its last part.
+    /// Counts a rated message: the places of its group and of its last part.
     fn count(&mut self, destination: &Destination, parts: &[RatedPart]) -> (usize, usize) {
         let name = (destination.country, destination.operator.clone());
         let group = *self.groups_by_name.entry(name).or_insert_with(|| {
@@ -351,10 +284,10 @@ impl<'a> Estimate<'a> {
         })
     }
 
-    /// The finished quote: the sums, and the wallet's funds. `text` is that of the messages, where it is known.
+    /// The sums, and what is in the wallet. `text` is that of the messages, where it is known.
     ///
     /// # Errors
-    /// [`MoneyError`], where a sum leaves the range of [`Money`], which only absurd prices can cause.
+    /// Where a sum leaves the range of [`Money`], which only absurd prices can cause.
     pub fn finish(self, text: Option<&str>) -> Result<Quote, MoneyError> {
         let segments_each = i64::from(self.size.segments);
         let mut destinations = Vec::with_capacity(self.groups.len());
@@ -626,21 +559,5 @@ mod tests {
         };
         assert_eq!(characters(Some(Encoding::Ucs2)), ['“', 'ç', '”']);
         assert!(characters(None).is_empty());
-    }
-
-    #[test]
-    fn campaigns_have_recipients_and_no_other_destination() {
-        let field = |recipients, given| {
-            let message = OfferedMessage { given, ..OfferedMessage::default() };
-            Campaign::new(recipients, message).map_err(|invalid| invalid.field).err()
-        };
-        let one = || recipients(&["+254712345678"]);
-        let nowhere = GivenDestination::default;
-        assert_eq!(field(one(), nowhere()), None);
-        assert_eq!(field(vec![one().remove(0); RECIPIENTS_MAX], nowhere()), None);
-        assert_eq!(field(vec![one().remove(0); RECIPIENTS_MAX + 1], nowhere()), Some("recipients"));
-        assert_eq!(field(Vec::new(), nowhere()), Some("recipients"));
-        let kenya = GivenDestination { country: "KE".parse().ok(), ..nowhere() };
-        assert_eq!(field(one(), kenya), Some("country_code"));
     }
 }

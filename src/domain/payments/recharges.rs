@@ -3,7 +3,7 @@
 
 use chrono::NaiveDate;
 
-use super::ProviderName;
+use super::providers::ProviderName;
 use crate::domain::notifications::alerts::{AlertDraft, AlertSeverity, AlertType};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;

@@ -3,6 +3,9 @@
 use rstest::rstest;
 use uuid::Uuid;
 
+use super::confirmations::{Confirmation, ConfirmationFacts, PaymentOutcome, Verdict, judge};
+use super::providers::{PaymentMethod, ProviderName, failure_text};
+use super::suspense::SuspenseCause;
 use super::*;
 
 #[test]

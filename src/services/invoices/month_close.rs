@@ -26,7 +26,7 @@ use crate::storage::db::{BulkConn, Conn};
 use crate::storage::invoices::month_close::{ClosingWallet, Existing, Finalised};
 use crate::storage::notifications::events::NewEvent;
 use crate::storage::wallets::accounts::StoredAccount;
-use crate::storage::wallets::transactions::Span;
+use crate::storage::wallets::history::Span;
 
 /// How many wallets one transaction closes: those are not charged meanwhile.
 const WALLETS_A_STEP: i64 = 100;

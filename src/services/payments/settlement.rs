@@ -4,10 +4,10 @@ use super::Billing;
 use crate::domain::audit::Actor;
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::events::{Event, EventType};
-use crate::domain::payments::{
-    Confirmation, ConfirmationFacts, Payment, PaymentEventBody, PaymentOutcome, PaymentPurpose, PaymentStatus,
-    ProviderReference, Suspended, SuspenseCause, SuspenseStatus, Verdict, failure_text, judge,
-};
+use crate::domain::payments::confirmations::{Confirmation, ConfirmationFacts, PaymentOutcome, Verdict, judge};
+use crate::domain::payments::providers::{ProviderReference, failure_text};
+use crate::domain::payments::suspense::{Suspended, SuspenseCause, SuspenseStatus};
+use crate::domain::payments::{Payment, PaymentEventBody, PaymentPurpose, PaymentStatus};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{PaymentSid, SuspenseSid, TransactionSid};
 use crate::domain::values::time::{Timestamp, day_after};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::payments::{Suspended, SuspenseStatus};
+use crate::domain::payments::suspense::{Suspended, SuspenseStatus};
 use crate::domain::values::listing::{ListPage, ListRequest};
 use crate::domain::values::sid::{BusinessSid, SuspenseSid, TransactionSid};
 use crate::domain::values::text::Reason;

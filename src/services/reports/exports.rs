@@ -19,7 +19,7 @@ use crate::services::Billing;
 use crate::storage;
 use crate::storage::db::{Conn, Db};
 use crate::storage::reports::exports::Walk;
-use crate::storage::wallets::transactions::Span;
+use crate::storage::wallets::history::Span;
 
 /// A sheet that is read piece by piece. It shows what was there when it began.
 #[derive(Debug)]
@@ -188,8 +188,7 @@ impl Source {
             Source::Rare { span, wanted } => {
                 let limit = Limit::LARGEST;
                 let mut conn = db.read().await?;
-                let mut rows =
-                    storage::wallets::transactions::page_of_type(&mut conn.conn(), span, wanted, limit).await?;
+                let mut rows = storage::wallets::history::page_of_type(&mut conn.conn(), span, wanted, limit).await?;
                 drop(conn);
                 let has_more = rows.len() > limit.get();
                 rows.truncate(limit.get());

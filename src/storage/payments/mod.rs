@@ -7,7 +7,8 @@ pub mod suspense;
 use sqlx::FromRow;
 
 use crate::domain::audit::Actor;
-use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference};
+use crate::domain::payments::providers::{ProviderName, ProviderReference};
+use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::paging::{Cursor, Limit};

@@ -2,7 +2,8 @@
 
 use sqlx::FromRow;
 
-use crate::domain::payments::{ProviderName, ProviderReference, Suspended, SuspenseCause, SuspenseStatus};
+use crate::domain::payments::providers::{ProviderName, ProviderReference};
+use crate::domain::payments::suspense::{Suspended, SuspenseCause, SuspenseStatus};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::values::money::Money;

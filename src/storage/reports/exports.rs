@@ -13,7 +13,7 @@ use crate::domain::values::time::{DayRange, Timestamp};
 use crate::domain::wallets::transactions::TransactionType;
 use crate::error::{Error, Result};
 use crate::storage::db::{Conn, on};
-use crate::storage::wallets::transactions::{Span, start_at};
+use crate::storage::wallets::history::{Span, start_at};
 
 /// How many rows of a history one page has: sixteen marks. Larger ones are no faster.
 const PAGE_ROWS: i64 = 1_024;

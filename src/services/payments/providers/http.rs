@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::{Request, RequestBody, Said};
 use crate::clock::Clock;
+use crate::domain::payments::confirmations::PaymentOutcome;
+use crate::domain::payments::providers::{AnswerStatus, ProviderName, ProviderReference, failure_text};
 use crate::domain::payments::signatures::{SignedMessage, SigningSecret};
-use crate::domain::payments::{AnswerStatus, PaymentOutcome, ProviderName, ProviderReference, failure_text};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::PaymentSid;

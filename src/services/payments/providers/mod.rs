@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::domain::payments::confirmations::PaymentOutcome;
+use crate::domain::payments::providers::{PaymentMethod, ProviderName, ProviderReference};
 use crate::domain::payments::signatures::SigningSecret;
-use crate::domain::payments::{
-    Payment, PaymentMethod, PaymentOutcome, PaymentPurpose, ProviderName, ProviderReference,
-};
+use crate::domain::payments::{Payment, PaymentPurpose};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::error::{Error, Result};

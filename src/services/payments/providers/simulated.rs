@@ -2,7 +2,9 @@
 //! An amount that ends in 13 hundredths fails, and so does a reference or a method with the word "decline" in it.
 
 use super::{Request, Said};
-use crate::domain::payments::{Payment, PaymentOutcome, ProviderReference};
+use crate::domain::payments::Payment;
+use crate::domain::payments::confirmations::PaymentOutcome;
+use crate::domain::payments::providers::ProviderReference;
 use crate::error::{Error, Result};
 
 /// How long it takes.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+use crate::domain::payments::providers::{ProviderName, SIMULATED};
 use crate::domain::payments::signatures::SigningSecret;
-use crate::domain::payments::{ProviderName, SIMULATED};
 
 /// A provider as a setting names it: `simulated`, or `name=https://…` for one behind an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
