@@ -1,4 +1,4 @@
-//! Checks the settings, the database and the scheduled work, and says what is wrong.
+//! Runs `check`: checks the settings, the database and the scheduled work.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Asks a running server whether it is alive.
+//! Runs `healthcheck`: asks a running server whether it is alive.
 
 use std::io::Write;
 use std::net::SocketAddr;

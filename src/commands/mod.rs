@@ -1,4 +1,4 @@
-//! Runs the subcommand that the command line asks for; a file for each of them, or for a group.
+//! Runs the subcommand that the command line asks for; each has a file of its own.
 
 mod access;
 mod backup;

@@ -1,4 +1,4 @@
-//! Prints the lines of subcommands, and words what several of them have to report.
+//! Prints the lines of subcommands, and words the reports that several of them share.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

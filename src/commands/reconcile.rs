@@ -1,4 +1,4 @@
-//! Reconciles the database, and says of each invariant whether it holds.
+//! Runs `reconcile`: prints of each invariant whether it holds.
 
 use std::io::Write;
 

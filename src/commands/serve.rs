@@ -1,4 +1,4 @@
-//! Serves: opens the database, starts the worker and the listeners, and stops when it is told to.
+//! Runs `serve`: opens the database, starts listeners and worker, stops at a signal.
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;

@@ -7,17 +7,17 @@ use crate::domain::prices::messages::OfferedMessage;
 use crate::domain::prices::phone_numbers::PhoneNumber;
 use crate::domain::values::fields::InvalidMessage;
 
-/// How many messages one campaign has at most.
+/// The most recipients of one campaign.
 pub const RECIPIENTS_MAX: usize = 10_000;
-/// How much is kept of a recipient that is no number.
+/// How many characters are kept of a recipient that is not a phone number.
 const UNREADABLE_MAX: usize = 32;
 
-/// Whom a message of a campaign goes to, as the caller wrote it.
+/// A recipient of a campaign, as the caller wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum Recipient {
     Number(PhoneNumber),
-    /// The beginning of what is no number.
+    /// The first characters of a text that is not a phone number.
     Unreadable(String),
 }
 
@@ -31,7 +31,7 @@ impl From<String> for Recipient {
 }
 
 impl Recipient {
-    /// A number masked; what is none as it was given, so that the caller can find and mend it.
+    /// The number masked; a text that is no number as given, so that the caller can find and correct it.
     pub(super) fn shown(&self) -> String {
         match self {
             Recipient::Number(number) => number.masked(),
@@ -43,9 +43,9 @@ impl Recipient {
 /// One text to many numbers.
 #[derive(Debug)]
 pub struct Campaign {
-    /// A number given twice is two messages.
+    /// A number listed twice counts as two messages.
     pub recipients: Vec<Recipient>,
-    /// Each of the messages, without its destination.
+    /// The message that each recipient gets, without a destination.
     pub message: OfferedMessage,
 }
 

@@ -1,4 +1,4 @@
-//! Reads the entries of the ledger that are wrong, and all debits of several parts.
+//! Reads ledger entries that are wrong, and all debits of several parts.
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;

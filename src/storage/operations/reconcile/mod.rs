@@ -1,7 +1,7 @@
-//! Reads everything there is for reconcile, in spans of bounded size. Its statements are not public, because no request
-//! makes them: an operator's tool may read whole tables.
+//! Reads ledger, usage, refunds and wallets for reconcile, in spans of bounded size.
+//! Its statements are not public, because no request runs them: an operator's tool may read whole tables.
 //!
-//! Statements over the ledger name what is wrong, or sum it up; rows that are right stay in the database.
+//! Statements over the ledger return only rows that are wrong, or sums; rows that are right stay in the database.
 
 pub mod entries;
 pub mod invoices;

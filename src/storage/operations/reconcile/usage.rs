@@ -1,4 +1,4 @@
-//! Reads usage and the rates it was charged at, and sums up the debits and reports that it is made of.
+//! Reads usage and applied rates, and sums up the debits and delivery reports behind them.
 
 use chrono::NaiveDate;
 use serde_json::value::RawValue;
