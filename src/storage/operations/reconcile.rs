@@ -21,23 +21,23 @@ use crate::domain::values::time::Timestamp;
 use crate::error::Result;
 use crate::storage::db::{Conn, on};
 
-/// How many rows of the ledger, or of the reports, one span has.
+/// The rows of the ledger, or delivery reports, in one span.
 const SPAN_ROWS: i64 = 50_000;
 
-/// How many rows one page has, where rows are read one by one.
+/// The rows on one page, where rows are read one by one.
 const PAGE_ROWS: i64 = 5_000;
 
-/// A quarter of an hour in microseconds, as the SQL below has it. Debits are summed up by it: the offsets of all time
-/// zones are whole quarters of an hour, so a quarter lies in one day wherever that is.
+/// A quarter of an hour in microseconds, as in the SQL below. Debits are summed up by it: the offsets of all time zones
+/// are whole quarters of an hour, so a quarter lies within one day everywhere.
 const QUARTER_MICROS: i64 = 900_000_000;
 
-/// Messages charged twice are told up to this many: there are none as long as the unique index stands.
+/// Lists up to this many messages that were charged twice: there are none as long as the unique index exists.
 const DOUBLES: &str = "SELECT COALESCE((SELECT b.sid FROM wallets w JOIN businesses b ON b.id = w.business_id \
      WHERE w.id = t.wallet_id), 'nobody') AS business, t.message_sid, t.charges FROM ( \
      SELECT wallet_id, message_sid, COUNT(*) AS charges FROM transactions WHERE message_sid IS NOT NULL \
      GROUP BY message_sid, wallet_id HAVING COUNT(*) > 1 LIMIT 10000) t";
 
-/// Whose a row is, for people. Worked out for those rows only that a statement answers.
+/// The business of a row, for people. Computed only for rows that a statement returns.
 macro_rules! business_of {
     ($table:literal) => {
         concat!(
@@ -80,7 +80,7 @@ const UNMARKED: &str = concat!(
      AND (m.uid IS NULL OR m.uid <> t.uid OR m.created_at <> t.created_at) ORDER BY t.uid"
 );
 
-/// Marks that name an entry that is gone, or that is of another place.
+/// Marks whose entry is gone, or has another position.
 const STRAY_MARKS: &str = concat!(
     "SELECT ",
     business_of!("m"),
@@ -108,12 +108,12 @@ macro_rules! debits {
     };
 }
 
-/// Debits of one part that cost something else than their rate says, or have none.
+/// Debits of one part whose amount differs from their rate, or that have no rate.
 const BAD_DEBITS: &str = debits!("t.more_parts IS NULL AND (r.id IS NULL OR t.amount <> -(r.unit_price * t.segments))");
 
 const DEBITS_OF_PARTS: &str = debits!("t.more_parts IS NOT NULL");
 
-/// What reverses or shares in a debit, but does not say which, or names something else. Refunds that do name an entry are
+/// Entries that reverse or share in a debit, but name none, or name something else. Refunds that do name an entry are
 /// read one by one.
 const STRAYS: &str = concat!(
     "SELECT ",
@@ -167,7 +167,7 @@ const WALLETS: &str = "SELECT w.id, b.sid, w.balance, w.last_seq, w.last_uid, w.
      AND p.purpose = 'AUTO_RECHARGE' AND p.status = 'PENDING') AS open_payments FROM wallets w JOIN businesses b ON b.id = w.business_id \
      LEFT JOIN transactions n ON n.uid = w.last_uid AND n.wallet_id = w.id WHERE w.id > $1 ORDER BY w.id LIMIT $2";
 
-/// A transaction that reads all there is takes longer than any request may.
+/// Raises the time limit: a transaction that reads everything takes longer than any request may.
 pub async fn take_time(conn: &mut Conn<'_>) -> Result<()> {
     if let Conn::Postgres(c) = conn {
         sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut **c).await?;
@@ -176,14 +176,14 @@ pub async fn take_time(conn: &mut Conn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Rows from one id, not included, to another, included. Ids rise with time, so a span lies close together on disk.
+/// Rows from one id, excluded, to another, included. Ids rise with time, so a span lies close together on disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     after: Uuid,
     until: Uuid,
 }
 
-/// What is cut into spans.
+/// A table that is read in spans.
 #[derive(Clone, Copy, Debug)]
 pub enum Spanned {
     Ledger,
@@ -235,7 +235,7 @@ where
     Ok(on!(conn, c => sqlx::query_as::<_, T>(sql).bind(span.after).bind(span.until).fetch_all(c).await)?)
 }
 
-/// Runs a statement that pages by a number.
+/// Runs a statement that pages by row id.
 async fn page<T>(conn: &mut Conn<'_>, sql: &'static str, after: i64) -> Result<Vec<T>>
 where
     T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
@@ -243,7 +243,7 @@ where
     Ok(on!(conn, c => sqlx::query_as::<_, T>(sql).bind(after).bind(PAGE_ROWS).fetch_all(c).await)?)
 }
 
-/// What the entries of each wallet come to.
+/// The sums over the entries of each wallet.
 pub async fn tallies(conn: &mut Conn<'_>, span: Span) -> Result<Vec<(i64, Tally)>> {
     let rows = within::<(i64, i64, i64, i64, i64)>(conn, TALLIES, span).await?;
     let to_tally = |(wallet_id, entries, last_seq, seqs, amounts): (i64, i64, i64, i64, i64)| {
@@ -289,7 +289,7 @@ impl From<LinkRow> for Link {
     }
 }
 
-/// Entries that do not follow the one before them.
+/// Entries that do not follow their predecessor.
 pub async fn broken_links(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Link>> {
     Ok(within::<LinkRow>(conn, BROKEN_LINKS, span).await?.into_iter().map(Link::from).collect())
 }
@@ -298,12 +298,12 @@ fn to_mark((business, seq, is_marked): (String, i64, bool)) -> BadMark {
     BadMark { business, seq, is_marked }
 }
 
-/// Entries without the mark they must have.
+/// Entries that lack their mark.
 pub async fn unmarked(conn: &mut Conn<'_>, span: Span) -> Result<Vec<BadMark>> {
     Ok(within(conn, UNMARKED, span).await?.into_iter().map(to_mark).collect())
 }
 
-/// How many marks there are, and those of no entry.
+/// The number of marks, and those without an entry.
 pub async fn marks(conn: &mut Conn<'_>) -> Result<(i64, Vec<BadMark>)> {
     let count = on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_MARKS).fetch_one(c).await)?;
     let rows = on!(conn, c => sqlx::query_as::<_, (String, i64, bool)>(STRAY_MARKS).fetch_all(c).await)?;
@@ -346,7 +346,7 @@ impl From<DebitRow> for Debit {
     }
 }
 
-/// Debits of one part that are not what their rate makes them.
+/// Debits of one part whose amount differs from their rate.
 pub async fn bad_debits(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Debit>> {
     Ok(within::<DebitRow>(conn, BAD_DEBITS, span).await?.into_iter().map(Debit::from).collect())
 }
@@ -356,14 +356,14 @@ pub async fn debits_of_parts(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Debi
     Ok(within::<DebitRow>(conn, DEBITS_OF_PARTS, span).await?.into_iter().map(Debit::from).collect())
 }
 
-/// An entry whose charge is not to be found: of whom, and its type.
+/// An entry whose charge is missing: its business, its SID and its type.
 pub type Stray = (String, TransactionSid, String);
 
 pub async fn strays(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Stray>> {
     within(conn, STRAYS, span).await
 }
 
-/// Messages that were charged more than once: to whom, which, and how often.
+/// Messages charged more than once: the business, the message, and how often.
 pub async fn doubles(conn: &mut Conn<'_>) -> Result<Vec<(String, String, i64)>> {
     Ok(on!(conn, c => sqlx::query_as(DOUBLES).fetch_all(c).await)?)
 }
@@ -412,10 +412,11 @@ impl From<RefundRow> for Refund {
     }
 }
 
-/// Where a page of refunds ended: the charge, and the refund's `seq`.
+/// The end of a page of refunds: the charge, and the refund's `seq`.
 pub type RefundPlace = (Uuid, i64);
 
-/// A page of refunds by charge, those of one in the order they were made; and where the next page begins, if there is one.
+/// A page of refunds by charge, those of one in the order they were made; and where the next page begins, if there is
+/// one.
 pub async fn refunds(conn: &mut Conn<'_>, after: RefundPlace) -> Result<(Vec<Refund>, Option<RefundPlace>)> {
     let rows = on!(conn, c => sqlx::query_as::<_, RefundRow>(REFUNDS)
         .bind(after.0)
@@ -427,7 +428,7 @@ pub async fn refunds(conn: &mut Conn<'_>, after: RefundPlace) -> Result<(Vec<Ref
     Ok((rows.into_iter().map(Refund::from).collect(), last))
 }
 
-/// Reports by the debits they are of, and whether they say that the message failed.
+/// Delivery reports by the debits they belong to, and whether they report a failure.
 pub async fn report_groups(conn: &mut Conn<'_>, span: Span) -> Result<Vec<(DebitGroup, bool)>> {
     let rows = within::<(i64, i64, i64, i64, bool)>(conn, REPORT_GROUPS, span).await?;
     let to_group = |(wallet_id, rate_id, quarter, messages, has_failed): (i64, i64, i64, i64, bool)| {
@@ -436,7 +437,7 @@ pub async fn report_groups(conn: &mut Conn<'_>, span: Span) -> Result<Vec<(Debit
     Ok(rows.into_iter().map(to_group).collect())
 }
 
-/// Reports of what is no debit.
+/// Delivery reports without a debit.
 pub async fn stray_reports(conn: &mut Conn<'_>, span: Span) -> Result<Vec<TransactionSid>> {
     Ok(within::<(TransactionSid,)>(conn, STRAY_REPORTS, span).await?.into_iter().map(|(sid,)| sid).collect())
 }
@@ -462,13 +463,13 @@ impl From<ItemRow> for Item {
     }
 }
 
-/// A page of what invoices list beside messages.
+/// A page of the items that invoices list beside messages.
 pub async fn items(conn: &mut Conn<'_>, after: Uuid) -> Result<Vec<Item>> {
     let rows = on!(conn, c => sqlx::query_as::<_, ItemRow>(ITEMS).bind(after).bind(PAGE_ROWS).fetch_all(c).await)?;
     Ok(rows.into_iter().map(Item::from).collect())
 }
 
-/// A page of rates by number.
+/// A page of rates by row id.
 pub async fn rates(conn: &mut Conn<'_>, after: i64) -> Result<Vec<StoredRate>> {
     type Row = (i64, String, String, Money, Json<Box<RawValue>>);
     let to_rate = |(id, country, operator, unit_price, explanation): Row| StoredRate {
@@ -513,7 +514,7 @@ impl From<UsageRow> for StoredUsage {
     }
 }
 
-/// A page of rollup rows by number; and where the next page begins, if there is one.
+/// A page of rollup rows by row id; and where the next page begins, if there is one.
 pub async fn usage(conn: &mut Conn<'_>, after: i64) -> Result<(Vec<StoredUsage>, Option<i64>)> {
     let rows = page::<UsageRow>(conn, USAGE, after).await?;
     let last = rows.last().map(|row| row.id);
@@ -553,7 +554,7 @@ impl From<WalletRow> for StoredWallet {
     }
 }
 
-/// A page of wallets by number.
+/// A page of wallets by row id.
 pub async fn wallets(conn: &mut Conn<'_>, after: i64) -> Result<Vec<StoredWallet>> {
     Ok(page::<WalletRow>(conn, WALLETS, after).await?.into_iter().map(StoredWallet::from).collect())
 }

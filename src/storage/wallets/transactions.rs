@@ -56,7 +56,7 @@ pub static INSERT_MARKS: Bulk = Bulk::new(
     Action::InsertInto("transaction_marks"),
 );
 
-/// Every so many rows of a wallet one is marked, and found without walking the chain.
+/// One row in so many of a wallet's is marked, and can be found without walking the chain.
 const MARK_EVERY: i64 = 64;
 
 macro_rules! columns {
@@ -152,8 +152,7 @@ macro_rules! of_everybody {
     };
 }
 
-/// Of all wallets, from the id `$1` on and below the id `$2`: `$3` at most. The page is cut before anything is looked up
-/// for it.
+/// Of all wallets, from the id `$1` on and below the id `$2`: `$3` at most. The page is cut before anything is joined.
 pub const PAGE_OF_ALL: &str = of_everybody!("t.uid >= $1 AND t.uid < $2", "uid", "$3");
 
 /// The debits of the message `$1` in wallets from `$2` on and below `$3`: `$4` at most, those of the youngest wallets. That
@@ -172,7 +171,7 @@ pub const REFUNDS_OF_CHARGE: &str = concat!(
 pub const MARK_ABOVE: &str =
     "SELECT seq, uid FROM transaction_marks WHERE wallet_id = $1 AND seq >= $2 ORDER BY seq LIMIT 1";
 
-/// The number of the first mark at or after an instant, found by halving: along a wallet, `seq` and time rise together.
+/// The number of the first mark at or after an instant, by binary search: along a wallet, `seq` and time rise together.
 /// Between `low` (too early, or 0) and `high` (late enough, or one past the last) the middle one decides.
 pub const FIRST_MARK_SINCE: &str = "WITH RECURSIVE bounds (low, high) AS ( \
      SELECT CAST(0 AS BIGINT), CAST($2 AS BIGINT) + 1 \
@@ -201,11 +200,11 @@ pub struct NewRow<'v> {
     pub metadata: Option<&'v str>,
     pub actor: &'v Actor,
     pub debit: Option<DebitColumns<'v>>,
-    /// The debit it reverses or shares in.
+    /// The debit that it reverses or shares in.
     pub charge: Option<TransactionSid>,
 }
 
-/// What only the debit of a message has.
+/// The columns that only the debit of a message has.
 #[derive(Clone, Debug)]
 pub struct DebitColumns<'v> {
     pub message_sid: &'v str,
@@ -338,7 +337,7 @@ fn debit_details(row: &Row, segments: i64) -> Result<JsonObject> {
     Ok(details.into())
 }
 
-/// Where in a wallet's history to read.
+/// A part of a wallet's history.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     pub wallet_id: i64,
@@ -351,7 +350,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// All of a wallet's history, or what of it lies between two instants: from the first, included, to the second, not.
+    /// All of a wallet's history, or its part between two instants: from the first, included, to the second, excluded.
     ///
     /// # Errors
     /// Those of the database.
@@ -421,7 +420,7 @@ struct OwnedRow {
     row: Row,
 }
 
-/// The number of its wallet, and an entry with whose it is.
+/// The id of a wallet, and an entry with its business.
 pub type NumberedTransaction = (i64, OwnedTransaction);
 
 impl TryFrom<OwnedRow> for NumberedTransaction {
@@ -433,7 +432,7 @@ impl TryFrom<OwnedRow> for NumberedTransaction {
     }
 }
 
-/// A page of all wallets' entries, from one id, included, up to another, not included: newest first, with one row more than
+/// A page of all wallets' entries, from one id, included, up to another, excluded: newest first, with one row more than
 /// `limit` where there is one.
 pub async fn page_of_all(
     conn: &mut Conn<'_>,
@@ -450,7 +449,7 @@ pub async fn page_of_all(
     rows.into_iter().map(NumberedTransaction::try_from).collect()
 }
 
-/// A page of a message's debits, in the wallets whose numbers lie in the range: those with the highest, and one row more
+/// A page of a message's debits, in the wallets whose ids lie in the range: those with the highest, and one row more
 /// than `limit` where there is one.
 pub async fn page_of_message(
     conn: &mut Conn<'_>,
