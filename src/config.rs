@@ -456,7 +456,7 @@ impl FromStr for Origin {
     }
 }
 
-/// A text that nobody can guess. `Debug` does not tell it.
+/// A secret that is hard to guess. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(String);
 
@@ -504,7 +504,7 @@ fn parse_log_filter(text: &str) -> Result<String, String> {
     }
 }
 
-/// A host name or address as a `Host` header has it, without the port.
+/// A host name or address as in a `Host` header, without the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(String);
 
@@ -526,7 +526,7 @@ impl FromStr for HostName {
     }
 }
 
-/// A whole number between two bounds, with a sentence that says so.
+/// Parses a whole number between two bounds, with a sentence on the bounds where it is none.
 fn parse_between<T>(text: &str, bounds: std::ops::RangeInclusive<T>) -> Result<T, String>
 where
     T: FromStr + PartialOrd + fmt::Display,
@@ -545,7 +545,7 @@ fn parse_flag(text: &str) -> Result<bool, String> {
         .map_err(|_| "must be true or false".to_owned())
 }
 
-/// One byte more than a logo may have is read, and no more, whatever the file is.
+/// Reads at most one byte more than a logo may have, whatever the file is.
 fn read_logo(path: &Path) -> crate::error::Result<Logo> {
     let setup = |problem: String| {
         Error::Setup(format!("SELLER_LOGO: {} {problem}; give the path of a PNG of at most 1 MB", path.display()))
@@ -558,7 +558,7 @@ fn read_logo(path: &Path) -> crate::error::Result<Logo> {
 }
 
 impl Settings {
-    /// Where to listen: `BIND`, whose own port wins over `PORT`; `PORT` alone means every address.
+    /// The address to listen on: `BIND`, whose own port wins over `PORT`; `PORT` alone means every address.
     pub fn address(&self) -> SocketAddr {
         match (self.bind, self.port) {
             (Some(bind), port) => SocketAddr::new(bind.ip, bind.port.or(port).unwrap_or(DEFAULT_PORT)),
@@ -567,7 +567,7 @@ impl Settings {
         }
     }
 
-    /// Rules that concern more than one setting.
+    /// Checks the rules that concern more than one setting.
     ///
     /// # Errors
     /// A sentence that names the settings and the ways out.
@@ -628,7 +628,7 @@ impl Settings {
         self.auth == AuthMode::Required && self.payments_simulated == SimulatedPayments::Refuse
     }
 
-    /// Who is asked for money.
+    /// The payment providers.
     pub fn providers(&self) -> Vec<ProviderSetting> {
         match (self.payment_providers.is_empty(), self.auth) {
             (true, AuthMode::Open) => vec![ProviderSetting::Simulated],
@@ -636,7 +636,8 @@ impl Settings {
         }
     }
 
-    /// What seals secrets. Where there is no `SECRET_KEY` (in open mode) it does so for the life of this process only.
+    /// The encryption of secrets. Without a `SECRET_KEY` (in open mode) its key lasts for the life of this process
+    /// only.
     ///
     /// # Errors
     /// [`crate::error::Error::Setup`] where the system gives no random bytes.
@@ -647,7 +648,7 @@ impl Settings {
         })
     }
 
-    /// Who sells where no reseller does, as invoices name them; none where nobody said so.
+    /// The seller on invoices that no reseller issues; `None` where it is not configured.
     pub fn platform(&self) -> Option<Party> {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let party = Party {
@@ -663,7 +664,7 @@ impl Settings {
     /// The platform's logo on its invoices.
     ///
     /// # Errors
-    /// [`Error::Setup`] where it cannot be read, or is none that a page can show.
+    /// [`Error::Setup`] where the file cannot be read, or is no logo that documents can show.
     pub fn seller_logo(&self) -> crate::error::Result<Option<Logo>> {
         self.seller_logo.as_deref().map(read_logo).transpose()
     }
@@ -676,7 +677,8 @@ impl Settings {
         }
     }
 
-    /// How many files the database's connections may have open: SQLite's have three each, and a few more write.
+    /// The number of files that the database's connections may have open: three per SQLite connection, and a few for
+    /// writing.
     pub fn database_files(&self) -> u32 {
         match self.database_url {
             DatabaseUrl::Sqlite(_) => 3 * (self.sqlite_readers + 4),

@@ -24,10 +24,10 @@ use crate::services::{self, Billing};
 use crate::storage::db::open::IfMissing;
 use crate::{http, seed, storage, worker};
 
-/// The command line, the environment and `.env`, as one.
+/// Parses the command line, the environment and `.env` together.
 ///
 /// # Errors
-/// A sentence that names the setting that is wrong.
+/// A sentence that names the invalid setting.
 pub fn parse() -> Result<Cli, String> {
     let file = Path::new(".env");
     if file.is_file() {
@@ -45,7 +45,7 @@ pub fn parse() -> Result<Cli, String> {
     })
 }
 
-/// A variable that is set to nothing is not set: `PORT=` leaves the port as it is.
+/// An empty variable counts as not set: `PORT=` leaves the port as it is.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     let empty: Vec<clap::Id> =
@@ -54,8 +54,8 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     empty.into_iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.env("=").hide_env(true)))
 }
 
-/// For a value that is wrong, wherever it came from: the setting's two names and what it must be. The value itself is
-/// not repeated, because it may hold a password.
+/// For an invalid value, wherever it came from: the setting's two names and what it must be. The value itself is not
+/// repeated, because it may hold a password.
 fn name_setting(error: &clap::Error) -> Option<String> {
     if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
         return None;
@@ -73,7 +73,7 @@ fn name_setting(error: &clap::Error) -> Option<String> {
     Some(format!("{variable} (or {flag}) {problem}"))
 }
 
-/// Runs what the command line asks for.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// A sentence for the person who ran it.
@@ -97,13 +97,13 @@ pub async fn run(cli: Cli) -> Result<(), String> {
 
 type CliResult = Result<(), Box<dyn std::error::Error>>;
 
-/// Who watches has few connections.
+/// The most connections of the metrics listener.
 const METRICS_CONNECTIONS_MAX: u32 = 64;
 
-/// How long a server may take to say that it is alive.
+/// The longest wait for an answer of the health check.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Prints a line, and does not mind when nobody reads it any more (`check | head -1`).
+/// Prints a line, and ignores a closed output (`check | head -1`).
 macro_rules! say {
     ($($arg:tt)*) => {{
         let _ = writeln!(std::io::stdout(), $($arg)*);
@@ -205,7 +205,7 @@ async fn serve(settings: &Settings, args: ServeArgs) -> CliResult {
     Ok(())
 }
 
-/// The addresses a person wants next.
+/// Prints the addresses a person wants next.
 async fn greet(
     settings: &Settings,
     billing: &Billing,
@@ -283,7 +283,7 @@ async fn backup(settings: &Settings, file: &Path) -> CliResult {
     Ok(())
 }
 
-/// Says of each thing whether it is right; fails if one is not.
+/// Checks the settings, the database and the jobs, and prints each result; fails if one is wrong.
 async fn check(settings: &Settings) -> CliResult {
     let mut problems = Vec::new();
     match settings.validate() {
@@ -322,7 +322,7 @@ async fn check(settings: &Settings) -> CliResult {
     problems_found(problems.len() as u64)
 }
 
-/// Says of each invariant of the data whether it holds; fails if one does not.
+/// Runs all checks on the data and prints each result; fails if one fails.
 async fn reconcile(settings: &Settings) -> CliResult {
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     let pending = storage::db::migrations::pending(&db).await?;
@@ -394,10 +394,10 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
     check_jobs(&billing, problems).await
 }
 
-/// How late work may begin before something is wrong with those who do it.
+/// How late a job may start before something is wrong with the workers.
 const JOB_DELAY_MAX_SECONDS: i64 = 15 * 60;
 
-/// Whether somebody does the scheduled work, and whether it goes well.
+/// Checks that scheduled jobs run, and succeed.
 async fn check_jobs(billing: &Billing, problems: &mut Vec<String>) -> CliResult {
     let counts = services::operations::jobs::counts(billing).await?;
     let now = billing.clock.now();
