@@ -32,7 +32,7 @@ use crate::domain::values::text::{Address, BusinessName, Email, LongText, Refere
 use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::transactions::TransactionType;
 
-/// A type that a column holds as another one: how it goes in, and how it comes out.
+/// Declares how types are encoded as the type of a column, and decoded again.
 macro_rules! column_types {
     ($($type:ty as $column:ty: |$value:ident| $into:expr, |$stored:ident| $from:expr);+ $(;)?) => {$(
         impl<DB: Database> Type<DB> for $type where $column: Type<DB> {

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::storage;
 
-/// What a business sent over a period, and what it cost. One that nobody has used yet sent nothing.
+/// Shows the usage and cost of a business over a period; zero for a business that was never used.
 ///
 /// # Errors
 /// [`Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
