@@ -1,4 +1,4 @@
-//! Invoices as people read and file them: a page of HTML, a PDF. Pure: the same document gives the same bytes.
+//! Draws invoices as HTML and PDF, for people to read and file. Pure: equal documents give equal bytes.
 //!
 //! [`InvoiceDocument`] is all that a page shows; [`wording`] puts it into words once, so that both forms say the same.
 

@@ -1,4 +1,4 @@
-//! Webhooks: where a business wants to be told of events, and of which.
+//! Defines webhook endpoints: their URL, subscribed events, status and limits.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,29 +12,29 @@ use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
 
-/// How many a business may have.
+/// The most endpoints of a business.
 pub const WEBHOOKS_MAX: i64 = 20;
 
-/// For how many hours a secret that was replaced may go on signing.
+/// For how many hours a replaced secret may go on signing.
 pub const OVERLAP_HOURS_MAX: i64 = 168;
 
-/// The longest address.
+/// The longest URL, in bytes.
 const URL_LENGTH_MAX: usize = 2_048;
 
-/// What asks for every event, those that there will be too.
+/// The name that subscribes to every event, future ones included.
 const EVERY_EVENT: &str = "*";
 
 named_enum! {
     pub enum WebhookStatus {
         Enabled = "ENABLED",
-        /// By its owner, or by its receiver, who answered that it is gone.
+        /// By its owner, or because its receiver answered 410 Gone.
         Disabled = "DISABLED",
-        /// By the server, because nothing came through for days.
+        /// By the server, because deliveries failed for days.
         Failed = "FAILED",
     }
 }
 
-/// An endpoint of a business.
+/// A webhook endpoint of a business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     pub sid: WebhookSid,
@@ -43,23 +43,23 @@ pub struct Webhook {
     pub description: LongText,
     pub events: EventSet,
     pub status: WebhookStatus,
-    /// Until when the secret before signs too.
+    /// Until when the previous secret signs too.
     pub previous_until: Option<Timestamp>,
-    /// Since when nothing came through.
+    /// Since when every delivery has failed.
     pub failing_since: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// The address of an endpoint, as the URL standard writes it. `Debug` does not tell all of it: it may hold a token.
+/// The URL of an endpoint, normalised. `Debug` does not show all of it: it may hold a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl(Url);
 
 impl WebhookUrl {
-    /// `allow_private`: whether it may lead into the server's own network, and be `http`.
+    /// Parses a URL. `allow_private`: whether it may lead to private addresses, and be `http`.
     ///
     /// # Errors
-    /// What it must be.
+    /// What the URL must be.
     pub fn parse(text: &str, allow_private: bool) -> Result<WebhookUrl, String> {
         let url = Url::parse(text.trim()).map_err(|_| "must be a URL such as https://example.com/hooks".to_owned())?;
         let is_http = url.scheme() == "http";
@@ -82,10 +82,10 @@ impl WebhookUrl {
         Ok(url)
     }
 
-    /// One that was stored.
+    /// Parses a URL that was stored.
     ///
     /// # Errors
-    /// Where it is none.
+    /// Where it is not a URL.
     pub fn of_stored(text: &str) -> Result<WebhookUrl, String> {
         WebhookUrl::parse(text, true)
     }
@@ -98,7 +98,7 @@ impl WebhookUrl {
         &self.0
     }
 
-    /// The address it leads to where that is written in it, in whichever way.
+    /// The IP address, where the host is one, in whatever notation.
     pub fn address(&self) -> Option<IpAddr> {
         match self.0.host()? {
             Host::Ipv4(address) => Some(address.into()),
@@ -107,7 +107,7 @@ impl WebhookUrl {
         }
     }
 
-    /// The part that holds no token: scheme, host and port.
+    /// The part without a token: scheme, host and port.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
@@ -119,10 +119,10 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// The events that somebody names.
+/// Parses the names of subscribed events.
 ///
 /// # Errors
-/// Where they name none, or one that there is not.
+/// Where there are none, or one is unknown.
 pub fn parse_events(names: &[String]) -> Result<EventSet, String> {
     if names.iter().any(|name| name == EVERY_EVENT) {
         return if names.len() == 1 {
@@ -140,7 +140,7 @@ pub fn parse_events(names: &[String]) -> Result<EventSet, String> {
     })
 }
 
-/// The same, as they are told.
+/// The names of the subscribed events.
 pub fn event_names(events: EventSet) -> Vec<&'static str> {
     if events == EventSet::EVERY { vec![EVERY_EVENT] } else { events.iter().map(EventType::as_str).collect() }
 }

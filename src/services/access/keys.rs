@@ -1,4 +1,4 @@
-//! API keys: making, listing, rotating, revoking.
+//! Creates, lists, rotates and revokes API keys.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

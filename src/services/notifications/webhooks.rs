@@ -1,4 +1,4 @@
-//! Webhooks: making endpoints, changing them, their secrets.
+//! Creates, changes and deletes webhook endpoints, and rotates their secrets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
-//! The frame of what happens once under an `Idempotency-Key`, however often it is asked. Not a use case: those that enter
-//! money into a wallet, or ask for it, stand in it.
+//! Performs a posting once per `Idempotency-Key`, and answers repeats from storage.
+//! Not a use case: those that enter money into a wallet, or request a payment, run inside it.
 //!
-//! The use case begins a transaction and holds the wallet; [`Once::earlier`] finds what was answered to the key before, and
-//! then there is nothing left to do; else the use case does its work and hands the transaction to [`Once::commit`].
+//! The use case begins a transaction and locks the wallet; [`Once::earlier`] finds the answer given to the key before,
+//! and then there is nothing left to do; else the use case does its work and hands the transaction to [`Once::commit`].
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

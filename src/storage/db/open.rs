@@ -1,4 +1,4 @@
-//! Opening a database: where it is, and how its connections are set up.
+//! Opens a database from its URL: connection pools, pragmas, and the oldest SQLite version accepted.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};

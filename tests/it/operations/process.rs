@@ -1,4 +1,4 @@
-//! The real program: what it says, what it refuses, and how it ends.
+//! Tests the real program: its output, its refusals, and how it stops.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
