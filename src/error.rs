@@ -8,7 +8,7 @@ use crate::domain::invoices::dues::BillRefusal;
 use crate::domain::prices::plan_terms::PlanRefusal;
 use crate::domain::prices::rate_card_terms::RateCardRefusal;
 use crate::domain::values::csv::RefusedLine;
-use crate::domain::values::fields::{FieldError, InvalidMessage};
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::MoneyError;
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -16,8 +16,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A field of the input is invalid: its name, and a sentence on what it must be.
-    #[error("{field} {problem}")]
-    Invalid { field: &'static str, problem: String },
+    #[error("{0}")]
+    Invalid(#[from] FieldError),
 
     /// Several fields of the input are invalid.
     #[error("{}", sentence(.0))]
@@ -36,8 +36,8 @@ pub enum Error {
     NotFound { code: &'static str, sentence: &'static str },
 
     /// It exists already: the field that must be unique, and a sentence on what to do.
-    #[error("{field} {problem}")]
-    Exists { field: &'static str, problem: String },
+    #[error("{0}")]
+    Exists(FieldError),
 
     /// The caller has no right to do this, to any object.
     #[error("{0}")]
@@ -104,7 +104,11 @@ pub enum Error {
 
 impl Error {
     pub fn invalid(field: &'static str, problem: impl Into<String>) -> Error {
-        Error::Invalid { field, problem: problem.into() }
+        FieldError::new(field, problem).into()
+    }
+
+    pub fn exists(field: &'static str, problem: impl Into<String>) -> Error {
+        Error::Exists(FieldError::new(field, problem))
     }
 
     /// The same error for another caller who waits for it.
@@ -131,7 +135,7 @@ impl Error {
 
 /// The first of the errors, as a sentence.
 fn sentence(errors: &[FieldError]) -> String {
-    errors.first().map(|error| format!("{} {}", error.field, error.problem)).unwrap_or_default()
+    errors.first().map(FieldError::to_string).unwrap_or_default()
 }
 
 fn line_sentence(refused: &RefusedLine) -> String {
@@ -151,7 +155,7 @@ impl From<BillRefusal> for Error {
 impl From<CreditNoteError> for Error {
     fn from(error: CreditNoteError) -> Error {
         match error {
-            CreditNoteError::Invalid { field, problem } => Error::Invalid { field, problem },
+            CreditNoteError::Invalid(error) => error.into(),
             CreditNoteError::Refused(refusal) => refusal.into(),
             CreditNoteError::Money(error) => error.into(),
         }
@@ -167,12 +171,6 @@ impl From<PlanRefusal> for Error {
 impl From<RateCardRefusal> for Error {
     fn from(refusal: RateCardRefusal) -> Error {
         Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
-    }
-}
-
-impl From<InvalidMessage> for Error {
-    fn from(InvalidMessage { field, problem }: InvalidMessage) -> Error {
-        Error::Invalid { field, problem }
     }
 }
 

@@ -78,7 +78,7 @@ pub async fn create(billing: &Billing, new: NewUser, author: &Author) -> Result<
     hold_business(&mut conn, &user).await?;
     if !storage::access::users::insert(&mut conn, &user, &hash).await? {
         tx.roll_back().await?;
-        return Err(Error::Exists { field: "email", problem: "is the address of a user already".to_owned() });
+        return Err(Error::exists("email", "is the address of a user already"));
     }
     let entry = AuditEntry::created(AuditAction::UserCreated, user.sid.to_string(), described(&user));
     note(&mut conn, entry, author, now).await?;

@@ -84,7 +84,7 @@ pub async fn create(billing: &Billing, new: NewBusiness, author: &Author) -> Res
     }
     if is_taken || !storage::businesses::add(&mut conn, &business).await? {
         tx.roll_back().await?;
-        return Err(Error::Exists { field: "sid", problem: "is another business's already".to_owned() });
+        return Err(Error::exists("sid", "is another business's already"));
     }
     let entry = AuditEntry::created(AuditAction::BusinessCreated, business.sid.as_str(), described(&business));
     note(&mut conn, entry, author, now).await?;

@@ -112,7 +112,7 @@ pub async fn change(
         return Err(Error::Changed);
     }
     let terms = terms(&wallet, before.as_ref(), &changes);
-    terms.check().map_err(|(field, problem)| Error::invalid(field, problem))?;
+    terms.check()?;
     let recharging = decide(billing, business, before, &terms, &changes)?;
     if changes.enabled {
         billing.providers.choose(Some(&recharging.provider))?;

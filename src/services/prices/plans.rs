@@ -126,7 +126,7 @@ async fn lock(conn: &mut Conn<'_>, sid: PlanSid, seen: &Seen) -> Result<PricingP
 }
 
 fn name_is_taken() -> Error {
-    Error::Exists { field: "name", problem: "is another plan's already; choose another one".to_owned() }
+    Error::exists("name", "is another plan's already; choose another one")
 }
 
 fn json(plan: &PricingPlan) -> Result<Value> {

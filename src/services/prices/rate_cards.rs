@@ -60,7 +60,7 @@ pub async fn create(billing: &Billing, terms: RateCardTerms, author: &Author) ->
         tx.roll_back().await?;
         let problem =
             "has a row of that destination and currency already; rows are not replaced, so choose another day";
-        return Err(Error::Exists { field: "effective_from", problem: problem.to_owned() });
+        return Err(Error::exists("effective_from", problem));
     }
     if let Some(error) = PriceDays::at(now, billing.calendar).check_start(card.effective_from, has_rows) {
         tx.roll_back().await?;

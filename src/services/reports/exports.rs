@@ -112,8 +112,7 @@ pub async fn charges(
 /// # Errors
 /// [`Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
 pub async fn usage(billing: &Billing, tenant: &Tenant, request: PeriodRequest) -> Result<Export> {
-    let resolved = request.resolve(billing.today(), billing.calendar);
-    let (_, days) = resolved.map_err(|(field, problem)| Error::invalid(field, problem))?;
+    let (_, days) = request.resolve(billing.today(), billing.calendar)?;
     let stored = storage::wallets::find(&mut billing.db.read().await?.conn(), tenant.sid()).await?;
     let currency = stored.as_ref().map_or(billing.terms.currency, |stored| stored.wallet.currency);
     let source = stored.map(|stored| Source::Usage { wallet_id: stored.id, days, after: None });

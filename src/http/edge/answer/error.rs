@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::domain::charges::Refusal;
 use crate::domain::values::currency::Currency;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::Money;
 use crate::error::Error;
 
@@ -91,9 +92,7 @@ impl Problem {
 
     /// 400: one field or parameter is invalid.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Problem {
-        let (field, problem) = (field.into(), problem.into());
-        let detail = format!("{field} {problem}");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail).with_error(field, problem)
+        FieldError::new(field, problem).into()
     }
 
     pub fn with_error(mut self, field: impl Into<String>, problem: impl Into<String>) -> Problem {
@@ -186,10 +185,17 @@ impl IntoResponse for Problem {
     }
 }
 
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Problem {
+        let detail = error.to_string();
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail).with_error(error.field, error.problem)
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
-            Error::Invalid { field, problem } => Problem::invalid(field, problem),
+            Error::Invalid(error) => error.into(),
             Error::InvalidFields(ref errors) => {
                 let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
                 errors.iter().fold(problem, |problem, wrong| problem.with_error(&*wrong.field, &*wrong.problem))
@@ -202,10 +208,8 @@ impl From<Error> for Problem {
                 problem
             }
             Error::NotFound { code, sentence } => Problem::new(StatusCode::NOT_FOUND, code, sentence),
-            Error::Exists { field, problem } => {
-                let detail = format!("{field} {problem}");
-                Problem::new(StatusCode::CONFLICT, "already_exists", detail).with_error(field, problem)
-            }
+            Error::Exists(error) => Problem::new(StatusCode::CONFLICT, "already_exists", error.to_string())
+                .with_error(error.field, error.problem),
             Error::Forbidden(sentence) => Problem::new(StatusCode::FORBIDDEN, "forbidden", sentence),
             Error::Changed => Problem::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", error.to_string())
                 .with_error("If-Match", "is not the ETag that it has now"),
@@ -240,7 +244,7 @@ impl From<Error> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let status = match &refusal {
-            Refusal::Invalid(invalid) => return Problem::invalid(invalid.field, invalid.problem.as_str()),
+            Refusal::Invalid(error) => return error.clone().into(),
             Refusal::InsufficientFunds { .. } => StatusCode::PAYMENT_REQUIRED,
             Refusal::BusinessSuspended => StatusCode::FORBIDDEN,
             Refusal::ChargeNotFound => StatusCode::NOT_FOUND,
