@@ -1,4 +1,4 @@
-//! Judges confirmations of payments by their providers.
+//! Judges a provider's confirmation of a payment: completed, failed, repeated, or money for suspense.
 
 use super::providers::{ProviderName, ProviderReference};
 use super::suspense::SuspenseCause;
