@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::output::{CliResult, reachable, say};
 
-/// How long a server may take to say that it is alive.
+/// The longest wait for an answer of the health check.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn healthcheck(address: SocketAddr) -> CliResult {
