@@ -34,7 +34,7 @@ pub struct ConfirmationFacts<'a> {
     pub has_completed_another: bool,
 }
 
-/// What to do about a confirmation.
+/// The decision on a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Complete,
