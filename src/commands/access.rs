@@ -22,7 +22,7 @@ use crate::{app, storage};
 const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
 
 pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> CliResult {
-    // Before the password is asked for: nobody types one that a wrong setting makes useless.
+    // Opened before the password is asked for: no one should type it in vain because a setting is wrong.
     let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
     let password = read_password(args.password_stdin)?;
     password.check_for(&args.email).map_err(|problem| format!("the password {problem}"))?;

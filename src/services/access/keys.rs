@@ -352,7 +352,7 @@ pub async fn rotate(
     remember(billing, &mut conn, idempotency.as_ref(), &input, (&after, &secret), now).await?;
     tx.commit().await?;
     forget(billing, &after.public_id);
-    // So that it stays one that is known.
+    // Cached at once, so that the key counts as known.
     billing.credentials.find(&Handle::Key(after.public_id.clone())).await?;
     Ok(OnceAnswer { value: IssuedKey { key: after, secret: secret.reveal() }, replayed: false })
 }

@@ -153,7 +153,7 @@ pub async fn perform(billing: &Billing, subject: &str) -> Result<Next> {
     };
     let sealed = payment.method.as_ref();
     let method = sealed.and_then(|sealed| methods::open(billing, &payment.business_sid, sealed));
-    // Who has the request already needs no method to say what became of it.
+    // A provider that has the request needs no method to report its status.
     if payment.requested_at.is_none() && sealed.is_some() && method.is_none() {
         return fail(billing, &payment, "what it is paid from can no longer be read: enter it again").await;
     }
@@ -202,7 +202,7 @@ async fn take_word(billing: &Billing, payment: &Payment, outcome: PaymentOutcome
     let confirmation = Confirmation { provider: payment.provider.clone(), payment: payment.sid.to_string(), outcome };
     match confirm(billing, &confirmation, &Actor::scheduled()).await? {
         Verdict::Complete | Verdict::Fail => Ok(Next::Done),
-        // Another amount, say: what came waits for an admin, and this payment will not come.
+        // Another amount, say: that money waits for an admin, and this payment will not come.
         Verdict::Replay | Verdict::Suspend(_) => {
             fail(billing, payment, "the provider confirmed something else; an operator looks into it").await
         }

@@ -54,7 +54,7 @@ impl Once<'_> {
                 Ok(Some(value)) => Ok(OnceAnswer { value, replayed: false }),
                 // The key is another request's by now: this one did not happen.
                 Err(conflict @ Error::IdempotencyConflict) => Err(conflict),
-                // Nothing, or no answer at all: neither may be told as if nothing had happened.
+                // No stored answer, or no reply: neither proves that nothing happened.
                 Ok(None) | Err(_) => Err(unknown),
             },
             Err(error) => Err(error),
