@@ -1,6 +1,7 @@
 //! API keys: making, listing, rotating, revoking.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::presented::Handle;
@@ -15,6 +16,7 @@ use crate::domain::values::text::Title;
 use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::services::Billing;
+use crate::services::posting::once::{Codec, KeyTurn, Lock, Once, from_kept, kept_json};
 use crate::storage::db::Conn;
 use crate::{random, storage};
 
@@ -153,6 +155,32 @@ struct Remembered {
     sealed: String,
 }
 
+/// Keeps an issued key by its SID, with its secret sealed, and reads the rest of it again.
+struct SealedKey<'a>(&'a Billing);
+
+impl Codec<IssuedKey> for SealedKey<'_> {
+    fn encode(&self, IssuedKey { key, secret }: &IssuedKey) -> Result<Box<RawValue>> {
+        let sealed = self.0.sealer.seal(&key.sid.to_string(), secret, random::bytes()?);
+        let sealed = sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))?;
+        kept_json(&Remembered { key: key.sid, sealed })
+    }
+
+    async fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> Result<IssuedKey> {
+        let Remembered { key, sealed } = from_kept(kept)?;
+        let secret = self.0.sealer.open(&key.to_string(), &sealed);
+        let key = storage::access::keys::find(conn, key).await?;
+        match (key, secret) {
+            (Some(key), Some(secret)) => Ok(IssuedKey { key, secret }),
+            _ => Err(Error::Impossible {
+                code: "secret_not_shown_again",
+                sentence: "That key was made, but its secret can no longer be shown (SECRET_KEY is another now): \
+                           rotate it."
+                    .to_owned(),
+            }),
+        }
+    }
+}
+
 /// Makes a key. Its secret is in the answer and nowhere else; the same request again with the same key of idempotency
 /// shows it again.
 ///
@@ -168,45 +196,38 @@ pub async fn create(
     let now = billing.clock.now();
     let new = new.tidied(keeper);
     new.check(keeper, now)?;
-    let input = new.hash();
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    check_businesses(&mut conn, &new).await?;
-    if let Some(tenant) = &new.business
-        && storage::access::keys::count_live(&mut conn, tenant.sid()).await? >= LIVE_KEYS_MAX
-    {
-        let sentence = format!("The business has {LIVE_KEYS_MAX} keys already; revoke one that it does not use.");
-        return Err(Error::Impossible { code: "too_many_keys", sentence });
-    }
-    let secret = PresentedKey::from_random(new.mode, random::bytes()?, random::bytes()?);
-    let key = ApiKey {
-        sid: KeySid::new(billing.clock.new_id()),
-        public_id: secret.public_id.clone(),
-        mode: new.mode,
-        name: new.name.as_str().to_owned(),
-        role: new.role,
-        business: new.business.map(Tenant::into_sid),
-        businesses: new.businesses,
-        created_by: keeper.actor.name.to_string(),
-        created_at: now,
-        rotated_at: None,
-        previous_expires_at: None,
-        expires_at: new.expires_at,
-        last_used_at: None,
-        revoked_at: None,
+    let once = Once { billing, key: idempotency.as_ref(), input: new.hash(), now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        check_businesses(conn, &new).await?;
+        if let Some(tenant) = &new.business
+            && storage::access::keys::count_live(conn, tenant.sid()).await? >= LIVE_KEYS_MAX
+        {
+            let sentence = format!("The business has {LIVE_KEYS_MAX} keys already; revoke one that it does not use.");
+            return Err(Error::Impossible { code: "too_many_keys", sentence });
+        }
+        let secret = PresentedKey::from_random(new.mode, random::bytes()?, random::bytes()?);
+        let key = ApiKey {
+            sid: KeySid::new(billing.clock.new_id()),
+            public_id: secret.public_id.clone(),
+            mode: new.mode,
+            name: new.name.as_str().to_owned(),
+            role: new.role,
+            business: new.business.map(Tenant::into_sid),
+            businesses: new.businesses,
+            created_by: keeper.actor.name.to_string(),
+            created_at: now,
+            rotated_at: None,
+            previous_expires_at: None,
+            expires_at: new.expires_at,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        storage::access::keys::insert(conn, &key, &secret).await?;
+        let entry = AuditEntry::created(AuditAction::KeyCreated, key.sid.to_string(), described(&key));
+        storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
+        Ok(IssuedKey { key, secret: secret.reveal() })
     };
-    storage::access::keys::insert(&mut conn, &key, &secret).await?;
-    let entry = AuditEntry::created(AuditAction::KeyCreated, key.sid.to_string(), described(&key));
-    storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
-    remember(billing, &mut conn, idempotency.as_ref(), &input, (&key, &secret), now).await?;
-    tx.commit().await?;
-    Ok(OnceAnswer { value: IssuedKey { key, secret: secret.reveal() }, replayed: false })
+    once.run(KeyTurn, SealedKey(billing), work).await
 }
 
 /// Whether the businesses a key names exist, and are of the kind its role needs.
@@ -234,44 +255,6 @@ fn described(key: &ApiKey) -> Value {
         "name": key.name, "mode": key.mode, "role": key.role, "public_id": key.public_id.as_str(),
         "business_sid": key.business, "businesses": key.businesses, "expires_at": key.expires_at,
     })
-}
-
-async fn find_again(
-    billing: &Billing,
-    conn: &mut Conn<'_>,
-    scope: &KeyScope,
-    input: &InputHash,
-    now: Timestamp,
-) -> Result<Option<IssuedKey>> {
-    storage::db::idempotency::take_turn(conn, scope).await?;
-    let Some(Remembered { key, sealed }) = storage::db::idempotency::find(conn, scope, input, now).await? else {
-        return Ok(None);
-    };
-    let secret = billing.sealer.open(&key.to_string(), &sealed);
-    let key = storage::access::keys::find(conn, key).await?;
-    match (key, secret) {
-        (Some(key), Some(secret)) => Ok(Some(IssuedKey { key, secret })),
-        _ => Err(Error::Impossible {
-            code: "secret_not_shown_again",
-            sentence:
-                "That key was made, but its secret can no longer be shown (SECRET_KEY is another now): rotate it."
-                    .to_owned(),
-        }),
-    }
-}
-
-async fn remember(
-    billing: &Billing,
-    conn: &mut Conn<'_>,
-    idempotency: Option<&KeyScope>,
-    input: &InputHash,
-    (key, secret): (&ApiKey, &PresentedKey),
-    now: Timestamp,
-) -> Result<()> {
-    let Some(scope) = idempotency else { return Ok(()) };
-    let sealed = billing.sealer.seal(&key.sid.to_string(), &secret.reveal(), random::bytes()?);
-    let sealed = sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))?;
-    storage::db::idempotency::remember(conn, scope, input, &Remembered { key: key.sid, sealed }, now).await
 }
 
 /// A page of keys, newest first: those of one business, or all.
@@ -323,37 +306,53 @@ pub async fn rotate(
     }
     let now = billing.clock.now();
     let input = InputHash::of(&[&sid.to_string(), &overlap_seconds.to_string()]);
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    let key = find(&mut conn, sid, keeper).await?;
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    if key.revoked_at.is_some() {
-        let sentence = "A revoked key stays revoked; make a new one.".to_owned();
-        return Err(Error::Impossible { code: "key_revoked", sentence });
-    }
-    let until = (overlap_seconds > 0).then(|| now.plus_seconds(overlap_seconds));
-    let secret = PresentedKey::with_secret(key.mode, key.public_id.clone(), random::bytes()?);
-    storage::access::keys::rotate(&mut conn, sid, &secret, until, now).await?;
-    let after = ApiKey { rotated_at: Some(now), previous_expires_at: until, ..key.clone() };
-    let entry = AuditEntry {
-        action: AuditAction::KeyRotated,
-        subject: sid.to_string(),
-        before: Some(json!({"rotated_at": key.rotated_at})),
-        after: Some(json!({"rotated_at": now, "previous_expires_at": until})),
-        reason: None,
+    let once = Once { billing, key: idempotency.as_ref(), input, now };
+    let work = async |conn: &mut Conn<'_>, key: ApiKey| {
+        if key.revoked_at.is_some() {
+            let sentence = "A revoked key stays revoked; make a new one.".to_owned();
+            return Err(Error::Impossible { code: "key_revoked", sentence });
+        }
+        let until = (overlap_seconds > 0).then(|| now.plus_seconds(overlap_seconds));
+        let secret = PresentedKey::with_secret(key.mode, key.public_id.clone(), random::bytes()?);
+        storage::access::keys::rotate(conn, sid, &secret, until, now).await?;
+        let entry = AuditEntry {
+            action: AuditAction::KeyRotated,
+            subject: sid.to_string(),
+            before: Some(json!({"rotated_at": key.rotated_at})),
+            after: Some(json!({"rotated_at": now, "previous_expires_at": until})),
+            reason: None,
+        };
+        storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
+        let key = ApiKey { rotated_at: Some(now), previous_expires_at: until, ..key };
+        Ok(IssuedKey { key, secret: secret.reveal() })
     };
-    storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
-    remember(billing, &mut conn, idempotency.as_ref(), &input, (&after, &secret), now).await?;
-    tx.commit().await?;
-    forget(billing, &after.public_id);
-    // So that it stays one that is known.
-    billing.credentials.find(&Handle::Key(after.public_id.clone())).await?;
-    Ok(OnceAnswer { value: IssuedKey { key: after, secret: secret.reveal() }, replayed: false })
+    let issued = once.run(KeyToRotate { sid, keeper }, SealedKey(billing), work).await?;
+    if !issued.replayed {
+        let public_id = &issued.value.key.public_id;
+        forget(billing, public_id);
+        // So that it stays one that is known.
+        billing.credentials.find(&Handle::Key(public_id.clone())).await?;
+    }
+    Ok(issued)
+}
+
+/// Holds the idempotency key, and then finds an API key that the keeper may touch: who may not is shown no earlier answer.
+struct KeyToRotate<'a> {
+    sid: KeySid,
+    keeper: &'a KeyKeeper,
+}
+
+impl Lock for KeyToRotate<'_> {
+    type Held = ApiKey;
+
+    async fn take(&self, conn: &mut Conn<'_>, key: Option<&KeyScope>) -> Result<ApiKey> {
+        KeyTurn.take(conn, key).await?;
+        find(conn, self.sid, self.keeper).await
+    }
+
+    async fn wait(&self, conn: &mut Conn<'_>, key: &KeyScope) -> Result<()> {
+        KeyTurn.wait(conn, key).await
+    }
 }
 
 /// Ends a key, everywhere within a second. Again changes nothing.

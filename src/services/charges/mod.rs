@@ -23,9 +23,10 @@ use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::{Transaction, refund_posting};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::storage;
 use crate::storage::charges::Owner;
+use crate::storage::db::Conn;
 use batch::{BatchContext, Replays, RowIds};
 
 /// A message as a caller wants it charged.
@@ -261,20 +262,14 @@ pub async fn refund(
         actor: Arc::new(actor),
     });
     let business = order.key().business.clone();
-    let once = Once { billing, business: &business, key: key.as_ref(), input, now };
-    let mut tx = billing.db.begin().await?;
-    storage::wallets::lock(&mut tx.conn(), &business).await?;
-    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let commands = [order];
-    let context = BatchContext::of(billing);
-    let settled =
-        batch::settle(&context, &mut tx.conn().bulk(), &commands, Replays::LookUp, &RowIds::default()).await?;
-    let receipt = match only(settled.outcomes.into_iter().map(Ok).collect())? {
-        CommandOutcome::Refunded(refunded) => RefundReceipt::new(refunded),
-        other => return Err(mixed_up(&other)),
+    let once = Once { billing, key: key.as_ref(), input, now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let context = BatchContext::of(billing);
+        let settled = batch::settle(&context, &mut conn.bulk(), &[order], Replays::LookUp, &RowIds::default()).await?;
+        match only(settled.outcomes.into_iter().map(Ok).collect())? {
+            CommandOutcome::Refunded(refunded) => Ok(RefundReceipt::new(refunded)),
+            other => Err(mixed_up(&other)),
+        }
     };
-    once.commit(tx, receipt).await
+    once.run(HeldWallet(&business), PlainJson, work).await
 }

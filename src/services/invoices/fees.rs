@@ -14,11 +14,12 @@ use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::Transaction;
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{Once, PlainJson, WalletOfExisting};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
+use crate::storage::db::Conn;
 use crate::storage::invoices::NewItem;
-use crate::storage::wallets::Opening;
+use crate::storage::wallets::{Opening, StoredWallet};
 
 /// The most that one fee may take, or give.
 const FEE_MAX: Money = Money::from_units(1_000_000_000);
@@ -99,32 +100,26 @@ pub async fn charge(
 ) -> Result<OnceAnswer<FeeReceipt>> {
     let now = billing.clock.now();
     let business = fee.business.sid();
-    let once = Once { billing, business, key: key.as_ref(), input: fee.hash(), now };
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
+    let once = Once { billing, key: key.as_ref(), input: fee.hash(), now };
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let stored = storage::wallets::lock_or_open_existing(&mut conn, &opening).await?;
-    let stored = stored.ok_or_else(Error::no_such_business)?;
-    if let Some(earlier) = once.earlier(&mut conn).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let posting = fee_posting(fee.category, &fee.description, &fee.reason, fee.reference.clone());
-    let amount = Money::ZERO.checked_sub(fee.amount)?;
-    let new = NewPosting { amount, posting, actor, events: Vec::new() };
-    let posted = posting::enter(billing, &mut conn, business, new, now).await?;
-    let item = InvoiceItem {
-        day: billing.calendar.day_of(posted.entry.created_at),
-        category: fee.category,
-        description: fee.description.as_str().to_owned(),
-        amount: fee.amount,
+    let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
+        let posting = fee_posting(fee.category, &fee.description, &fee.reason, fee.reference.clone());
+        let amount = Money::ZERO.checked_sub(fee.amount)?;
+        let new = NewPosting { amount, posting, actor, events: Vec::new() };
+        let posted = posting::enter(billing, conn, business, new, now).await?;
+        let item = InvoiceItem {
+            day: billing.calendar.day_of(posted.entry.created_at),
+            category: fee.category,
+            description: fee.description.as_str().to_owned(),
+            amount: fee.amount,
+        };
+        let item = NewItem { transaction: posted.entry.sid, wallet_id: stored.id, item };
+        storage::invoices::insert_items(&mut conn.bulk(), &[item]).await?;
+        Ok(FeeReceipt {
+            entry: posted.entry,
+            currency: stored.wallet.currency,
+            available: stored.wallet.at(posted.account.head).available()?,
+        })
     };
-    let item = NewItem { transaction: posted.entry.sid, wallet_id: stored.id, item };
-    storage::invoices::insert_items(&mut conn.bulk(), &[item]).await?;
-    let receipt = FeeReceipt {
-        entry: posted.entry,
-        currency: stored.wallet.currency,
-        available: stored.wallet.at(posted.account.head).available()?,
-    };
-    once.commit(tx, receipt).await
+    once.run(WalletOfExisting(&opening), PlainJson, work).await
 }

@@ -15,7 +15,7 @@ use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::Transaction;
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
@@ -104,22 +104,17 @@ pub async fn pay(
 ) -> Result<OnceAnswer<PaymentReceipt>> {
     let now = billing.clock.now();
     let business = payment.business.sid();
-    let once = Once { billing, business, key: key.as_ref(), input: payment.hash(), now };
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    storage::wallets::lock(&mut conn, business).await?;
-    if let Some(earlier) = once.earlier(&mut conn).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
-    invoice.check_payable()?;
-    let gross = payment.amount.unwrap_or_else(|| invoice.header.still_due());
-    let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
-    let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
-    let posted = posting::enter(billing, &mut conn, business, new, now).await?;
-    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
-    let reference = payment.reference.clone();
-    let receipt = PaymentReceipt { invoice, entry: posted.entry, gross, reference, paid: posted.paid };
-    once.commit(tx, receipt).await
+    let once = Once { billing, key: key.as_ref(), input: payment.hash(), now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let (_, invoice) = find(conn, &payment.business, payment.invoice).await?;
+        invoice.check_payable()?;
+        let gross = payment.amount.unwrap_or_else(|| invoice.header.still_due());
+        let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
+        let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
+        let posted = posting::enter(billing, conn, business, new, now).await?;
+        let (_, invoice) = find(conn, &payment.business, payment.invoice).await?;
+        let reference = payment.reference.clone();
+        Ok(PaymentReceipt { invoice, entry: posted.entry, gross, reference, paid: posted.paid })
+    };
+    once.run(HeldWallet(business), PlainJson, work).await
 }

@@ -1,6 +1,7 @@
 //! Webhooks: making endpoints, changing them, their secrets.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::domain::access::rights::Tenant;
@@ -13,9 +14,9 @@ use crate::domain::notifications::webhooks::{
 use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
-use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::services::Billing;
+use crate::services::posting::once::{Codec, KeyTurn, Once, from_kept, kept_json};
 use crate::storage::db::Conn;
 use crate::storage::notifications::webhooks::StoredWebhook;
 use crate::storage::wallets::Opening;
@@ -107,30 +108,25 @@ pub async fn create(
         &webhook.events.bits().to_string(),
         webhook.status.as_str(),
     ]);
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, tenant.sid(), scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    let opening =
-        Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let wallet = storage::wallets::lock_or_open(&mut conn, &opening).await?;
-    if storage::notifications::webhooks::count(&mut conn, tenant.sid()).await? >= WEBHOOKS_MAX {
-        let sentence = format!("The business has {WEBHOOKS_MAX} webhooks already; delete one that it does not use.");
-        return Err(Error::Impossible { code: "too_many_webhooks", sentence });
-    }
-    let secret = WebhookSecret::from_random(random::bytes()?);
-    let sealed = seal(billing, webhook.sid, &secret)?;
-    storage::notifications::webhooks::insert(&mut conn, &webhook, &sealed).await?;
-    storage::notifications::webhooks::tell_wallet(&mut conn, wallet.id).await?;
-    let entry = AuditEntry::created(AuditAction::WebhookCreated, webhook.sid.to_string(), described(&webhook));
-    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
-    remember(&mut conn, idempotency.as_ref(), &input, Remembered { webhook: webhook.sid, sealed }, now).await?;
-    tx.commit().await?;
-    Ok(OnceAnswer { value: IssuedWebhook { webhook, secret }, replayed: false })
+    let once = Once { billing, key: idempotency.as_ref(), input, now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let opening =
+            Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+        let wallet = storage::wallets::lock_or_open(conn, &opening).await?;
+        if storage::notifications::webhooks::count(conn, tenant.sid()).await? >= WEBHOOKS_MAX {
+            let sentence =
+                format!("The business has {WEBHOOKS_MAX} webhooks already; delete one that it does not use.");
+            return Err(Error::Impossible { code: "too_many_webhooks", sentence });
+        }
+        let secret = WebhookSecret::from_random(random::bytes()?);
+        let sealed = seal(billing, webhook.sid, &secret)?;
+        storage::notifications::webhooks::insert(conn, &webhook, &sealed).await?;
+        storage::notifications::webhooks::tell_wallet(conn, wallet.id).await?;
+        let entry = AuditEntry::created(AuditAction::WebhookCreated, webhook.sid.to_string(), described(&webhook));
+        storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+        Ok(IssuedWebhook { webhook, secret })
+    };
+    once.run(KeyTurn, SealedWebhook { billing, business: tenant.sid() }, work).await
 }
 
 fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<String> {
@@ -138,37 +134,28 @@ fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<St
     sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))
 }
 
-async fn find_again(
-    billing: &Billing,
-    conn: &mut Conn<'_>,
-    business: &BusinessSid,
-    scope: &KeyScope,
-    input: &InputHash,
-    now: Timestamp,
-) -> Result<Option<IssuedWebhook>> {
-    storage::db::idempotency::take_turn(conn, scope).await?;
-    let Some(Remembered { webhook, sealed }) = storage::db::idempotency::find(conn, scope, input, now).await? else {
-        return Ok(None);
-    };
-    let secret = billing.sealer.open(&webhook.to_string(), &sealed);
-    let stored = storage::notifications::webhooks::find(conn, business, webhook).await?.ok_or(NOT_FOUND)?;
-    let secret = secret.as_deref().and_then(WebhookSecret::parse).ok_or_else(|| Error::Impossible {
-        code: "secret_not_shown_again",
-        sentence: "That was done, but the secret can no longer be shown (SECRET_KEY is another now): rotate it."
-            .to_owned(),
-    })?;
-    Ok(Some(IssuedWebhook { webhook: stored.webhook, secret }))
+/// Keeps an endpoint of a business by its SID, with its secret sealed, and reads the rest of it again.
+struct SealedWebhook<'a> {
+    billing: &'a Billing,
+    business: &'a BusinessSid,
 }
 
-async fn remember(
-    conn: &mut Conn<'_>,
-    idempotency: Option<&KeyScope>,
-    input: &InputHash,
-    answer: Remembered,
-    now: Timestamp,
-) -> Result<()> {
-    let Some(scope) = idempotency else { return Ok(()) };
-    storage::db::idempotency::remember(conn, scope, input, &answer, now).await
+impl Codec<IssuedWebhook> for SealedWebhook<'_> {
+    fn encode(&self, IssuedWebhook { webhook, secret }: &IssuedWebhook) -> Result<Box<RawValue>> {
+        kept_json(&Remembered { webhook: webhook.sid, sealed: seal(self.billing, webhook.sid, secret)? })
+    }
+
+    async fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> Result<IssuedWebhook> {
+        let Remembered { webhook, sealed } = from_kept(kept)?;
+        let secret = self.billing.sealer.open(&webhook.to_string(), &sealed);
+        let stored = storage::notifications::webhooks::find(conn, self.business, webhook).await?.ok_or(NOT_FOUND)?;
+        let secret = secret.as_deref().and_then(WebhookSecret::parse).ok_or_else(|| Error::Impossible {
+            code: "secret_not_shown_again",
+            sentence: "That was done, but the secret can no longer be shown (SECRET_KEY is another now): rotate it."
+                .to_owned(),
+        })?;
+        Ok(IssuedWebhook { webhook: stored.webhook, secret })
+    }
 }
 
 /// All endpoints of a business, the oldest first.
@@ -264,30 +251,24 @@ pub async fn rotate(
     }
     let now = billing.clock.now();
     let input = InputHash::of(&[&sid.to_string(), &overlap_hours.to_string()]);
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, tenant.sid(), scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    let stored = storage::notifications::webhooks::lock(&mut conn, tenant.sid(), sid).await?.ok_or(NOT_FOUND)?;
-    let secret = WebhookSecret::from_random(random::bytes()?);
-    let sealed = seal(billing, sid, &secret)?;
-    let until = (overlap_hours > 0).then(|| now.plus_seconds(overlap_hours * 3_600));
-    storage::notifications::webhooks::set_secret(&mut conn, stored.id, &sealed, until, now).await?;
-    let webhook = Webhook { previous_until: until, updated_at: now, ..stored.webhook };
-    let entry = AuditEntry::changed(
-        AuditAction::WebhookSecretRotated,
-        sid.to_string(),
-        json!({}),
-        json!({"previous_secret_expires_at": until}),
-    );
-    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
-    remember(&mut conn, idempotency.as_ref(), &input, Remembered { webhook: sid, sealed }, now).await?;
-    tx.commit().await?;
-    Ok(OnceAnswer { value: IssuedWebhook { webhook, secret }, replayed: false })
+    let once = Once { billing, key: idempotency.as_ref(), input, now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let stored = storage::notifications::webhooks::lock(conn, tenant.sid(), sid).await?.ok_or(NOT_FOUND)?;
+        let secret = WebhookSecret::from_random(random::bytes()?);
+        let sealed = seal(billing, sid, &secret)?;
+        let until = (overlap_hours > 0).then(|| now.plus_seconds(overlap_hours * 3_600));
+        storage::notifications::webhooks::set_secret(conn, stored.id, &sealed, until, now).await?;
+        let webhook = Webhook { previous_until: until, updated_at: now, ..stored.webhook };
+        let entry = AuditEntry::changed(
+            AuditAction::WebhookSecretRotated,
+            sid.to_string(),
+            json!({}),
+            json!({"previous_secret_expires_at": until}),
+        );
+        storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+        Ok(IssuedWebhook { webhook, secret })
+    };
+    once.run(KeyTurn, SealedWebhook { billing, business: tenant.sid() }, work).await
 }
 
 /// Deletes an endpoint with all its messages.

@@ -12,10 +12,10 @@ use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::{Transaction, adjustment_posting};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{Once, PlainJson, WalletOfExisting};
 use crate::services::posting::{self, NewPosting};
-use crate::storage;
-use crate::storage::wallets::Opening;
+use crate::storage::db::Conn;
+use crate::storage::wallets::{Opening, StoredWallet};
 
 /// The most that one adjustment may add or take.
 const ADJUSTMENT_MAX: Money = Money::from_units(1_000_000_000);
@@ -83,24 +83,19 @@ pub async fn adjust(
 ) -> Result<OnceAnswer<AdjustmentReceipt>> {
     let now = billing.clock.now();
     let business = adjustment.business.sid();
-    let once = Once { billing, business, key: key.as_ref(), input: adjustment.hash(), now };
-    let mut tx = billing.db.begin().await?;
+    let once = Once { billing, key: key.as_ref(), input: adjustment.hash(), now };
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let stored = storage::wallets::lock_or_open_existing(&mut tx.conn(), &opening).await?;
-    let stored = stored.ok_or_else(Error::no_such_business)?;
-    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let posting = adjustment_posting(&adjustment.reason, adjustment.reference.clone());
-    let new = NewPosting { amount: adjustment.amount, posting, actor, events: Vec::new() };
-    let posted = posting::enter(billing, &mut tx.conn(), business, new, now).await?;
-    let receipt = AdjustmentReceipt {
-        entry: posted.entry,
-        currency: stored.wallet.currency,
-        available: stored.wallet.at(posted.account.head).available()?,
-        reason: adjustment.reason.clone(),
-        reference: adjustment.reference.clone(),
+    let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
+        let posting = adjustment_posting(&adjustment.reason, adjustment.reference.clone());
+        let new = NewPosting { amount: adjustment.amount, posting, actor, events: Vec::new() };
+        let posted = posting::enter(billing, conn, business, new, now).await?;
+        Ok(AdjustmentReceipt {
+            entry: posted.entry,
+            currency: stored.wallet.currency,
+            available: stored.wallet.at(posted.account.head).available()?,
+            reason: adjustment.reason.clone(),
+            reference: adjustment.reference.clone(),
+        })
     };
-    once.commit(tx, receipt).await
+    once.run(WalletOfExisting(&opening), PlainJson, work).await
 }

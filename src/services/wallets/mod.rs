@@ -15,10 +15,11 @@ use crate::domain::wallets::Wallet;
 use crate::domain::wallets::transactions::{Posting, TransactionType};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{Once, OpenedWallet, PlainJson};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
-use crate::storage::wallets::Opening;
+use crate::storage::db::Conn;
+use crate::storage::wallets::{Opening, StoredWallet};
 
 /// The wallet of a business, opened if this is its first use.
 ///
@@ -80,21 +81,18 @@ pub async fn top_up(
 ) -> Result<OnceAnswer<Wallet>> {
     let now = billing.clock.now();
     let business = topup.business.sid();
-    let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };
+    let once = Once { billing, key: key.as_ref(), input: topup.hash(), now };
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let mut tx = billing.db.begin().await?;
-    let stored = storage::wallets::lock_or_open(&mut tx.conn(), &opening).await?;
-    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let posting = Posting {
-        transaction_type: TransactionType::Topup,
-        reference: topup.reference.clone(),
-        details: JsonObject::default(),
-        metadata: JsonObject::default(),
+    let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
+        let posting = Posting {
+            transaction_type: TransactionType::Topup,
+            reference: topup.reference.clone(),
+            details: JsonObject::default(),
+            metadata: JsonObject::default(),
+        };
+        let new = NewPosting { amount: topup.amount, posting, actor, events: Vec::new() };
+        let posted = posting::enter(billing, conn, business, new, now).await?;
+        Ok(stored.wallet.at(posted.account.head))
     };
-    let new = NewPosting { amount: topup.amount, posting, actor, events: Vec::new() };
-    let posted = posting::enter(billing, &mut tx.conn(), business, new, now).await?;
-    once.commit(tx, stored.wallet.at(posted.account.head)).await
+    once.run(OpenedWallet(&opening), PlainJson, work).await
 }
