@@ -1,5 +1,6 @@
 //! Decides who may do what: rights, API keys, sessions, users.
 
+pub mod key_rules;
 pub mod keys;
 pub mod rights;
 pub mod sessions;

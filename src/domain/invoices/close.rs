@@ -83,6 +83,11 @@ pub fn invoice_series(issue_date: NaiveDate) -> String {
     format!("INV-{}", issue_date.year())
 }
 
+/// The series that credit notes written on a day are numbered in.
+pub fn credit_note_series(issue_date: NaiveDate) -> String {
+    format!("CN-{}", issue_date.year())
+}
+
 /// A number as invoices show it.
 pub fn numbered(series: &str, number: i64) -> String {
     format!("{series}-{number:06}")

@@ -1,7 +1,8 @@
 //! What is wrong with what somebody gave: all of it at once, field by field.
 
-/// A field that is not what it must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A field that is not what it must be. As a text it is a sentence: `name must be …`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
 pub struct FieldError {
     /// As the caller names it: `name`, `volume_tiers[1].min_messages`.
     pub field: String,

@@ -1,7 +1,9 @@
 //! Wallets: what a business has to spend.
 
 pub mod account;
+pub mod adjustments;
 pub mod ledger;
+pub mod topups;
 pub mod transactions;
 pub mod watch;
 

@@ -5,15 +5,14 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::presented::Handle;
-use crate::domain::access::keys::{ApiKey, OVERLAP_SECONDS_MAX, PresentedKey, PublicId};
-use crate::domain::access::rights::{KeyMode, Reach, Role, Tenant};
-use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::businesses::BusinessKind;
+use crate::domain::access::key_rules::{KeyKeeper, NewKey, check_overlap, check_room};
+use crate::domain::access::keys::{ApiKey, PresentedKey, PublicId};
+use crate::domain::access::rights::{Reach, Tenant};
+use crate::domain::access::user_rules::check_business;
+use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::paging::{Cursor, Limit, Page};
-use crate::domain::values::sid::{BusinessSid, KeySid};
-use crate::domain::values::text::Title;
-use crate::domain::values::time::Timestamp;
+use crate::domain::values::sid::KeySid;
 use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::services::posting::once::{Codec, KeyTurn, Lock, Once, from_kept, kept_json};
@@ -22,118 +21,6 @@ use crate::{random, storage};
 
 const NOT_FOUND: Error =
     Error::NotFound { code: "key_not_found", sentence: "There is no such key, or it is none of yours." };
-
-/// Whoever makes keys or changes them: what they are, and whose keys they may touch.
-#[derive(Clone, Debug)]
-pub struct KeyKeeper {
-    pub role: Role,
-    pub reach: Reach,
-    pub actor: Actor,
-    /// When the key ends by which they came in, if it does.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// How many live keys a business may have: enough for every program it runs, and none to spread requests over.
-const LIVE_KEYS_MAX: i64 = 100;
-
-impl KeyKeeper {
-    /// Who runs a command on the server's own machine is its admin.
-    pub fn command_line() -> KeyKeeper {
-        KeyKeeper { role: Role::Admin, reach: Reach::All, actor: Actor::command_line(), expires_at: None }
-    }
-
-    /// Whether a key is theirs to see and to change. One above their own role is not: by rotating it they would have it.
-    async fn may_touch(&self, conn: &mut Conn<'_>, key: &ApiKey) -> Result<bool> {
-        if !self.role.may_grant(key.role) {
-            return Ok(false);
-        }
-        let Some(business) = &key.business else { return Ok(self.reach == Reach::All) };
-        match (self.reach.includes(business), &self.reach) {
-            (Some(is_included), _) => Ok(is_included),
-            (None, Reach::OwnAndBelow(reseller)) => storage::businesses::is_below(conn, business, reseller).await,
-            (None, _) => Ok(false),
-        }
-    }
-}
-
-/// A key to make.
-#[derive(Clone, Debug)]
-pub struct NewKey {
-    pub name: Title,
-    pub mode: KeyMode,
-    pub role: Role,
-    /// Whose it is to be: of clients and resellers alone.
-    pub business: Option<Tenant>,
-    /// Which businesses a gateway's key is for; none: all.
-    pub businesses: Option<Vec<BusinessSid>>,
-    pub expires_at: Option<Timestamp>,
-}
-
-/// How many businesses a gateway's key may list.
-const LISTED_MAX: usize = 1_000;
-
-impl NewKey {
-    /// Businesses each once and in order; and a key that a key makes ends no later than that.
-    fn tidied(mut self, keeper: &KeyKeeper) -> NewKey {
-        if let Some(businesses) = &mut self.businesses {
-            businesses.sort_unstable();
-            businesses.dedup();
-        }
-        self.expires_at = self.expires_at.or(keeper.expires_at);
-        self
-    }
-
-    fn check(&self, keeper: &KeyKeeper, now: Timestamp) -> Result<()> {
-        if !keeper.role.may_grant(self.role) {
-            let sentence = format!("The role {} cannot make a key of the role {}.", keeper.role, self.role);
-            return Err(Error::Forbidden(sentence));
-        }
-        match (&self.business, self.role.has_business()) {
-            (None, true) => {
-                return Err(Error::invalid("business_sid", format!("is missing: a {} key belongs to one", self.role)));
-            }
-            (Some(_), false) => {
-                return Err(Error::invalid(
-                    "business_sid",
-                    format!("must be left out: a {} key belongs to none", self.role),
-                ));
-            }
-            _ => {}
-        }
-        match &self.businesses {
-            Some(_) if self.role != Role::Gateway => {
-                return Err(Error::invalid("businesses", "must be left out: only a gateway key lists businesses"));
-            }
-            Some(listed) if listed.is_empty() || listed.len() > LISTED_MAX => {
-                let problem = format!("must name 1 to {LISTED_MAX} businesses; leave it out for all");
-                return Err(Error::invalid("businesses", problem));
-            }
-            _ => {}
-        }
-        if self.expires_at.is_some_and(|end| end <= now) {
-            return Err(Error::invalid("expires_at", "must lie in the future; leave it out for a key without an end"));
-        }
-        if let (Some(end), Some(keepers)) = (self.expires_at, keeper.expires_at)
-            && end > keepers
-        {
-            return Err(Error::invalid("expires_at", "must not be later than the end of the key that makes it"));
-        }
-        Ok(())
-    }
-
-    fn hash(&self) -> InputHash {
-        let listed = self.businesses.iter().flatten().map(BusinessSid::as_str).collect::<Vec<_>>().join(" ");
-        InputHash::of(&[
-            self.name.as_str(),
-            self.mode.as_str(),
-            self.role.as_str(),
-            self.business.as_ref().map_or("", |tenant| tenant.sid().as_str()),
-            if self.businesses.is_some() { "listed" } else { "all" },
-            &listed,
-            &self.expires_at.map(|end| end.micros().to_string()).unwrap_or_default(),
-        ])
-    }
-}
 
 /// A key and its secret, for its holder's eyes. `Debug` does not tell the secret.
 pub struct IssuedKey {
@@ -199,11 +86,8 @@ pub async fn create(
     let once = Once { billing, key: idempotency.as_ref(), input: new.hash(), now };
     let work = async |conn: &mut Conn<'_>, (): ()| {
         check_businesses(conn, &new).await?;
-        if let Some(tenant) = &new.business
-            && storage::access::keys::count_live(conn, tenant.sid()).await? >= LIVE_KEYS_MAX
-        {
-            let sentence = format!("The business has {LIVE_KEYS_MAX} keys already; revoke one that it does not use.");
-            return Err(Error::Impossible { code: "too_many_keys", sentence });
+        if let Some(tenant) = &new.business {
+            check_room(storage::access::keys::count_live(conn, tenant.sid()).await?)?;
         }
         let secret = PresentedKey::from_random(new.mode, random::bytes()?, random::bytes()?);
         let key = ApiKey {
@@ -233,13 +117,7 @@ pub async fn create(
 /// Whether the businesses a key names exist, and are of the kind its role needs.
 async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
     if let Some(tenant) = &new.business {
-        match storage::businesses::hold_kind(conn, tenant.sid()).await? {
-            None => return Err(Error::invalid("business_sid", "names no business that exists")),
-            Some(BusinessKind::Client) if new.role == Role::Reseller => {
-                return Err(Error::invalid("role", "must be client: the business is no reseller"));
-            }
-            Some(_) => {}
-        }
+        check_business(new.role, storage::businesses::hold_kind(conn, tenant.sid()).await?)?;
     }
     for business in new.businesses.iter().flatten() {
         if storage::businesses::hold_kind(conn, business).await?.is_none() {
@@ -286,7 +164,20 @@ pub async fn show(billing: &Billing, sid: KeySid, keeper: &KeyKeeper) -> Result<
 
 async fn find(conn: &mut Conn<'_>, sid: KeySid, keeper: &KeyKeeper) -> Result<ApiKey> {
     let key = storage::access::keys::find(conn, sid).await?.ok_or(NOT_FOUND)?;
-    if keeper.may_touch(conn, &key).await? { Ok(key) } else { Err(NOT_FOUND) }
+    if may_touch(conn, keeper, &key).await? { Ok(key) } else { Err(NOT_FOUND) }
+}
+
+/// Whether a key is the keeper's to see and to change. One above their own role is not: by rotating it they would have it.
+async fn may_touch(conn: &mut Conn<'_>, keeper: &KeyKeeper, key: &ApiKey) -> Result<bool> {
+    if !keeper.role.may_grant(key.role) {
+        return Ok(false);
+    }
+    let Some(business) = &key.business else { return Ok(keeper.reach == Reach::All) };
+    match (keeper.reach.includes(business), &keeper.reach) {
+        (Some(is_included), _) => Ok(is_included),
+        (None, Reach::OwnAndBelow(reseller)) => storage::businesses::is_below(conn, business, reseller).await,
+        (None, _) => Ok(false),
+    }
 }
 
 /// Gives a key a new secret. The old one works for `overlap_seconds` more; without any, not at all.
@@ -300,18 +191,12 @@ pub async fn rotate(
     keeper: &KeyKeeper,
     idempotency: Option<KeyScope>,
 ) -> Result<OnceAnswer<IssuedKey>> {
-    if !(0..=OVERLAP_SECONDS_MAX).contains(&overlap_seconds) {
-        let problem = format!("must be a whole number from 0 to {OVERLAP_SECONDS_MAX} (a week)");
-        return Err(Error::invalid("overlap_seconds", problem));
-    }
+    check_overlap(overlap_seconds)?;
     let now = billing.clock.now();
     let input = InputHash::of(&[&sid.to_string(), &overlap_seconds.to_string()]);
     let once = Once { billing, key: idempotency.as_ref(), input, now };
     let work = async |conn: &mut Conn<'_>, key: ApiKey| {
-        if key.revoked_at.is_some() {
-            let sentence = "A revoked key stays revoked; make a new one.".to_owned();
-            return Err(Error::Impossible { code: "key_revoked", sentence });
-        }
+        key.check_rotatable()?;
         let until = (overlap_seconds > 0).then(|| now.plus_seconds(overlap_seconds));
         let secret = PresentedKey::with_secret(key.mode, key.public_id.clone(), random::bytes()?);
         storage::access::keys::rotate(conn, sid, &secret, until, now).await?;

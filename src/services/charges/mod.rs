@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::Actor;
 use crate::domain::charges::charging::{Charged, Command, CommandOutcome, Refunded, Reported};
-use crate::domain::charges::{ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal};
+use crate::domain::charges::{
+    ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, RefundRequest, Refusal,
+};
 use crate::domain::prices::messages::{ChargeKey, MessageSid, OfferedMessage};
 use crate::domain::prices::phone_numbers::PhoneNumber;
 use crate::domain::values::currency::Currency;
-use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
+use crate::domain::values::idempotency::{KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
-use crate::domain::values::text::{ErrorCode, Reason};
+use crate::domain::values::text::ErrorCode;
 use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::{Transaction, refund_posting};
 use crate::error::{Error, Result};
@@ -183,31 +185,6 @@ pub async fn show(billing: &Billing, key: &ChargeKey) -> Result<ChargeHistory> {
     let state = state.ok_or(Refusal::ChargeNotFound)?;
     let refunds = storage::wallets::transactions::of_charge(&mut conn, state.charge.entry.sid).await?;
     Ok(ChargeHistory { state, refunds })
-}
-
-/// A refund as somebody orders it by hand.
-#[derive(Clone, Debug)]
-pub struct RefundRequest {
-    pub key: ChargeKey,
-    /// `None`: all that is left of the charge.
-    pub amount: Option<Money>,
-    pub reason: Reason,
-}
-
-impl RefundRequest {
-    /// # Errors
-    /// [`Error::Invalid`] where the amount is not above zero.
-    pub fn new(key: ChargeKey, amount: Option<Money>, reason: Reason) -> Result<RefundRequest> {
-        if amount.is_some_and(|amount| amount <= Money::ZERO) {
-            return Err(Error::invalid("amount", "must be greater than 0; leave it out to refund all that is left"));
-        }
-        Ok(RefundRequest { key, amount, reason })
-    }
-
-    fn hash(&self) -> InputHash {
-        let amount = self.amount.map(|amount| amount.to_string()).unwrap_or_default();
-        InputHash::of(&[self.key.business.as_str(), self.key.message.as_str(), &amount, self.reason.as_str()])
-    }
 }
 
 /// A refund as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later

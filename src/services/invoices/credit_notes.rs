@@ -1,11 +1,11 @@
 //! Corrections of finalised invoices: cancelling one that nothing was paid on, and writing credit notes on any other.
 
-use chrono::Datelike;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry, Author};
+use crate::domain::invoices::close::{credit_note_series, numbered};
 use crate::domain::invoices::credit_notes::{CreditNote, Wanted, draw_up};
 use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::invoices::postings::credit_note_posting;
@@ -188,10 +188,10 @@ async fn store(
     let new = NewCreditNote { sid, invoice_id, issue_date: today, tax, reason: reason.as_str() };
     let stored = storage::invoices::credit_notes::insert(conn, &new, now).await?;
     storage::invoices::credit_notes::insert_lines(&mut conn.bulk(), stored.id, &note.lines).await?;
-    let series = format!("CN-{}", today.year());
+    let series = credit_note_series(today);
     let number = storage::invoices::series::next(conn, stored.seller_id, &series, 1).await?;
     let total = Money::ZERO.checked_sub(note.total)?;
-    storage::invoices::credit_notes::finalise(conn, stored.id, &format!("{series}-{number:06}"), total, today).await?;
+    storage::invoices::credit_notes::finalise(conn, stored.id, &numbered(&series, number), total, today).await?;
     // It is between the same two, as they were called on the invoice.
     if !storage::invoices::parties::copy(conn, invoice_id, stored.id).await? {
         storage::invoices::parties::freeze(&mut conn.bulk(), &[stored.id], billing.platform.as_ref()).await?;

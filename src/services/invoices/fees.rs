@@ -2,17 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
+use crate::domain::invoices::InvoiceItem;
+use crate::domain::invoices::fees::Fee;
 use crate::domain::invoices::postings::fee_posting;
-use crate::domain::invoices::{InvoiceItem, LineCategory};
 use crate::domain::values::currency::Currency;
-use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
+use crate::domain::values::idempotency::{KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
-use crate::domain::values::text::{LongText, Reason, Reference};
 use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::Transaction;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::services::Billing;
 use crate::services::posting::once::{Once, PlainJson, WalletOfExisting};
 use crate::services::posting::{self, NewPosting};
@@ -20,54 +19,6 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::invoices::NewItem;
 use crate::storage::wallets::{Opening, StoredWallet};
-
-/// The most that one fee may take, or give.
-const FEE_MAX: Money = Money::from_units(1_000_000_000);
-const FEE_MIN: Money = Money::from_units(-1_000_000_000);
-
-/// A fee to add.
-#[derive(Clone, Debug)]
-pub struct Fee {
-    pub business: Tenant,
-    /// What the invoice asks: above 0 it takes from the wallet, below 0 it gives.
-    pub amount: Money,
-    pub category: LineCategory,
-    pub description: LongText,
-    pub reason: Reason,
-    pub reference: Reference,
-}
-
-impl Fee {
-    /// # Errors
-    /// [`Error::Invalid`] where a field cannot be.
-    pub fn check(self) -> Result<Fee> {
-        if self.amount.is_zero() {
-            return Err(Error::invalid("amount", "must not be 0: above it a fee takes, below it a credit gives"));
-        }
-        if !(FEE_MIN..=FEE_MAX).contains(&self.amount) {
-            return Err(Error::invalid("amount", format!("must lie between {FEE_MIN} and {FEE_MAX}")));
-        }
-        if self.category == LineCategory::Sms {
-            let problem = "must be one of API, STORAGE, SUPPORT, OTHER: messages are charged one by one";
-            return Err(Error::invalid("category", problem));
-        }
-        if self.description.as_str().trim().is_empty() {
-            return Err(Error::invalid("description", "must not be empty: it is what the invoice says"));
-        }
-        Ok(self)
-    }
-
-    fn hash(&self) -> InputHash {
-        InputHash::of(&[
-            self.business.sid().as_str(),
-            &self.amount.to_string(),
-            self.category.as_str(),
-            self.description.as_str(),
-            self.reason.as_str(),
-            self.reference.as_str(),
-        ])
-    }
-}
 
 /// A fee as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs
 /// a default for the answers stored before it.

@@ -6,8 +6,9 @@ use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::invoices::InvoiceSummary;
 use crate::domain::invoices::dues::PaidInvoice;
+use crate::domain::invoices::payments::InvoicePayment;
 use crate::domain::invoices::postings::invoice_payment_posting;
-use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
+use crate::domain::values::idempotency::{KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::InvoiceSid;
 use crate::domain::values::text::Reference;
@@ -19,42 +20,6 @@ use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
-
-/// The most that one payment may bring.
-const PAYMENT_MAX: Money = Money::from_units(1_000_000_000);
-
-/// Money that somebody pays an invoice with.
-#[derive(Clone, Debug)]
-pub struct InvoicePayment {
-    pub business: Tenant,
-    pub invoice: InvoiceSid,
-    /// `None`: all that is due on it.
-    pub amount: Option<Money>,
-    pub reference: Reference,
-}
-
-impl InvoicePayment {
-    /// # Errors
-    /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
-    pub fn new(
-        business: Tenant,
-        invoice: InvoiceSid,
-        amount: Option<Money>,
-        reference: Reference,
-    ) -> Result<InvoicePayment> {
-        match amount {
-            Some(amount) if amount <= Money::ZERO => Err(Error::invalid("amount", "must be greater than 0")),
-            Some(amount) if amount > PAYMENT_MAX => Err(Error::invalid("amount", "must be at most 1000000000")),
-            _ => Ok(InvoicePayment { business, invoice, amount, reference }),
-        }
-    }
-
-    fn hash(&self) -> InputHash {
-        let (invoice, amount) = (self.invoice.to_string(), self.amount.map(|amount| amount.to_string()));
-        let amount = amount.unwrap_or_default();
-        InputHash::of(&[self.business.sid().as_str(), &invoice, &amount, self.reference.as_str()])
-    }
-}
 
 /// A payment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later
 /// needs a default for the answers stored before it.

@@ -9,11 +9,10 @@ use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::webhook_secrets::WebhookSecret;
 use crate::domain::notifications::webhooks::{
-    OVERLAP_HOURS_MAX, WEBHOOKS_MAX, Webhook, WebhookStatus, WebhookUrl, event_names, parse_events,
+    NewWebhook, Webhook, WebhookChanges, check_room, event_names, overlap_until,
 };
 use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
-use crate::domain::values::text::LongText;
 use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::services::posting::once::{Codec, KeyTurn, Once, from_kept, kept_json};
@@ -27,24 +26,6 @@ const NOT_FOUND: Error = Error::NotFound {
     sentence: "There is no such webhook, or it is none of this business's.",
 };
 
-/// An endpoint to make, as its owner gives it.
-#[derive(Clone, Debug)]
-pub struct NewWebhook {
-    pub url: String,
-    pub events: Vec<String>,
-    pub description: LongText,
-    pub enabled: bool,
-}
-
-/// What to change; what is left out stays.
-#[derive(Clone, Debug, Default)]
-pub struct WebhookChanges {
-    pub url: Option<String>,
-    pub events: Option<Vec<String>>,
-    pub description: Option<LongText>,
-    pub enabled: Option<bool>,
-}
-
 /// An endpoint and its secret, for its owner's eyes.
 #[derive(Clone, Debug)]
 pub struct IssuedWebhook {
@@ -57,15 +38,6 @@ pub struct IssuedWebhook {
 struct Remembered {
     webhook: WebhookSid,
     sealed: String,
-}
-
-fn status_of(enabled: bool) -> WebhookStatus {
-    if enabled { WebhookStatus::Enabled } else { WebhookStatus::Disabled }
-}
-
-fn url_of(billing: &Billing, text: &str) -> Result<WebhookUrl> {
-    let url = WebhookUrl::parse(text, billing.outbound.allows_private());
-    url.map_err(|problem| Error::invalid("url", problem))
 }
 
 /// What the audit log says of an endpoint: not all of its address, which may hold a token.
@@ -90,34 +62,14 @@ pub async fn create(
     idempotency: Option<KeyScope>,
 ) -> Result<OnceAnswer<IssuedWebhook>> {
     let now = billing.clock.now();
-    let webhook = Webhook {
-        sid: WebhookSid::new(billing.clock.new_id()),
-        business: tenant.sid().clone(),
-        url: url_of(billing, &new.url)?,
-        description: new.description,
-        events: parse_events(&new.events).map_err(|problem| Error::invalid("events", problem))?,
-        status: status_of(new.enabled),
-        previous_until: None,
-        failing_since: None,
-        created_at: now,
-        updated_at: now,
-    };
-    let input = InputHash::of(&[
-        webhook.url.as_str(),
-        webhook.description.as_str(),
-        &webhook.events.bits().to_string(),
-        webhook.status.as_str(),
-    ]);
-    let once = Once { billing, key: idempotency.as_ref(), input, now };
+    let sid = WebhookSid::new(billing.clock.new_id());
+    let webhook = Webhook::new(sid, tenant.sid().clone(), new, billing.outbound.allows_private(), now)?;
+    let once = Once { billing, key: idempotency.as_ref(), input: webhook.hash(), now };
     let work = async |conn: &mut Conn<'_>, (): ()| {
         let opening =
             Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
         let wallet = storage::wallets::lock_or_open(conn, &opening).await?;
-        if storage::notifications::webhooks::count(conn, tenant.sid()).await? >= WEBHOOKS_MAX {
-            let sentence =
-                format!("The business has {WEBHOOKS_MAX} webhooks already; delete one that it does not use.");
-            return Err(Error::Impossible { code: "too_many_webhooks", sentence });
-        }
+        check_room(storage::notifications::webhooks::count(conn, tenant.sid()).await?)?;
         let secret = WebhookSecret::from_random(random::bytes()?);
         let sealed = seal(billing, webhook.sid, &secret)?;
         storage::notifications::webhooks::insert(conn, &webhook, &sealed).await?;
@@ -187,37 +139,21 @@ pub async fn change(
     actor: &Actor,
 ) -> Result<Webhook> {
     let now = billing.clock.now();
-    let url = changes.url.map(|text| url_of(billing, &text)).transpose()?;
-    let events = changes.events.map(|names| parse_events(&names)).transpose();
-    let events = events.map_err(|problem| Error::invalid("events", problem))?;
+    let changes = changes.check(billing.outbound.allows_private())?;
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let (wallet_id, StoredWebhook { id, webhook: before, .. }) = hold(&mut conn, tenant.sid(), sid).await?;
-    let mut after = before.clone();
-    after.url = url.unwrap_or(after.url);
-    after.events = events.unwrap_or(after.events);
-    after.description = changes.description.unwrap_or(after.description);
-    after.status = match changes.enabled {
-        // Disabled by the server stays so until it is enabled.
-        Some(false) if before.status != WebhookStatus::Enabled => before.status,
-        Some(enabled) => status_of(enabled),
-        None => before.status,
-    };
-    let is_enabled_now = after.status == WebhookStatus::Enabled && before.status != WebhookStatus::Enabled;
-    if is_enabled_now || after.url != before.url {
-        after.failing_since = None;
-    }
+    let after = changes.apply_to(&before, now);
     if after == before {
         tx.roll_back().await?;
         return Ok(before);
     }
-    after.updated_at = now;
     storage::notifications::webhooks::update(&mut conn, id, &after).await?;
     storage::notifications::webhooks::tell_wallet(&mut conn, wallet_id).await?;
     let (was, is) = (described(&before), described(&after));
     let entry = AuditEntry::changed(AuditAction::WebhookChanged, sid.to_string(), was, is);
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
-    if is_enabled_now {
+    if after.is_enabled_since(&before) {
         let job = NewJob { kind: JobKind::Webhooks, subject: id.to_string(), run_at: now };
         storage::jobs::schedule(&mut conn.bulk(), &[job], now).await?;
     }
@@ -245,18 +181,14 @@ pub async fn rotate(
     actor: &Actor,
     idempotency: Option<KeyScope>,
 ) -> Result<OnceAnswer<IssuedWebhook>> {
-    if !(0..=OVERLAP_HOURS_MAX).contains(&overlap_hours) {
-        let problem = format!("must be a whole number from 0 to {OVERLAP_HOURS_MAX}");
-        return Err(Error::invalid("overlap_hours", problem));
-    }
     let now = billing.clock.now();
+    let until = overlap_until(overlap_hours, now)?;
     let input = InputHash::of(&[&sid.to_string(), &overlap_hours.to_string()]);
     let once = Once { billing, key: idempotency.as_ref(), input, now };
     let work = async |conn: &mut Conn<'_>, (): ()| {
         let stored = storage::notifications::webhooks::lock(conn, tenant.sid(), sid).await?.ok_or(NOT_FOUND)?;
         let secret = WebhookSecret::from_random(random::bytes()?);
         let sealed = seal(billing, sid, &secret)?;
-        let until = (overlap_hours > 0).then(|| now.plus_seconds(overlap_hours * 3_600));
         storage::notifications::webhooks::set_secret(conn, stored.id, &sealed, until, now).await?;
         let webhook = Webhook { previous_until: until, updated_at: now, ..stored.webhook };
         let entry = AuditEntry::changed(

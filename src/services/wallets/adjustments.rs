@@ -2,53 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::values::currency::Currency;
-use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
+use crate::domain::values::idempotency::{KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::text::{Reason, Reference};
+use crate::domain::wallets::adjustments::Adjustment;
 use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::{Transaction, adjustment_posting};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::services::Billing;
 use crate::services::posting::once::{Once, PlainJson, WalletOfExisting};
 use crate::services::posting::{self, NewPosting};
 use crate::storage::db::Conn;
 use crate::storage::wallets::{Opening, StoredWallet};
-
-/// The most that one adjustment may add or take.
-const ADJUSTMENT_MAX: Money = Money::from_units(1_000_000_000);
-const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
-
-/// An adjustment to enter.
-#[derive(Clone, Debug)]
-pub struct Adjustment {
-    pub business: Tenant,
-    /// Signed: what the wallet gains.
-    pub amount: Money,
-    pub reason: Reason,
-    pub reference: Reference,
-}
-
-impl Adjustment {
-    /// # Errors
-    /// [`Error::Invalid`] where the amount is zero or above a thousand million either way.
-    pub fn new(business: Tenant, amount: Money, reason: Reason, reference: Reference) -> Result<Adjustment> {
-        if amount.is_zero() {
-            return Err(Error::invalid("amount", "must not be 0: above it adds, below it takes"));
-        }
-        if !(ADJUSTMENT_MIN..=ADJUSTMENT_MAX).contains(&amount) {
-            return Err(Error::invalid("amount", format!("must lie between {ADJUSTMENT_MIN} and {ADJUSTMENT_MAX}")));
-        }
-        Ok(Adjustment { business, amount, reason, reference })
-    }
-
-    fn hash(&self) -> InputHash {
-        let amount = self.amount.to_string();
-        InputHash::of(&[self.business.sid().as_str(), &amount, self.reason.as_str(), self.reference.as_str()])
-    }
-}
 
 /// An adjustment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added
 /// later needs a default for the answers stored before it.

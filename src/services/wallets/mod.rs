@@ -7,13 +7,12 @@ pub mod thresholds;
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
-use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
+use crate::domain::values::idempotency::{KeyScope, OnceAnswer};
 use crate::domain::values::json::JsonObject;
-use crate::domain::values::money::Money;
-use crate::domain::values::text::Reference;
 use crate::domain::wallets::Wallet;
+use crate::domain::wallets::topups::Topup;
 use crate::domain::wallets::transactions::{Posting, TransactionType};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::services::Billing;
 use crate::services::posting::once::{Once, OpenedWallet, PlainJson};
 use crate::services::posting::{self, NewPosting};
@@ -36,35 +35,6 @@ pub async fn show(billing: &Billing, tenant: &Tenant, actor: &Actor) -> Result<W
     let stored = storage::wallets::lock_or_open(&mut tx.conn(), &opening).await?;
     tx.commit().await?;
     Ok(stored.wallet)
-}
-
-/// The most that one top-up may add.
-const TOPUP_MAX: Money = Money::from_units(1_000_000_000);
-
-/// Money that somebody puts into a wallet.
-#[derive(Clone, Debug)]
-pub struct Topup {
-    pub business: Tenant,
-    pub amount: Money,
-    pub reference: Reference,
-}
-
-impl Topup {
-    /// # Errors
-    /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
-    pub fn new(business: Tenant, amount: Money, reference: Reference) -> Result<Topup> {
-        if amount <= Money::ZERO {
-            return Err(Error::invalid("amount", "must be greater than 0"));
-        }
-        if amount > TOPUP_MAX {
-            return Err(Error::invalid("amount", "must be at most 1000000000"));
-        }
-        Ok(Topup { business, amount, reference })
-    }
-
-    fn hash(&self) -> InputHash {
-        InputHash::of(&[self.business.sid().as_str(), &self.amount.to_string(), self.reference.as_str()])
-    }
 }
 
 /// Credits a top-up at once. With a key it happens once, however often it is asked; the answer is the wallet as the

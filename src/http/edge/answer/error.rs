@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::domain::charges::Refusal;
 use crate::domain::values::currency::Currency;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::Money;
 use crate::error::Error;
 
@@ -234,6 +235,12 @@ impl From<Error> for Problem {
                 Problem::internal(error.to_string())
             }
         }
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Problem {
+        Error::from(error).into()
     }
 }
 
