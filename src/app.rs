@@ -1,4 +1,4 @@
-//! The server as a process: from settings to an open port, and from a signal to a quiet end.
+//! Starts the server from its settings, serves, and stops in order at a signal.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tower::ServiceExt;
 
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::config::payment_providers::ProviderSetting;
 use crate::connections::{ConnectionCaps, ConnectionSlot, Connections};
 use crate::domain::prices::plans::PlanType;
 use crate::domain::values::time::BillingCalendar;
@@ -35,7 +36,6 @@ use crate::http::edge::who::failed_credentials::FailedCredentials;
 use crate::http::edge::who::rate_limits::RateLimits;
 use crate::http::state::{AppState, HttpState};
 use crate::outbound::Outbound;
-use crate::payment_settings::ProviderSetting;
 use crate::services::Billing;
 use crate::services::access::passwords::Passwords;
 use crate::services::access::presented::Credentials;

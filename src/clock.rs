@@ -1,4 +1,4 @@
-//! The only reader of the wall clock.
+//! Tells the time, and makes ids from it; alone reads the wall clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one address, and what the others are told.
+//! Limits connections, in all and per address, and refuses those beyond.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! What can go wrong, in the domain's words. What HTTP makes of it stands in `http::error`.
+//! Defines the errors of services and storage. `http::edge` turns them into answers.
 
 use crate::domain::access::key_rules::KeyRefusal;
 use crate::domain::access::user_rules::UserRefusal;

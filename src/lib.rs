@@ -12,7 +12,7 @@
 //!
 //! Around them: [`app`] starts and stops the server, [`config`] reads the settings, [`connections`] limits connections,
 //! [`commands`] runs the subcommands, [`worker`] does what is scheduled, [`seed`] loads `seeds/`. The world outside:
-//! [`clock`], [`random`], [`outbound`] (requests to addresses that others name), [`payment_settings`], [`error`].
+//! [`clock`], [`random`], [`outbound`] (requests to addresses that others name), [`error`].
 //!
 //! Inside `domain`, `services` and `storage` stand the same subjects, bottom to top: `values` (in storage `db`) · `audit` ·
 //! `jobs` · `businesses` · `access` · `posting` (services) · `prices` · `notifications` · `wallets` · `payments` ·
@@ -54,7 +54,6 @@ pub mod domain;
 pub mod error;
 pub mod http;
 pub mod outbound;
-pub mod payment_settings;
 pub mod random;
 pub mod seed;
 pub mod services;

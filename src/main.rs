@@ -1,8 +1,8 @@
-//! The command line: parses it, calls the library, says what went wrong.
+//! Parses the command line, calls the library, and prints errors.
 
 use std::process::ExitCode;
 
-use wecall_billing::commands;
+use wecall_billing::{commands, config};
 
 /// glibc's allocator keeps what many threads freed; this one gives it back and is faster under load.
 #[global_allocator]
@@ -10,7 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Reads `.env` into the environment, which is safe only while there is one thread.
-    let cli = match commands::parse() {
+    let cli = match config::sources::parse() {
         Ok(cli) => cli,
         Err(sentence) => return fail(&sentence),
     };

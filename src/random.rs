@@ -1,4 +1,4 @@
-//! The only reader of the system's randomness: keys, session tokens, nonces.
+//! Reads random bytes for keys, session tokens and nonces; alone reads the system's randomness.
 
 use crate::error::{Error, Result};
 

@@ -1,5 +1,5 @@
-//! The sample data in `seeds/`, loaded through the domain's own rules in one transaction. Each item is loaded once in the
-//! life of a database: what a person edits or deletes afterwards stays so.
+//! Loads the sample data in `seeds/`, through the domain's rules, in one transaction.
+//! Each item is loaded once in the life of a database: what a person edits or deletes afterwards stays so.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -1,5 +1,6 @@
-//! The worker: does what is scheduled. Work lies in the database and is claimed there, so any number of servers share it;
-//! each piece can be done twice without harm, because whoever claimed it may die half-way.
+//! Runs the scheduled jobs.
+//! Jobs lie in the database and are claimed there, so any number of servers share them; each can run twice without
+//! harm, because the server that claimed it may die half-way.
 
 use std::collections::HashMap;
 use std::sync::Arc;

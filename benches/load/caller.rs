@@ -1,4 +1,4 @@
-//! One that asks over HTTP, again and again.
+//! Sends one request after the other, and times each.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What is asked, and of whom: the businesses of one run, and the requests about them.
+//! Builds the requests of a run, about its own businesses.
 
 use wecall_billing::clock::Clock;
 use wecall_billing::domain::values::money::Money;

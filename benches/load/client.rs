@@ -1,6 +1,7 @@
-//! A connection over HTTP/1.1 that is kept. It shares the processors with the server, so it does no more than it must: it
-//! sends bytes that are ready, and reads of an answer the status and the length. An ordinary client costs its machine
-//! several times as much, which `BENCH_CLIENT=reqwest` shows: the rates are lower then, and closer to each other.
+//! Speaks HTTP/1.1 over a kept connection, as cheaply as possible.
+//! It shares the processors with the server, so it does no more than it must: it sends bytes that are ready, and reads
+//! of an answer the status and the length. An ordinary client costs its machine several times as much, which
+//! `BENCH_CLIENT=reqwest` shows: the rates are lower then, and closer to each other.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! The database without HTTP: the server's own queries, from as many tasks as there are callers; how large it is; and what
-//! the money in it comes to.
+//! Measures the database without HTTP: the server's own queries, its size, and the money it holds.
+//! The queries run in as many tasks as there are callers.
 
 use clap::{CommandFactory, FromArgMatches};
 use wecall_billing::clock::Clock;

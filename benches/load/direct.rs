@@ -1,4 +1,4 @@
-//! The rows of charges, written straight into the database: what it can take where nothing is decided and nobody is asked.
+//! Inserts the rows of charges straight into the database, to measure the database alone.
 //!
 //! Each caller has a wallet of its own and continues its chain, so the rows are as true as any. What else a charge changes
 //! (wallet, usage, marks) is written once, in the end.

@@ -1,8 +1,8 @@
-//! One tenant asks for ten times what it may. What do the others notice?
+//! Measures how long others wait while one tenant sends ten times the requests it may.
 //!
-//! A server that asks for credentials, gateways that charge and clients that read their wallets, each at a steady pace, and
-//! in every other round a client whose key is limited and who asks ten times as often. What counts is how much longer the
-//! others then wait for their slowest answers.
+//! A server with `AUTH=required`, gateways that charge and clients that read their wallets, each at a steady pace, and
+//! in every other round a client whose key is limited and who sends ten times as many requests. The figure that counts
+//! is how much longer the others then wait for their slowest answers.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
-//! What charging loses to all that follows from it: alerts, recharges, refunds, and webhooks that are told of them.
+//! Measures how much charging slows down with alerts, recharges, refunds and webhooks.
 //!
-//! In every other round the same messages are charged to wallets that are watched by webhooks, while other wallets run dry
-//! again and again: each of their messages is long, half of them fail and are given back, and their recharges go through
-//! the provider that is simulated. What counts is how many messages are charged per second, those of the dry wallets left
-//! out.
+//! In every other round the same messages are charged to wallets that are watched by webhooks, while other wallets run
+//! dry again and again: each of their messages is long, half of them fail and are refunded, and their recharges go
+//! through the simulated provider. The figure that counts is how many messages are charged per second, those of the dry
+//! wallets left out.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

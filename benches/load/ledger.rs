@@ -1,4 +1,4 @@
-//! The wallets of a run and the messages they were charged for before it began, written in bulk.
+//! Loads the wallets of a run and a long past of charges, in bulk.
 //!
 //! The server charges one business, the sample, for a message to each of several destinations. All that is loaded is made
 //! after those rows, by the database itself: each wallet is opened with the sample's top-up, 28 days ago, and was then

@@ -1,5 +1,6 @@
-//! How fast the server is: `cargo bench --bench load`, about four minutes for each database and size of ledger, and less
-//! than two more to load five million transactions.
+//! Measures how fast the server is: `cargo bench --bench load`.
+//! It takes about four minutes for each database and size of ledger, and less than two more to load five million
+//! transactions.
 //!
 //! It starts the real program on an empty database and asks it over loopback, then does so again with a long past in the
 //! ledger. Machines differ, and so does one machine from minute to minute, so what counts are ratios to rows measured in

@@ -1,4 +1,4 @@
-//! Requests that charge messages, made once: only the ids of the messages in them are new each time.
+//! Builds charge requests once, and changes only their message ids each time.
 
 use wecall_billing::clock::Clock;
 

@@ -1,4 +1,4 @@
-//! A Postgres to measure on: the one given, or a private one that lives as long as the run.
+//! Provides a Postgres to measure: the one given, or a private one that lives as long as the run.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! Keeps a number of workers busy for a while, and notes how long each piece of work took.
+//! Keeps a number of workers busy for a while, and times each piece of work.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The server's own check of everything a run left behind.
+//! Reconciles everything a run left behind, with the server's own command.
 
 use std::process::Stdio;
 

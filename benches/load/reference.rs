@@ -1,5 +1,5 @@
-//! The bare handler: what HTTP, routing and JSON cost alone. It runs in a process of its own, as the server does, since
-//! both share the processors with the one that asks.
+//! Serves the bare handler: the cost of HTTP, routing and JSON alone.
+//! It runs in a process of its own, as the server does, since both share the processors with the caller.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The table.
+//! Prints the table of results.
 
 use crate::calls::Ask;
 use crate::pressure::Sample;

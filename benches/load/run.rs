@@ -1,4 +1,4 @@
-//! One run: a server on a database with a ledger of some size, measured and then reconciled.
+//! Runs once: starts a server on a database with a ledger of some size, measures it and reconciles.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

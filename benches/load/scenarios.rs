@@ -1,4 +1,4 @@
-//! What is measured, in which company.
+//! Lists the scenarios that are measured, in groups that are compared with each other.
 
 use crate::calls::{Ask, Charges, Ids};
 

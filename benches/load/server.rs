@@ -1,4 +1,4 @@
-//! The server as an operator runs it: a process with default settings, ended by a signal.
+//! Runs the server as an operator does: a process with default settings, ended by a signal.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;

@@ -1,10 +1,11 @@
-//! The subcommands that let people and programs in: the first admin, and keys.
+//! Runs the subcommands that create the first admin and manage API keys.
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::{CliResult, not_migrated, say};
+use super::output::{CliResult, not_migrated, say};
 use crate::clock::Clock;
-use crate::config::{CreateAdminArgs, CreateKeyArgs, KeysCommand, Settings};
+use crate::config::Settings;
+use crate::config::command_line::{CreateAdminArgs, CreateKeyArgs, KeysCommand};
 use crate::domain::access::key_rules::{KeyKeeper, NewKey};
 use crate::domain::access::keys::ApiKey;
 use crate::domain::access::rights::{KeyMode, Reach, Role, Tenant};

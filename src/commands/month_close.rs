@@ -1,13 +1,14 @@
-//! `close-month`.
+//! Runs the `close-month` subcommand.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CliResult, not_migrated, say};
+use super::output::{CliResult, not_migrated, say};
 use crate::clock::Clock;
-use crate::config::{CloseMonthArgs, Settings};
+use crate::config::Settings;
+use crate::config::command_line::CloseMonthArgs;
 use crate::domain::audit::Actor;
 use crate::domain::values::time::CalendarMonth;
 use crate::services::invoices::month_close::{self, Closing};

@@ -1,4 +1,4 @@
-//! How numbers and days are written on a page.
+//! Formats amounts, counts, days and periods for documents.
 
 use chrono::NaiveDate;
 

@@ -1,4 +1,4 @@
-//! Documents for tests.
+//! Builds invoices and credit notes for tests.
 
 use serde_json::Map;
 

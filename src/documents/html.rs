@@ -1,4 +1,4 @@
-//! A document as a page of HTML: complete in one file, for a screen of any width and for a printer.
+//! Renders a document as one self-contained HTML page, for any screen width and for print.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! The seller's logo.
+//! Validates the seller's logo, a PNG of limited size.
 
 use std::fmt;
 use std::sync::Arc;

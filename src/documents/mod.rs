@@ -1,4 +1,4 @@
-//! Invoices as people read and file them: a page of HTML, a PDF. Pure: the same document gives the same bytes.
+//! Draws invoices as HTML and PDF, for people to read and file. Pure: equal documents give equal bytes.
 //!
 //! [`InvoiceDocument`] is all that a page shows; [`wording`] puts it into words once, so that both forms say the same.
 
@@ -59,8 +59,7 @@ pub struct Credited {
 }
 
 impl InvoiceDocument {
-    /// All that a page shows of an invoice, a credit note or a draft, and of those it stands between. `credited`: the invoice
-    /// that a credit note takes from.
+    /// The document of an invoice, a credit note or a draft. `credited`: the invoice that a credit note takes from.
     pub fn of(
         invoice: Invoice,
         (seller, buyer): (Option<Party>, Party),

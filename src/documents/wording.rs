@@ -1,4 +1,4 @@
-//! What a page says, in words: both forms of a document are made of one wording, so that they cannot differ.
+//! Composes the texts of a document once, so that its HTML and PDF cannot differ.
 
 use super::{Credited, InvoiceDocument, Party, figures};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};

@@ -1,4 +1,5 @@
-//! The audit log: every write that is not its own record (a ledger entry is) leaves who, what, before and after.
+//! Defines the records of the audit log: who did what to which object, with its state before and after.
+//! A write that is its own record, such as a ledger entry, needs none.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::text::Reason;
 use crate::domain::values::time::Timestamp;
 
-/// Who asks, and through which request.
+/// The author of a request, and the request itself.
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// The SID of a user or a key; `anonymous` in open mode, `seed` for the sample data, `command-line` for a subcommand.
@@ -19,33 +20,33 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// The server itself, loading its sample data.
+    /// The server itself, loading the sample data.
     pub fn seed() -> Actor {
         Actor { name: "seed".into(), request_id: None, address: None }
     }
 
-    /// The server itself, asking for a recharge.
+    /// The server itself, requesting a recharge.
     pub fn auto_recharge() -> Actor {
         Actor { name: "auto-recharge".into(), request_id: None, address: None }
     }
 
-    /// The server itself, doing scheduled work.
+    /// The server itself, running scheduled jobs.
     pub fn scheduled() -> Actor {
         Actor { name: "scheduled".into(), request_id: None, address: None }
     }
 
-    /// A payment provider, whose word moves money.
+    /// A payment provider that confirms a payment.
     pub fn provider(name: &str, request_id: Option<Arc<str>>, address: Option<String>) -> Actor {
         Actor { name: format!("provider:{name}").into(), request_id, address }
     }
 
-    /// Whoever runs a subcommand on the server's own machine.
+    /// The operator, running a subcommand on the server's own machine.
     pub fn command_line() -> Actor {
         Actor { name: "command-line".into(), request_id: None, address: None }
     }
 }
 
-/// Who changes something by hand, and why, where they say so.
+/// The author of a change made by hand, with the reason they give, if any.
 #[derive(Clone, Debug)]
 pub struct Author {
     pub actor: Actor,
@@ -95,10 +96,10 @@ named_enum! {
     }
 }
 
-/// A deed as the log keeps it.
+/// A record of the audit log.
 #[derive(Clone, Debug)]
 pub struct AuditRecord {
-    /// Rises with each deed.
+    /// Rises with each record.
     pub id: i64,
     pub actor: String,
     pub action: AuditAction,
@@ -111,11 +112,11 @@ pub struct AuditRecord {
     pub created_at: Timestamp,
 }
 
-/// What was done to one thing.
+/// An action on one object, to be recorded.
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
     pub action: AuditAction,
-    /// The SID of the thing.
+    /// The SID of the object.
     pub subject: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
@@ -135,7 +136,7 @@ impl AuditEntry {
         AuditEntry { action, subject: subject.into(), before: Some(before), after: None, reason: None }
     }
 
-    /// The same with the author's reason.
+    /// The same entry with the author's reason.
     #[must_use]
     pub fn by(self, author: &Author) -> AuditEntry {
         AuditEntry { reason: author.reason.as_ref().map(|reason| reason.as_str().to_owned()), ..self }

@@ -1,27 +1,27 @@
-//! Scheduled work: what is to be done, and when.
+//! Defines scheduled jobs: their kinds, when they run again, and when a failed job is retried.
 
 use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::time::Timestamp;
 
 named_enum! {
-    /// A kind of work. Each has workers of its own, so that none waits for another's.
+    /// A kind of job. Each kind has workers of its own, so that none waits for another.
     pub enum JobKind {
-        /// Asks a provider for a payment, or what became of it. Its subject is the payment.
+        /// Requests a payment from a provider, or asks for its status. The subject is the payment.
         Payment = "payment",
-        /// Asks for a recharge again once the wait after a failed one is over. Its subject is the wallet's number.
+        /// Requests a recharge again after the wait that follows a failed one. The subject is the wallet's number.
         Recharge = "recharge",
-        /// Delivers what waits for one endpoint. Its subject is the endpoint's number.
+        /// Delivers the waiting events of one webhook endpoint. The subject is the endpoint's number.
         Webhooks = "webhooks",
-        /// Takes away what is no longer needed, once a day.
+        /// Deletes expired rows, once a day.
         Housekeeping = "housekeeping",
-        /// Closes a month into invoices. Its subject is the month's first day.
+        /// Closes a month into invoices. The subject is the month's first day.
         MonthClose = "month_close",
-        /// Reminds of invoices that are due soon or overdue, once a day. There is one.
+        /// Reminds of invoices that are due soon or overdue, once a day. There is one such job.
         InvoiceReminders = "invoice_reminders",
     }
 }
 
-/// Work to be done at a time. The same work is scheduled once, at the earlier of two times.
+/// A job to schedule. The same kind and subject are scheduled once, at the earlier of two times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     pub kind: JobKind,
@@ -29,29 +29,29 @@ pub struct NewJob {
     pub run_at: Timestamp,
 }
 
-/// Work that somebody has claimed, and does.
+/// A job that this server has claimed and runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     pub id: i64,
     pub kind: JobKind,
     pub subject: String,
-    /// This one included, since it last went well.
+    /// Attempts since the job last succeeded, this one included.
     pub attempts: i64,
-    /// How often it had been asked for when it was claimed.
+    /// How often the job had been scheduled when it was claimed.
     pub asked: i64,
-    /// Until when nobody else takes it; also the proof of who holds it.
+    /// When the lease ends, and others may claim the job. It also identifies the holder.
     pub claimed_until: Timestamp,
 }
 
-/// What comes after work that went well.
+/// When a job that succeeded runs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing.
+    /// Never: the job is finished.
     Done,
     At(Timestamp),
 }
 
-/// A piece of work as it is stored when its outcome is noted.
+/// The stored job, as it stands when the outcome is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredJob {
     pub id: i64,
@@ -60,13 +60,13 @@ pub struct StoredJob {
     pub run_at: Timestamp,
 }
 
-/// What becomes of a piece of work that was tried.
+/// The state of a job after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Its lease ended, and it is somebody else's.
+    /// Its lease ended, and another server has claimed it.
     Lost,
     Finished,
-    /// It waits for its next time, unclaimed.
+    /// It waits for its next run, unclaimed.
     Waits {
         run_at: Timestamp,
         attempts: i64,
@@ -75,8 +75,8 @@ pub enum Fate {
 }
 
 impl Job {
-    /// What becomes of this work after it was tried (`outcome`: what comes next, or why it failed). Who asked for it while it
-    /// was done may have come too late to be seen by it, so it is done once more.
+    /// The state of the job after an attempt (`outcome`: when to run next, or why it failed). If it was scheduled again
+    /// while it ran, it runs once more, because the attempt may have been too early to see the reason.
     pub fn fate(&self, stored: StoredJob, outcome: &Result<Next, String>, now: Timestamp) -> Fate {
         if stored.claimed_until != Some(self.claimed_until) {
             return Fate::Lost;
@@ -94,25 +94,24 @@ impl Job {
     }
 }
 
-/// How long to wait before work that failed is tried again, in seconds: a quarter of a minute, doubled each time, and an
-/// hour at most.
+/// How many seconds to wait before a failed job is tried again: 15, doubled each time, an hour at most.
 pub fn retry_after_seconds(attempts: i64) -> i64 {
     let doublings = u32::try_from((attempts - 1).clamp(0, 8)).unwrap_or(0);
     (15 << doublings).min(3_600)
 }
 
-/// How much work of a kind there is.
+/// Counts of the jobs of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobCounts {
     pub kind: JobKind,
     pub waiting: i64,
-    /// Of those, how many should have begun.
+    /// How many are due.
     pub due: i64,
-    /// Of those, how many have failed at least once since they last went well.
+    /// How many have failed at least once since they last succeeded.
     pub failing: i64,
-    /// When the first of those that are due should have begun.
+    /// When the oldest of those that are due should have run.
     pub oldest_due: Option<Timestamp>,
-    /// What the one that failed most often met last.
+    /// The last error of the job with the most failed attempts.
     pub last_error: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The rules of billing, pure: no I/O, no async, no clock. Time and ids are arguments.
+//! Decides by the rules of billing: pure, without I/O, async or a clock. Time and ids are arguments.
 
 pub mod access;
 pub mod audit;

@@ -1,4 +1,4 @@
-//! HTTP: the route table, and how requests become calls to services.
+//! Serves HTTP: the route table, and handlers that turn requests into calls to services.
 
 pub mod admin;
 pub mod api;

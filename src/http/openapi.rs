@@ -1,4 +1,4 @@
-//! The OpenAPI document, generated from the handlers.
+//! Generates the OpenAPI document from the handlers, with the errors they share.
 
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};

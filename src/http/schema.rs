@@ -1,4 +1,4 @@
-//! How the domain's types look in the OpenAPI document.
+//! Describes the domain's types in the OpenAPI document.
 
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr};
@@ -15,9 +15,9 @@ use crate::domain::notifications::alerts::{AlertSeverity, AlertType};
 use crate::domain::notifications::events::EventType;
 use crate::domain::notifications::webhook_messages::{DeliveryError, MessageStatus};
 use crate::domain::notifications::webhooks::WebhookStatus;
-use crate::domain::payments::{
-    PaymentMethod, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference, SuspenseCause, SuspenseStatus,
-};
+use crate::domain::payments::providers::{PaymentMethod, ProviderName, ProviderReference};
+use crate::domain::payments::suspense::{SuspenseCause, SuspenseStatus};
+use crate::domain::payments::{PaymentPurpose, PaymentStatus};
 use crate::domain::prices::destinations::MatchedBy;
 use crate::domain::prices::messages::MessageSid;
 use crate::domain::prices::phone_numbers::PhoneNumber;

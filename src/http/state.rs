@@ -1,4 +1,4 @@
-//! Holds what every handler works with: the billing itself, settings of the edge and shared counters.
+//! Holds what every handler works with: the use cases, limits and settings, and shared counters.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! Requests to servers that somebody else names: the only place that makes any. What is named leads only to addresses of
-//! the public ([`crate::domain::values::addresses`]), unless a setting allows others. The address that a name leads to is judged
-//! where the connection is made, so that a name cannot be good first and bad afterwards; no redirect is followed, and no
-//! proxy of the environment asked.
+//! Calls servers that callers name (webhook endpoints), and only at public addresses.
+//! No other code makes such requests. Addresses other than public ones ([`crate::domain::values::addresses`]) are
+//! called only where a setting allows it. The address of a name is checked where the connection is made, so that a name
+//! cannot be good first and bad afterwards; no redirect is followed, and no proxy of the environment used.
 
 pub mod tls;
 

@@ -1,5 +1,5 @@
-//! The requests this server makes of others: over TLS by rustls with ring, trusting the roots of Mozilla's list that are
-//! compiled in. So it needs no certificates of the system's, and no second library of cryptography.
+//! Configures TLS for all outbound requests: rustls with ring, and Mozilla's roots compiled in.
+//! So it needs no certificates of the system's, and no second library of cryptography.
 
 use std::sync::Arc;
 

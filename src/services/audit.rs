@@ -1,4 +1,4 @@
-//! Who did what.
+//! Lists the audit log.
 
 use crate::domain::audit::AuditRecord;
 use crate::domain::values::listing::{ListPage, ListRequest};

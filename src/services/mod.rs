@@ -1,9 +1,9 @@
-//! Use cases, one a function. Each owns its transaction: read, decide with the domain, write, commit.
-//! None calls another; a rule that two share is domain code. `wallet_reads`, `prices` and `credentials` are none: they are
-//! how wallets, prices and keys are read fast. `passwords` hashes passwords, and `providers` are asked for money.
-//! `idempotent` is the frame of what happens once under a key. `posting` enters into the ledger whatever is no message,
-//! `consequences` writes what follows from an entry, message or not, `invoice_credits` lets credits pay open invoices, and
-//! `webhook_attempts` notes what came of deliveries.
+//! Runs the use cases, one a function, each with its own transaction: read, decide with the domain, write, commit.
+//!
+//! No use case calls another; a rule that two share is domain code. These files hold none, but help those that do:
+//! `posting` (enters money that is no message's, and what follows from any change of a wallet), `prices/book`,
+//! `wallets/reads` and `access/presented` (prices, wallets and credentials, read fast), `access/passwords`,
+//! `payments/methods`, `payments/providers` and `notifications/webhook_attempts`.
 
 pub mod access;
 pub mod audit;

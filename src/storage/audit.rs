@@ -1,4 +1,4 @@
-//! The audit log.
+//! Appends to the audit log and lists it.
 
 use serde_json::Value;
 use sqlx::FromRow;

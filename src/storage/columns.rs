@@ -1,4 +1,4 @@
-//! How the domain's own types travel to a column and back.
+//! Encodes the domain's types for database columns, and decodes them again.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use sqlx::encode::IsNull;
@@ -17,9 +17,9 @@ use crate::domain::notifications::alerts::{AlertSeverity, AlertType};
 use crate::domain::notifications::events::{EventSet, EventType};
 use crate::domain::notifications::webhook_messages::{DeliveryError, MessageStatus};
 use crate::domain::notifications::webhooks::WebhookStatus;
-use crate::domain::payments::{
-    PaymentPurpose, PaymentStatus, ProviderName, ProviderReference, SuspenseCause, SuspenseStatus,
-};
+use crate::domain::payments::providers::{ProviderName, ProviderReference};
+use crate::domain::payments::suspense::{SuspenseCause, SuspenseStatus};
+use crate::domain::payments::{PaymentPurpose, PaymentStatus};
 use crate::domain::prices::plans::PlanType;
 use crate::domain::values::countries::CountryCode;
 use crate::domain::values::currency::Currency;

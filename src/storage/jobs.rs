@@ -1,4 +1,4 @@
-//! Scheduled work: who claims it, and what comes after.
+//! Schedules, claims and finishes jobs in the database.
 
 use sqlx::FromRow;
 

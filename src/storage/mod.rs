@@ -1,4 +1,4 @@
-//! SQL and nothing else: constants that both databases accept, and typed functions around them.
+//! Holds the SQL: constants that both databases accept, and typed functions around them. No rules of billing.
 
 pub mod access;
 pub mod audit;

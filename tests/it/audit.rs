@@ -1,4 +1,4 @@
-//! The audit log: who did what, found again by each of its filters.
+//! Tests the audit log: who did what, found again by each of its filters.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, a module per subject, everything through HTTP on SQLite and on Postgres.
+//! Runs the integration tests: one binary, a module per subject, through HTTP on SQLite and on Postgres.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on should panic")]
 

@@ -1,4 +1,4 @@
-//! Drawing on a page: text, rules and pictures, each either content that a screen reader reads or decoration that it skips.
+//! Draws text, rules and pictures on a page, tagged as content for screen readers or as decoration.
 
 use krilla::Data;
 use krilla::color::rgb;

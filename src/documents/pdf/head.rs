@@ -1,4 +1,4 @@
-//! What stands above the table: what it is, from whom, for whom, how much.
+//! Draws the head of the first page: logo, title, parties, facts and amount.
 
 use std::num::NonZeroU16;
 

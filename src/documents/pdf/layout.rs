@@ -1,4 +1,4 @@
-//! What stands where: measured first, so that every page knows how many there are; then drawn.
+//! Lays a document out on pages: measures first, so that the page count is known, then draws.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! A document as PDF: A4, PDF/A-2a to be filed for years, PDF/UA-1 to be read aloud.
+//! Renders a document as PDF: A4, PDF/A-2a for archives, PDF/UA-1 for screen readers.
 
 mod canvas;
 mod head;

@@ -1,4 +1,4 @@
-//! Which rows of a table stand on which page.
+//! Splits the rows of a table over pages.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The table of lines.
+//! Draws the table of lines.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What stands below the table: totals and notes, which stay together.
+//! Draws totals and notes below the table, kept together.
 
 use krilla::tagging::{ArtifactType, TableHeaderScope, Tag, TagGroup};
 

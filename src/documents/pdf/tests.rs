@@ -1,3 +1,5 @@
+//! Tests PDFs by reading them back: texts, long tables, scripts, stamps, equal bytes.
+
 use lopdf::Document as Reader;
 
 use super::*;

@@ -1,4 +1,4 @@
-//! Text for a page: which glyphs of which font, how wide, and where a line ends.
+//! Shapes text: picks fonts and glyphs, measures them and breaks lines.
 
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};

@@ -1,4 +1,4 @@
-//! A text in a column: wrapped, measured, then drawn.
+//! Draws a wrapped text in a column.
 
 use krilla::tagging::TagGroup;
 

@@ -1,4 +1,4 @@
-//! Checks API keys before they are made or changed: what a key may be, and whose keys somebody may touch.
+//! Checks API keys before they are created or rotated: role, business, list of businesses, expiry.
 
 use super::keys::{ApiKey, OVERLAP_SECONDS_MAX};
 use super::rights::{KeyMode, Reach, Role, Tenant};
@@ -9,44 +9,44 @@ use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::Title;
 use crate::domain::values::time::Timestamp;
 
-/// How many live keys a business may have: enough for every program it runs, and none to spread requests over.
+/// The most live keys of a business: enough for every program it runs, and none to spread requests over.
 const LIVE_KEYS_MAX: i64 = 100;
 
-/// How many businesses a gateway's key may list.
+/// The most businesses that a gateway's key may list.
 const LISTED_MAX: usize = 1_000;
 
-/// Whoever makes keys or changes them: what they are, and whose keys they may touch.
+/// The caller that creates or changes keys, with its role and reach.
 #[derive(Clone, Debug)]
 pub struct KeyKeeper {
     pub role: Role,
     pub reach: Reach,
     pub actor: Actor,
-    /// When the key ends by which they came in, if it does.
+    /// When the caller's own key expires, if it does.
     pub expires_at: Option<Timestamp>,
 }
 
 impl KeyKeeper {
-    /// Who runs a command on the server's own machine is its admin.
+    /// The keeper of subcommands on the server's own machine: an admin.
     pub fn command_line() -> KeyKeeper {
         KeyKeeper { role: Role::Admin, reach: Reach::All, actor: Actor::command_line(), expires_at: None }
     }
 }
 
-/// A key to make.
+/// A key to create.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     pub name: Title,
     pub mode: KeyMode,
     pub role: Role,
-    /// Whose it is to be: of clients and resellers alone.
+    /// The business it belongs to; only clients and resellers have one.
     pub business: Option<Tenant>,
-    /// Which businesses a gateway's key is for; none: all.
+    /// The businesses that a gateway's key is for; none: all.
     pub businesses: Option<Vec<BusinessSid>>,
     pub expires_at: Option<Timestamp>,
 }
 
 impl NewKey {
-    /// Businesses each once and in order; and a key that a key makes ends no later than that.
+    /// The same with each business once and in order, and with the keeper's expiry where it has none of its own.
     pub fn tidied(mut self, keeper: &KeyKeeper) -> NewKey {
         if let Some(businesses) = &mut self.businesses {
             businesses.sort_unstable();
@@ -56,10 +56,10 @@ impl NewKey {
         self
     }
 
-    /// Whether its keeper may make it, and whether it can be as it is. Whether its businesses exist, only the database knows.
+    /// Checks role, business, list and expiry. Whether the businesses exist, only the database knows.
     ///
     /// # Errors
-    /// [`KeyRefusal::RoleAbove`], and the first field that cannot be.
+    /// [`KeyRefusal::RoleAbove`], and [`KeyRefusal::Field`] with the first invalid field.
     pub fn check(&self, keeper: &KeyKeeper, now: Timestamp) -> Result<(), KeyRefusal> {
         if !keeper.role.may_grant(self.role) {
             return Err(KeyRefusal::RoleAbove { keeper: keeper.role, wanted: self.role });
@@ -94,7 +94,7 @@ impl NewKey {
         Ok(())
     }
 
-    /// What an idempotency key of its making stands for.
+    /// The input that an idempotency key stands for.
     pub fn hash(&self) -> InputHash {
         let listed = self.businesses.iter().flatten().map(BusinessSid::as_str).collect::<Vec<_>>().join(" ");
         InputHash::of(&[
@@ -109,7 +109,7 @@ impl NewKey {
     }
 }
 
-/// Why a key cannot be made or changed.
+/// Why a key cannot be created or rotated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRefusal {
     #[error("The role {keeper} cannot make a key of the role {wanted}.")]
@@ -126,7 +126,7 @@ fn invalid(field: &str, problem: impl Into<String>) -> KeyRefusal {
     KeyRefusal::Field(FieldError::new(field, problem))
 }
 
-/// Whether a business that has so many live keys may have one more.
+/// Checks that a business with so many live keys may have one more.
 ///
 /// # Errors
 /// [`KeyRefusal::TooMany`].
@@ -134,7 +134,7 @@ pub fn check_room(live_keys: i64) -> Result<(), KeyRefusal> {
     if live_keys < LIVE_KEYS_MAX { Ok(()) } else { Err(KeyRefusal::TooMany) }
 }
 
-/// How long the old secret of a rotated key may go on working, in seconds.
+/// Checks for how many seconds the old secret of a rotated key goes on working.
 ///
 /// # Errors
 /// [`KeyRefusal::Field`] below 0 and above a week.
@@ -146,7 +146,7 @@ pub fn check_overlap(seconds: i64) -> Result<(), KeyRefusal> {
 }
 
 impl ApiKey {
-    /// Whether it may get a new secret.
+    /// Checks that it may get a new secret.
     ///
     /// # Errors
     /// [`KeyRefusal::Revoked`].

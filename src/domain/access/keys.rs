@@ -1,7 +1,8 @@
-//! API keys: what programs come in by.
+//! Defines API keys, which programs authenticate with: their format, hashes and rotation.
 //!
-//! A key reads `sk_live_<id>_<secret>`: 16 hexadecimal digits that name it and may be shown, and 64 that are the secret,
-//! 256 random bits. Only a hash of the secret is kept. A plain SHA-256 is enough: nobody guesses 256 bits, however fast.
+//! A key reads `sk_live_<id>_<secret>`: 16 hexadecimal digits that name it and may be shown, and 64 that are the
+//! secret, 256 random bits. Only a hash of the secret is kept. A plain SHA-256 is enough: nobody guesses 256 bits,
+//! however fast.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +17,10 @@ use crate::domain::values::time::Timestamp;
 const ID_DIGITS: usize = 16;
 const SECRET_DIGITS: usize = 64;
 
-/// How long a rotated key's old secret may go on working at most.
+/// The longest time, in seconds, that the old secret of a rotated key may keep working.
 pub const OVERLAP_SECONDS_MAX: i64 = 7 * 86_400;
 
-/// A key as its holder presents it. `Debug` does not tell the secret.
+/// An API key as its holder presents it, secret included. `Debug` does not show the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresentedKey {
     pub mode: KeyMode,
@@ -27,7 +28,7 @@ pub struct PresentedKey {
     secret: String,
 }
 
-/// What names a key in the open.
+/// The public part of a key, which identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PublicId(String);
 
@@ -49,7 +50,7 @@ impl FromStr for PublicId {
     }
 }
 
-/// SHA-256 of a secret.
+/// The SHA-256 of a secret.
 #[derive(Clone, Copy)]
 pub struct SecretHash([u8; 32]);
 
@@ -62,7 +63,7 @@ impl SecretHash {
         &self.0
     }
 
-    /// In a time that does not tell how much of it is right.
+    /// Compares in constant time.
     pub fn equals(&self, other: &SecretHash) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -89,17 +90,17 @@ impl fmt::Debug for SecretHash {
 }
 
 impl PresentedKey {
-    /// A new key of 256 random bits, and 64 more that name it.
+    /// A new key, of 256 random bits for the secret and 64 for the public id.
     pub fn from_random(mode: KeyMode, id: [u8; ID_DIGITS / 2], secret: [u8; SECRET_DIGITS / 2]) -> PresentedKey {
         PresentedKey { mode, public_id: PublicId(hex(&id)), secret: hex(&secret) }
     }
 
-    /// The same key with another secret.
+    /// A key with this public id and another secret.
     pub fn with_secret(mode: KeyMode, public_id: PublicId, secret: [u8; SECRET_DIGITS / 2]) -> PresentedKey {
         PresentedKey { mode, public_id, secret: hex(&secret) }
     }
 
-    /// The whole key: for its holder's eyes, once.
+    /// The whole key, secret included: shown to its holder once.
     pub fn reveal(&self) -> String {
         format!("sk_{}_{}_{}", self.mode, self.public_id.as_str(), self.secret)
     }
@@ -108,7 +109,7 @@ impl PresentedKey {
         SecretHash::of(&self.secret)
     }
 
-    /// Whether a text looks like one of our keys, well formed or not: another server's token does not.
+    /// Whether a text looks like one of our keys, well formed or not. Another server's token does not.
     pub fn is_meant(text: &str) -> bool {
         text.starts_with("sk_live_") || text.starts_with("sk_test_")
     }
@@ -144,7 +145,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A key as its owner sees it: without its secret.
+/// An API key as its owner sees it, without its secret.
 #[derive(Clone, Debug)]
 pub struct ApiKey {
     pub sid: KeySid,
@@ -152,18 +153,18 @@ pub struct ApiKey {
     pub mode: KeyMode,
     pub name: String,
     pub role: Role,
-    /// Whose it is; none for admins and gateways.
+    /// The business it belongs to; `None` for admins and gateways.
     pub business: Option<BusinessSid>,
-    /// Of a gateway's key: the businesses it is for; none: all.
+    /// The businesses that a gateway's key is limited to; `None`: all.
     pub businesses: Option<Vec<BusinessSid>>,
-    /// The user, key or command that made it.
+    /// The user, key or subcommand that created it.
     pub created_by: String,
     pub created_at: Timestamp,
     pub rotated_at: Option<Timestamp>,
-    /// Until when the secret before the last rotation works too.
+    /// Until when the secret before the last rotation works too; `None` where it does not.
     pub previous_expires_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
-    /// Within some seconds.
+    /// To within some seconds.
     pub last_used_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! Decides who may do what: rights, API keys, sessions, users.
+//! Defines roles, rights, API keys, sessions and users: who may do what.
 
 pub mod key_rules;
 pub mod keys;

@@ -1,4 +1,4 @@
-//! Who may do what, and with whose things: the table of the billing rules, pure.
+//! Decides which role has which right, and over which businesses: the access table.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use crate::domain::values::sid::{BusinessSid, KeySid, UserSid};
 use crate::domain::values::time::Timestamp;
 
 named_enum! {
-    /// What a user or a key is here.
+    /// The role of a user or a key.
     pub enum Role {
         Client = "client",
         Reseller = "reseller",
         Admin = "admin",
-        /// The SMS gateway, which charges; a role of keys alone.
+        /// The SMS gateway, which charges. Only keys have this role.
         Gateway = "gateway",
     }
 }
@@ -24,7 +24,7 @@ impl Role {
         matches!(self, Role::Client | Role::Reseller)
     }
 
-    /// Whether one of this role may give somebody that role. A gateway makes nobody.
+    /// Whether a user or key of this role may give another the role `other`. A gateway may give none.
     pub fn may_grant(self, other: Role) -> bool {
         match self {
             Role::Client => other == Role::Client,
@@ -35,7 +35,7 @@ impl Role {
     }
 }
 
-/// What somebody wants to do: a row of the table each.
+/// A kind of action: each is a column of the access table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Right {
     /// Read plans and rate cards.
@@ -47,32 +47,32 @@ pub enum Right {
     /// Charge messages and report their deliveries.
     Charge,
     TopUp,
-    /// See and change what belongs to a business and costs nothing: its keys, thresholds, alerts.
+    /// Read and change the free settings of a business: its keys, thresholds, alerts.
     Manage,
-    /// Plans, cards, limits, adjustments, refunds by hand, users, and whatever else concerns everybody.
+    /// Change plans, rate cards, limits, users and all that concerns everybody; adjust and refund by hand.
     Administer,
-    /// Whatever somebody does with their own login.
+    /// Manage one's own login.
     UseLogin,
-    /// Read how the server itself is doing.
+    /// Read the server's own state: health and metrics.
     Watch,
-    /// Ask who one is, or log in.
+    /// Ask for one's own identity, or log in.
     Anyone,
 }
 
-/// Whose things.
+/// The businesses that a right extends to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Everybody's, and a business that does not exist yet comes to be.
+    /// Every business; one that does not exist yet is created.
     All,
     Own(BusinessSid),
-    /// A reseller's own and those of all below it.
+    /// A reseller's own business and all below it.
     OwnAndBelow(BusinessSid),
-    /// Those that a gateway's key lists.
+    /// The businesses that a gateway's key lists.
     Listed(Arc<HashSet<BusinessSid>>),
 }
 
 impl Reach {
-    /// Whether a business is within it; `None` where only the database knows who stands below whom.
+    /// Whether a business is within reach; `None` where only the database knows the hierarchy.
     pub fn includes(&self, business: &BusinessSid) -> Option<bool> {
         match self {
             Reach::All => Some(true),
@@ -83,41 +83,41 @@ impl Reach {
     }
 }
 
-/// Why somebody may not, whoever's thing it is.
+/// Why a right is denied, for any business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// Nobody may without a login, in open mode too.
+    /// A login is always needed, in open mode too.
     LoginNeeded,
-    /// This role never may.
+    /// This role never has the right.
     NotForRole(Role),
-    /// A login is needed, and this is a key.
+    /// A login is needed, and the caller presented a key.
     NotForKeys,
     /// A test key reads and quotes, and changes nothing.
     NotForTestKeys,
-    /// The business of the user or key is suspended: it reads, and pays, and does nothing else.
+    /// The business of the user or key is suspended: it may read and pay, and nothing else.
     Suspended,
 }
 
-/// Who came in, by a key or by a login.
+/// An authenticated user or key.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// In ledger and audit log: the SID of the key or the user.
+    /// The SID of the key or the user, as the ledger and the audit log name it.
     pub name: Arc<str>,
     pub credential: Credential,
     pub role: Role,
     /// None for admins and gateways.
     pub business: Option<BusinessSid>,
-    /// When the key or the login ends, if it does.
+    /// When the key or the session expires, if it does.
     pub expires_at: Option<Timestamp>,
-    /// Where a gateway's key lists the businesses it is for.
+    /// The businesses that a gateway's key is limited to.
     pub listed: Option<Arc<HashSet<BusinessSid>>>,
-    /// Whether its business, or one above that, is suspended.
+    /// Whether its business, or one above it, is suspended.
     pub is_suspended: bool,
     /// Whether its business buys from a reseller, whose own prices it must not see.
     pub is_resold: bool,
 }
 
-/// What somebody came in by.
+/// How a principal authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     Key { sid: KeySid, mode: KeyMode },
@@ -125,15 +125,15 @@ pub enum Credential {
 }
 
 named_enum! {
-    /// A test key reads and quotes. It cannot charge: a message it let pass would be given away.
+    /// A test key reads and quotes. It cannot charge, or its messages would be sent for free.
     pub enum KeyMode { Live = "live", Test = "test" }
 }
 
 impl Principal {
-    /// Whose things they may do that with.
+    /// The businesses over which the principal has this right.
     ///
     /// # Errors
-    /// Why they may not with anybody's.
+    /// The [`Denial`], where it has the right over none.
     pub fn reach(&self, right: Right) -> Result<Reach, Denial> {
         let reach = self.reach_of_role(right).ok_or(Denial::NotForRole(self.role))?;
         let is_key = matches!(self.credential, Credential::Key { .. });
@@ -153,7 +153,7 @@ impl Principal {
         Ok(reach)
     }
 
-    /// THE table.
+    /// The access table.
     fn reach_of_role(&self, right: Right) -> Option<Reach> {
         use Right::{Administer, Charge, Manage, Quote, Read, ReadPrices, TopUp, UseLogin, Watch};
         let own = || self.business.clone().map(Reach::Own);
@@ -170,10 +170,10 @@ impl Principal {
     }
 }
 
-/// What somebody who did not say who they are may do, where the server asks nobody.
+/// The reach of callers without credentials, in open mode.
 ///
 /// # Errors
-/// [`Denial::LoginNeeded`] for what needs a login always.
+/// [`Denial::LoginNeeded`] for rights that always need a login.
 pub fn reach_of_anybody(right: Right) -> Result<Reach, Denial> {
     match right {
         Right::ReadPrices
@@ -187,13 +187,14 @@ pub fn reach_of_anybody(right: Right) -> Result<Reach, Denial> {
     }
 }
 
-/// A business that the caller may do with what they asked for. Whoever holds one has been let in; services that serve
-/// businesses ask for it instead of a name.
+/// A business that the caller was admitted to with the right they asked for. Services take it instead of a
+/// [`BusinessSid`], as proof of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant(BusinessSid);
 
 impl Tenant {
-    /// `is_below`: whether the business stands below the reseller of [`Reach::OwnAndBelow`].
+    /// The tenant, if the business is within reach. `is_below`: whether the business stands below the reseller of
+    /// [`Reach::OwnAndBelow`].
     pub fn admit(reach: &Reach, business: BusinessSid, is_below: bool) -> Option<Tenant> {
         let is_included = reach.includes(&business).unwrap_or(is_below);
         is_included.then_some(Tenant(business))

@@ -1,4 +1,5 @@
-//! Sessions: what a browser comes in by after a login. Its cookie holds 256 random bits; only their hash is kept.
+//! Defines session tokens, which browsers authenticate with after a login.
+//! The cookie holds 256 random bits; only their hash is kept.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +11,7 @@ use super::keys::SecretHash;
 
 const TOKEN_LENGTH: usize = 43;
 
-/// What the cookie holds. `Debug` does not tell it.
+/// The token in a session cookie. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken(String);
 

@@ -1,4 +1,4 @@
-//! What a user may be, and what of it may change.
+//! Applies changes to a user and checks them: role against business, the last admin, one's own user.
 
 use super::rights::Role;
 use super::users::{User, UserStatus};
@@ -7,18 +7,18 @@ use crate::domain::values::sid::{BusinessSid, UserSid};
 use crate::domain::values::text::Title;
 use crate::domain::values::time::Timestamp;
 
-/// What is to become of a user; what is left out stays.
+/// Changes to a user. Fields left out stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserChanges {
     pub name: Option<Title>,
     pub role: Option<Role>,
-    /// Inside: the business they are to belong to, or none.
+    /// `Some(None)`: the user is to belong to no business.
     pub business: Option<Option<BusinessSid>>,
     pub status: Option<UserStatus>,
 }
 
 impl UserChanges {
-    /// The user as they are to be: the very same where nothing changes, else changed now.
+    /// The changed user, with `now` as the time of change; equal to `before` where nothing changes.
     pub fn apply_to(self, before: &User, now: Timestamp) -> User {
         let after = User {
             name: self.name.map_or_else(|| before.name.clone(), |name| name.as_str().to_owned()),
@@ -31,7 +31,7 @@ impl UserChanges {
     }
 }
 
-/// Why a user cannot be as somebody wants them.
+/// Why a user may not be created, changed or deleted so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserRefusal {
     #[error("must not be gateway: that is for keys")]
@@ -51,7 +51,7 @@ pub enum UserRefusal {
 }
 
 impl UserRefusal {
-    /// The field that is wrong, where it is one by itself.
+    /// The field at fault, where it is a single one.
     pub fn field(self) -> Option<&'static str> {
         match self {
             UserRefusal::GatewayUser | UserRefusal::BusinessIsNoReseller => Some("role"),
@@ -62,7 +62,7 @@ impl UserRefusal {
         }
     }
 
-    /// What kind of refusal, for programs.
+    /// The error code of the API.
     pub fn code(self) -> &'static str {
         match self {
             UserRefusal::OwnUser => "own_user",
@@ -72,10 +72,10 @@ impl UserRefusal {
     }
 }
 
-/// Whether users of this role belong to a business, or to none, as this one does.
+/// Checks that a role belongs to a business, or to none, as this user does.
 ///
 /// # Errors
-/// Which of the two is wrong.
+/// The field that is wrong.
 pub fn check_belonging(role: Role, business: Option<&BusinessSid>) -> Result<(), UserRefusal> {
     match (role, business) {
         (Role::Gateway, _) => Err(UserRefusal::GatewayUser),
@@ -85,10 +85,10 @@ pub fn check_belonging(role: Role, business: Option<&BusinessSid>) -> Result<(),
     }
 }
 
-/// Whether the business that a user names is one for their role. `kind`: what it is, if it exists.
+/// Checks that the business of a user suits their role. `kind`: its kind, `None` where it does not exist.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it does not.
 pub fn check_business(role: Role, kind: Option<BusinessKind>) -> Result<(), UserRefusal> {
     match kind {
         None => Err(UserRefusal::BusinessMissing),
@@ -97,11 +97,11 @@ pub fn check_business(role: Role, kind: Option<BusinessKind>) -> Result<(), User
     }
 }
 
-/// Whether a user may become what `after` says, or go where it says nothing. `by`: the user whose login it is that asks;
-/// none for a key and a subcommand.
+/// Checks that a change (or, with `after` as `None`, a deletion) does not take the admin's role from oneself or from
+/// the last admin. `by`: the user who asks; `None` for a key or a subcommand.
 ///
 /// # Errors
-/// [`UserRefusal::OwnUser`] and [`UserRefusal::LastAdmin`], where an admin would be one no longer.
+/// [`UserRefusal::OwnUser`] and [`UserRefusal::LastAdmin`].
 pub fn check_loss(
     before: &User,
     after: Option<&User>,
@@ -118,7 +118,8 @@ pub fn check_loss(
     }
 }
 
-/// Whether sessions opened before may not go on: they were opened by somebody who was more, less or somebody else's.
+/// Whether a change ends the user's open sessions, because role, business or status are no longer those they were
+/// opened with.
 pub fn ends_sessions(before: &User, after: &User) -> bool {
     (before.role, &before.business) != (after.role, &after.business)
         || (before.status == UserStatus::Active && after.status == UserStatus::Disabled)

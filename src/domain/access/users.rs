@@ -1,4 +1,4 @@
-//! Users: people who come in by e-mail address and password.
+//! Defines users, who log in by e-mail address and password, and checks passwords and login failures.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,7 +30,8 @@ pub struct User {
 }
 
 impl User {
-    /// When they last logged in is no part of it: that is nobody's to overwrite, and would change it under who edits them.
+    /// The version of the user, for `If-Match`. The last login is not part of it: it would change while an admin edits
+    /// the user.
     pub fn version(&self) -> Version {
         let User {
             sid,
@@ -47,26 +48,27 @@ impl User {
         Version::of(&(sid, email, name, role, business, status, password_changed_at, created_at, updated_at))
     }
 
-    /// Whether they may do what admins may.
+    /// Whether the user has the rights of an admin now.
     pub fn is_active_admin(&self) -> bool {
         self.role == Role::Admin && self.status == UserStatus::Active
     }
 }
 
-/// A password as it is typed. `Debug` does not tell it.
+/// A password in clear. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
     pub const SHORTEST: usize = 12;
-    /// Long enough for any phrase, and short enough that hashing one costs no more than it has to.
+    /// In characters: long enough for any phrase, and short enough to hash at no extra cost.
     pub const LONGEST: usize = 256;
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is fit to protect the login of this address. What a password is made of is not asked (NIST SP 800-63B).
+    /// Checks that a password is strong enough for the login of this address. Its composition is not checked (NIST SP
+    /// 800-63B).
     ///
     /// # Errors
     /// A sentence on the rule it breaks.
@@ -92,7 +94,7 @@ impl Password {
     }
 }
 
-/// What long passwords are commonly made of: one of these and a few signs are soon guessed.
+/// Common parts of long passwords: one of these and a few more characters are soon guessed.
 const COMMON: &[&str] = &[
     "password",
     "passw0rd",
@@ -132,8 +134,8 @@ impl fmt::Debug for Password {
 
 deserialize_from_str!(Password);
 
-/// Who failed to log in: whose login it was to be, or from where. Each is counted by itself, so that neither one address
-/// tries many users nor many addresses try one.
+/// The subject that failed logins are counted for: a user or a client address. Each is counted by itself, so that
+/// neither one address can try many users nor many addresses one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureSubject(String);
 
@@ -146,7 +148,7 @@ impl FailureSubject {
         FailureSubject(format!("address {address}"))
     }
 
-    /// Whoever is logged in as this user, and changes their password.
+    /// The logged-in user who changes their own password.
     pub fn password_change(email: &Email) -> FailureSubject {
         FailureSubject(format!("password of {email}"))
     }
@@ -155,14 +157,15 @@ impl FailureSubject {
         &self.0
     }
 
-    /// How many failures within [`LOCKED_SECONDS`] lock it. An address may stand for a whole office.
+    /// How many failures within [`LOCKED_SECONDS`] lock the subject. An address may stand for a whole office.
     pub fn failures_max(&self) -> i64 {
         if self.0.starts_with("address ") { 50 } else { 10 }
     }
 }
 
-/// How long failures count, from the first of them on, and so how long a login stays locked at most. Short enough that nobody is kept
-/// out for long by somebody else's guesses; at ten guesses in a quarter of an hour no fit password is guessed.
+/// For how many seconds failures count, from the first one on, and so the longest time that a login stays locked. Short
+/// enough that nobody is kept out for long by somebody else's guesses; at ten guesses in a quarter of an hour no strong
+/// password is guessed.
 pub const LOCKED_SECONDS: i64 = 15 * 60;
 
 #[cfg(test)]

@@ -1,42 +1,42 @@
-//! Who stands below whom: resellers, their clients and the resellers among these.
+//! Checks the hierarchy of businesses: clients below resellers, resellers below resellers.
 
 use super::{Business, BusinessKind};
 use crate::domain::values::sid::BusinessSid;
 
-/// How many businesses a chain has at most, from one without a parent down to one without children.
+/// The most businesses in a chain, from one without a parent down to one without children.
 pub const CHAIN_MAX: usize = 5;
 
-/// A business above another.
+/// A business above another in the hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ancestor {
     pub sid: BusinessSid,
     pub kind: BusinessKind,
 }
 
-/// What surrounds a business, as far as the rules look.
+/// The part of the hierarchy around a business that the rules look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// From the parent it is to have upwards; empty where it is to have none, or one that does not exist.
+    /// The businesses above, from the future parent upwards; empty where there is to be none, or it does not exist.
     pub above: Vec<Ancestor>,
-    /// How many businesses the longest chain below it has.
+    /// The number of businesses in the longest chain below it.
     pub levels_below: usize,
-    /// Whether people or keys of it have the role of a reseller.
+    /// Whether it has users or keys with the role of a reseller.
     pub has_resellers: bool,
 }
 
-/// What hangs on a business.
+/// What refers to a business, and so may keep it from being deleted or changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ties {
     pub has_wallet: bool,
     pub has_users: bool,
-    /// Keys of its own, revoked ones too, or of a gateway that lists it.
+    /// Whether it has keys of its own, revoked ones too, or is listed on a gateway's key.
     pub has_keys: bool,
     pub has_children: bool,
-    /// Users of it with the role of a reseller, or keys that are not revoked.
+    /// Whether it has users with the role of a reseller, or such keys that are not revoked.
     pub has_resellers: bool,
 }
 
-/// Why a business cannot be, or stand, where somebody wants it.
+/// Why a business may not have this kind or parent, or may not be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HierarchyRefusal {
     #[error("names no business that exists")]
@@ -56,12 +56,12 @@ pub enum HierarchyRefusal {
 }
 
 impl HierarchyRefusal {
-    /// The field that is wrong, where it is one by itself.
+    /// The field at fault, where it is a single one.
     pub fn field(self) -> Option<&'static str> {
         matches!(self, HierarchyRefusal::ParentMissing | HierarchyRefusal::ParentIsClient).then_some("parent_sid")
     }
 
-    /// What kind of refusal, for programs.
+    /// The error code of the API.
     pub fn code(self) -> &'static str {
         match self {
             HierarchyRefusal::ParentMissing | HierarchyRefusal::ParentIsClient => "invalid_request",
@@ -73,7 +73,7 @@ impl HierarchyRefusal {
     }
 }
 
-/// Whether a business may be of its kind and have its parent.
+/// Checks that a business may have its kind and its parent.
 ///
 /// # Errors
 /// The first rule it would break.
@@ -99,10 +99,10 @@ pub fn check_place(business: &Business, surroundings: &Surroundings) -> Result<(
     }
 }
 
-/// Whether a business may go without a trace but in the audit log.
+/// Checks that nothing refers to a business, so that it may be deleted.
 ///
 /// # Errors
-/// The first thing that hangs on it.
+/// The first reference to it.
 pub fn check_unused(ties: Ties) -> Result<(), HierarchyRefusal> {
     let found = [
         (ties.has_wallet, "a wallet"),

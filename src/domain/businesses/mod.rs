@@ -1,4 +1,4 @@
-//! Businesses: who has a wallet.
+//! Defines businesses, the clients and resellers that own wallets.
 
 pub mod hierarchy;
 
@@ -19,13 +19,13 @@ named_enum! {
     pub enum BusinessStatus { Active = "ACTIVE", Suspended = "SUSPENDED" }
 }
 
-/// Who has a wallet, and what invoices say of them.
+/// A business, with the details that its invoices print.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Business {
     pub sid: BusinessSid,
     pub kind: BusinessKind,
     pub status: BusinessStatus,
-    /// The reseller it buys from; none: the platform itself.
+    /// The reseller it buys from; `None`: the platform itself.
     pub parent: Option<BusinessSid>,
     pub name: BusinessName,
     pub email: Option<Email>,
@@ -42,12 +42,12 @@ impl Business {
     }
 }
 
-/// What is to become of a business; what is left out stays.
+/// Changes to a business. Fields left out stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BusinessChanges {
     pub kind: Option<BusinessKind>,
     pub status: Option<BusinessStatus>,
-    /// Inside: the parent it is to have, or none.
+    /// `Some(None)`: it is to have no parent.
     pub parent: Option<Option<BusinessSid>>,
     pub name: Option<BusinessName>,
     pub email: Option<Option<Email>>,
@@ -57,7 +57,7 @@ pub struct BusinessChanges {
 }
 
 impl BusinessChanges {
-    /// The business as it is to be: the very same where nothing changes, else changed now.
+    /// The changed business, with `now` as the time of change; equal to `before` where nothing changes.
     pub fn apply_to(self, before: &Business, now: Timestamp) -> Business {
         let after = Business {
             kind: self.kind.unwrap_or(before.kind),

@@ -1,7 +1,8 @@
-//! Charging: commands against wallets, decided in memory. Pure; what it decides is written in one transaction.
+//! Decides charges, delivery reports and refunds of a batch in memory, without I/O.
 //!
-//! [`apply`] takes what a batch of commands touches, as it stands, and says what becomes of each command and what has to
-//! be written. A refused command leaves no trace, so it never harms its neighbours.
+//! [`apply`] takes the rows that a batch of commands touches, as they stand, and returns an outcome for each command
+//! and the changes to write in one transaction. A refused command changes nothing, so it never affects the others in
+//! its batch.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::domain::wallets::account::{Account, TierCounter};
 use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::watch::{BalanceChange, WatchRules};
 
-/// What somebody wants done.
+/// A charge, delivery report or refund to be decided.
 #[derive(Clone, Debug)]
 pub enum Command {
     Charge(NewCharge),
@@ -45,13 +46,13 @@ impl Command {
     }
 }
 
-/// Everything a batch of commands touches.
+/// The rows that a batch of commands touches.
 #[derive(Debug, Default)]
 pub struct State {
     accounts: Vec<Account>,
     numbers: HashMap<BusinessSid, usize>,
     charges: HashMap<ChargeKey, ChargeState>,
-    /// Months whose invoice is finalised: nothing in their usage changes any more.
+    /// Months whose invoice is finalised: their usage no longer changes.
     closed_months: HashSet<(BusinessSid, NaiveDate)>,
 }
 
@@ -61,7 +62,7 @@ impl State {
         State { accounts, numbers, ..State::default() }
     }
 
-    /// Charges that were entered before.
+    /// Adds charges that were entered before.
     pub fn with_charges(mut self, charges: impl IntoIterator<Item = ChargeState>) -> State {
         for known in charges {
             let charge = &known.charge;
@@ -71,13 +72,13 @@ impl State {
         self
     }
 
-    /// Months (by their first day) whose invoice is finalised.
+    /// Adds months (by their first day) whose invoice is finalised.
     pub fn with_closed_months(mut self, months: impl IntoIterator<Item = (BusinessSid, NaiveDate)>) -> State {
         self.closed_months.extend(months);
         self
     }
 
-    /// In the order they were given.
+    /// The accounts, in the order they were given.
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
     }
@@ -87,7 +88,7 @@ impl State {
     }
 }
 
-/// What became of a command that was not refused.
+/// The outcome of a command that was accepted.
 #[derive(Clone, Debug)]
 pub enum CommandOutcome {
     Charged(Charged),
@@ -98,19 +99,19 @@ pub enum CommandOutcome {
 #[derive(Clone, Debug)]
 pub struct Charged {
     pub charge: Arc<Charge>,
-    /// Of the wallet after this command.
+    /// The balance of the wallet after this command.
     pub balance: Money,
     pub available: Money,
-    /// Whether the message was charged before; then nothing has changed.
+    /// Whether the message had been charged before; then nothing has changed.
     pub replayed: bool,
 }
 
 #[derive(Clone, Debug)]
 pub struct Reported {
     pub charge: Arc<Charge>,
-    /// The report that counts: the first.
+    /// The delivery report that counts: the first.
     pub delivery: Delivery,
-    /// All that was given back of the charge so far.
+    /// The sum of all refunds of the charge so far.
     pub refunded: Money,
     /// Whether this report is the one that counts.
     pub recorded: bool,
@@ -121,13 +122,13 @@ pub struct Refunded {
     pub charge: Arc<Charge>,
     pub entry: Entry,
     pub reason: String,
-    /// All that was given back of the charge so far.
+    /// The sum of all refunds of the charge so far.
     pub refunded: Money,
     pub balance: Money,
     pub available: Money,
 }
 
-/// What has to be written, in the order of the commands.
+/// The rows to write, in the order of the commands.
 #[derive(Debug, Default)]
 pub struct Changes {
     pub entries: Vec<NewEntry>,
@@ -136,16 +137,16 @@ pub struct Changes {
     pub invoice_items: Vec<NewInvoiceItem>,
     /// Alerts to raise, by account.
     pub alerts: Vec<(usize, AlertDraft)>,
-    /// Events to tell of, by account.
+    /// Events to send, by account.
     pub events: Vec<(usize, Event)>,
-    /// The accounts that want to be recharged.
+    /// The accounts to be recharged.
     pub recharges: BTreeSet<usize>,
 }
 
-/// A row of the ledger.
+/// A row to append to the ledger.
 #[derive(Clone, Debug)]
 pub struct NewEntry {
-    /// Which of the accounts.
+    /// The index of the account.
     pub account: usize,
     pub entry: Entry,
     pub kind: EntryKind,
@@ -158,7 +159,7 @@ pub enum EntryKind {
     Refund { charge: Arc<Charge>, reason: String },
 }
 
-/// A delivery report to record.
+/// A delivery report to store.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
     pub charge: TransactionSid,
@@ -166,7 +167,7 @@ pub struct NewDelivery {
     pub actor: Arc<Actor>,
 }
 
-/// Which row of the usage rollups.
+/// The key of a row of the usage rollups.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UsageKey {
     pub account: usize,
@@ -176,7 +177,7 @@ pub struct UsageKey {
     pub unit_price: Money,
 }
 
-/// What the invoice of the current month lists because that of an earlier one is finalised.
+/// An item of the current month's invoice, for a refund whose own month is already invoiced.
 #[derive(Clone, Debug)]
 pub struct NewInvoiceItem {
     pub account: usize,
@@ -184,7 +185,7 @@ pub struct NewInvoiceItem {
     pub item: InvoiceItem,
 }
 
-/// What commands are decided by.
+/// The prices, calendar and watch rules that commands are decided by.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     pub book: &'a PriceBook,
@@ -192,8 +193,8 @@ pub struct Rules<'a> {
     pub watch: WatchRules,
 }
 
-/// Does what the commands say, one after the other. One outcome per command, in order; the state is then the one after
-/// them, and the changes lead there.
+/// Decides the commands one after the other. Returns one outcome per command, in order, and the changes to write;
+/// `state` then includes them.
 pub fn apply(
     state: &mut State,
     rules: Rules<'_>,
@@ -222,7 +223,7 @@ impl Run<'_> {
         }
     }
 
-    /// Judged in this order: replay, suspension, what was given, rating, funds.
+    /// Checked in this order: replay, suspension, input, rating, funds.
     fn charge(&mut self, new: &NewCharge) -> Result<Charged, Refusal> {
         let number = *self.state.numbers.get(&new.key.business).ok_or(Refusal::ChargeNotFound)?;
         let account = &self.state.accounts[number];
@@ -296,7 +297,7 @@ impl Run<'_> {
         Ok(Charged { charge, balance, available, replayed: false })
     }
 
-    /// The first report counts; `failed` gives back what the plan promised.
+    /// Only the first report counts; `failed` refunds what the plan promised.
     fn report(&mut self, report: &DeliveryReport) -> Result<Reported, Refusal> {
         let known = self.state.charges.get(&report.key).ok_or(Refusal::ChargeNotFound)?.clone();
         let charge = &known.charge;
@@ -358,9 +359,9 @@ impl Run<'_> {
         self.give_back(&order.key, amount, pending)
     }
 
-    /// Reverses a charge by an amount above zero, at most what is left of it. Once the whole charge is given back, its
-    /// message and segments are taken back too, from the day and month of the charge. Where that month is closed its
-    /// usage stays as invoiced, and the refund becomes an item of the current month.
+    /// Refunds a charge by an amount above zero, at most what is left of it. Once the whole charge is refunded, its
+    /// message and segments are subtracted from usage too, on the day and in the month of the charge. Where that month
+    /// is closed its usage stays as invoiced, and the refund becomes an item of the current month.
     fn give_back(&mut self, key: &ChargeKey, amount: Money, pending: Pending) -> Result<Refunded, Refusal> {
         let known = self.state.charges.get(key).ok_or(Refusal::ChargeNotFound)?;
         let (charge, refunded_before) = (known.charge.clone(), known.refunded);
@@ -426,7 +427,7 @@ impl Run<'_> {
         Ok(Refunded { charge, entry, reason: pending.reason, refunded, balance, available })
     }
 
-    /// What follows from a change of an account's balance: alerts, and the wish for a recharge.
+    /// Collects the consequences of a change of an account's balance: alerts, and the need for a recharge.
     fn follow(&mut self, number: usize, before: Money, month: NaiveDate) {
         let account = &mut self.state.accounts[number];
         let after = account.head.balance;
@@ -439,7 +440,7 @@ impl Run<'_> {
         }
     }
 
-    /// The changed rows of usage as they will be, so that an overflow shows before anything has changed.
+    /// The changed usage rows as they will be, so that an overflow shows before anything has changed.
     fn usage_with(&self, deltas: Vec<(UsageKey, UsageCounts)>) -> Result<HashMap<UsageKey, UsageCounts>, MoneyError> {
         let mut changed: HashMap<UsageKey, UsageCounts> = HashMap::with_capacity(deltas.len());
         for (key, counts) in deltas {
@@ -477,7 +478,7 @@ fn refund_event(charge: &Charge, entry: &Entry, refunded: Money, reason: &str) -
     Event::new(EventType::ChargeRefunded, entry.created_at, data)
 }
 
-/// What the event of a refund tells.
+/// The body of the event of a refund.
 #[derive(Serialize)]
 struct ChargeRefunded<'a> {
     business_sid: &'a BusinessSid,
@@ -485,7 +486,7 @@ struct ChargeRefunded<'a> {
     charge_sid: TransactionSid,
     refund_sid: TransactionSid,
     amount: Money,
-    /// All that was given back of the charge so far.
+    /// The sum of all refunds of the charge so far.
     refunded: Money,
     currency: Currency,
     balance_after: Money,
@@ -498,7 +499,7 @@ fn usage_key(account: usize, day: NaiveDate, part: &RatedPart) -> UsageKey {
     UsageKey { account, day, country, operator, unit_price: part.rate.unit_price }
 }
 
-/// How a refund spreads over the parts of a charge: from the first part on, where the refunds before it ended.
+/// Spreads a refund over the parts of a charge: from the first part on, continuing after the refunds before it.
 fn costs_given_back(
     parts: &[RatedPart],
     refunded_before: Money,

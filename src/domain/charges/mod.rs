@@ -1,5 +1,6 @@
-//! Charges: the debit of a message, what was reported of it, and what was given back.
+//! Defines charges, the debits for messages, with their delivery reports and refunds.
 
+pub mod campaigns;
 pub mod charging;
 pub mod quotes;
 pub mod usage;
@@ -25,12 +26,12 @@ use crate::domain::wallets::transactions::{DebitDetails, Posting, Transaction, T
 /// A message to charge.
 #[derive(Clone, Debug)]
 pub struct NewCharge {
-    /// The debit's id, should it be entered.
+    /// The id of the debit, if it is entered.
     pub sid: TransactionSid,
     pub key: ChargeKey,
-    /// Where it goes, or why that cannot be told: which only counts if the message was not charged before.
+    /// The destination, or why there is none: an error that counts only if the message was not charged before.
     pub destination: Result<Destination, InvalidMessage>,
-    /// The number it goes to, masked, where it was given.
+    /// The destination number, masked, if it was given.
     pub sent_to: Option<String>,
     pub size: MessageSize,
     pub submitted_at: Option<Timestamp>,
@@ -55,7 +56,7 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// What it cost, zero or above.
+    /// The total cost, zero or above.
     ///
     /// # Errors
     /// None for a charge that was entered.
@@ -63,7 +64,7 @@ impl Charge {
         Money::ZERO.checked_sub(self.entry.amount)
     }
 
-    /// What a segment cost on average: the total over the segments, half up to a millionth.
+    /// The average cost of a segment, rounded half up to a millionth.
     ///
     /// # Errors
     /// None for a charge that was entered.
@@ -71,12 +72,12 @@ impl Charge {
         Ok(self.total()?.mean_over(self.size.segments.into()))
     }
 
-    /// Where it went. Every part has the same destination.
+    /// The destination. Every part has the same one.
     pub fn destination(&self) -> Option<&Destination> {
         self.parts.first().map(|part| &part.rate.destination)
     }
 
-    /// The debit as a row of the wallet's history.
+    /// The debit as a transaction of the wallet's history.
     ///
     /// # Errors
     /// None for a charge that was entered.
@@ -101,22 +102,22 @@ impl Charge {
 }
 
 named_enum! {
-    /// What became of a message.
+    /// Whether a message was delivered.
     pub enum DeliveryStatus { Delivered = "delivered", Failed = "failed" }
 }
 
-/// What the gateway reports of a message.
+/// The gateway's report on the delivery of a message.
 #[derive(Clone, Debug)]
 pub struct DeliveryReport {
     pub key: ChargeKey,
     pub status: DeliveryStatus,
     pub error_code: Option<ErrorCode>,
-    /// The refund's id, should there be one.
+    /// The id of the refund, if there is one.
     pub refund_sid: TransactionSid,
     pub actor: Arc<Actor>,
 }
 
-/// A report that was recorded.
+/// A delivery report that was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     pub status: DeliveryStatus,
@@ -124,7 +125,7 @@ pub struct Delivery {
     pub reported_at: Timestamp,
 }
 
-/// A refund as somebody asks for it by hand.
+/// A refund that an admin asks for.
 #[derive(Clone, Debug)]
 pub struct RefundRequest {
     pub key: ChargeKey,
@@ -135,7 +136,7 @@ pub struct RefundRequest {
 
 impl RefundRequest {
     /// # Errors
-    /// Of the field `amount`, where it is not above zero.
+    /// Names the field `amount` where it is not above zero.
     pub fn new(key: ChargeKey, amount: Option<Money>, reason: Reason) -> Result<RefundRequest, FieldError> {
         if amount.is_some_and(|amount| amount <= Money::ZERO) {
             return Err(FieldError::new("amount", "must be greater than 0; leave it out to refund all that is left"));
@@ -143,17 +144,17 @@ impl RefundRequest {
         Ok(RefundRequest { key, amount, reason })
     }
 
-    /// What an idempotency key of it stands for.
+    /// The input that an idempotency key stands for.
     pub fn hash(&self) -> InputHash {
         let amount = self.amount.map(|amount| amount.to_string()).unwrap_or_default();
         InputHash::of(&[self.key.business.as_str(), self.key.message.as_str(), &amount, self.reason.as_str()])
     }
 }
 
-/// A refund to be decided about.
+/// A refund ordered by an admin.
 #[derive(Clone, Debug)]
 pub struct RefundOrder {
-    /// The refund's id, should it be entered.
+    /// The id of the refund, if it is entered.
     pub sid: TransactionSid,
     pub key: ChargeKey,
     /// `None`: all that is left of the charge.
@@ -162,7 +163,7 @@ pub struct RefundOrder {
     pub actor: Arc<Actor>,
 }
 
-/// A charge with what came after it.
+/// A charge with its delivery report and its refunds.
 #[derive(Clone, Debug)]
 pub struct ChargeState {
     pub charge: Arc<Charge>,
@@ -171,7 +172,7 @@ pub struct ChargeState {
     pub refunded: Money,
 }
 
-/// Why a charge, a report or a refund was refused. Nothing has changed then.
+/// Why a charge, a delivery report or a refund was refused. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("{0}")]
@@ -195,7 +196,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// One word for programs: on the wire, and in the metrics.
+    /// The error code, for the API and the metrics.
     pub fn code(&self) -> &'static str {
         match self {
             Refusal::Invalid(_) => "invalid_request",

@@ -1,4 +1,4 @@
-//! Usage: how much was sent, where, and what it cost.
+//! Sums up usage: messages, segments, delivery rates and cost by country, operator and day.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -25,13 +25,13 @@ named_enum! {
     }
 }
 
-/// The longest period usage and previews are computed for.
+/// The longest period, in days, that usage and previews are computed for.
 pub const LONGEST_PERIOD_DAYS: i64 = 366;
 
-/// How many countries and operators the top lists hold at most.
+/// The length of the top lists of countries and operators.
 const TOP_LENGTH: usize = 10;
 
-/// A period as a caller asks for it.
+/// A period as a caller requests it.
 #[derive(Clone, Copy, Debug)]
 pub enum PeriodRequest {
     Named(Period),
@@ -39,7 +39,7 @@ pub enum PeriodRequest {
 }
 
 impl PeriodRequest {
-    /// Which period, and its days.
+    /// The period, and its days.
     ///
     /// # Errors
     /// The parameter that is wrong and what it must be, where a custom period runs backwards or over a year.
@@ -65,7 +65,7 @@ impl PeriodRequest {
 }
 
 impl Period {
-    /// The days of a named period up to its end, which may lie ahead; `None` for `CUSTOM`, which names none.
+    /// The days of a named period up to its end, which may lie ahead; `None` for `CUSTOM`.
     pub fn days(self, today: NaiveDate) -> Option<DayRange> {
         let month = DayRange::month_of(today);
         Some(match self {
@@ -85,7 +85,7 @@ impl Period {
     }
 }
 
-/// What was counted, for any set of messages.
+/// Message and segment counts and the cost, of any set of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UsageCounts {
     pub messages_sent: i64,
@@ -120,28 +120,28 @@ impl UsageCounts {
     }
 }
 
-/// What was sent to one operator.
+/// The usage of one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorUsage {
     pub country: CountryCode,
-    /// Empty where the operator was not known.
+    /// Empty where the operator was unknown.
     pub operator: String,
     pub counts: UsageCounts,
 }
 
-/// What people are shown for an operator.
+/// The name to show for an operator.
 pub fn operator_name(operator: &str) -> &str {
     if operator.is_empty() { "Other" } else { operator }
 }
 
-/// What was sent to one country.
+/// The usage of one country.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountryUsage {
     pub country: CountryCode,
     pub counts: UsageCounts,
 }
 
-/// What was sent on one day.
+/// The usage of one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayUsage {
     pub day: NaiveDate,
@@ -160,11 +160,11 @@ pub struct UsageMetrics {
     pub top_countries: Vec<CountryUsage>,
     /// By cost, largest first, ten at most.
     pub top_operators: Vec<OperatorUsage>,
-    /// Every day of the period up to today, in order, those without a message too.
+    /// Every day of the period up to today, in order, days without messages too.
     pub daily: Vec<DayUsage>,
 }
 
-/// Sums up what each operator and each day add.
+/// Sums up usage by operator and by day.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`] where a sum leaves its range.

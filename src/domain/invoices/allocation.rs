@@ -1,4 +1,4 @@
-//! What a credit to a wallet pays of its open invoices. Pure.
+//! Allocates a credit to the open invoices of its wallet, oldest first.
 
 use chrono::NaiveDate;
 
@@ -6,9 +6,9 @@ use crate::domain::values::currency::Currency;
 use crate::domain::values::money::{Money, MoneyError};
 use crate::domain::wallets::transactions::TransactionType;
 
-/// Whether an entry pays open invoices: money that comes in, or is given by hand. REFUND and FEE never do: what they are
-/// about stands on an invoice as a line that already makes its bill smaller or larger, so paying with them as well would
-/// count the same money twice.
+/// Whether an entry pays open invoices: payments and credits given by hand do. REFUND and FEE never do: they are lines
+/// of an invoice already and make its amount smaller or larger, so paying with them as well would count the same money
+/// twice.
 pub fn pays_invoices(transaction_type: TransactionType, amount: Money) -> bool {
     use TransactionType::{Commission, CreditAdjustment, Fee, InvoicePayment, Refund, SmsDebit, Topup, Transfer};
     match transaction_type {
@@ -20,17 +20,17 @@ pub fn pays_invoices(transaction_type: TransactionType, amount: Money) -> bool {
 /// An invoice that is not wholly paid yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenInvoice {
-    /// The key it goes by inside the database.
+    /// The invoice's key in the database.
     pub id: i64,
     pub period_start: NaiveDate,
     pub number: String,
-    /// What is still to be paid of it, without the tax that comes on top.
+    /// What is still due, without the tax that comes on top.
     pub net: Money,
-    /// Of that tax, what is still to be paid.
+    /// What is still due of the tax on top.
     pub tax: Money,
 }
 
-/// What a credit pays of one invoice.
+/// The part of a credit that pays one invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allocation {
     pub invoice: i64,
@@ -39,6 +39,8 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// Net and tax together.
+    ///
     /// # Errors
     /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
     pub fn gross(&self) -> Result<Money, MoneyError> {
@@ -46,9 +48,9 @@ impl Allocation {
     }
 }
 
-/// Lets a credit pay open invoices, the one named `first` before the others, and those oldest first. A part of an invoice
-/// is part net and part tax as what is left of it is, the tax rounded half up to the currency's decimals; whoever pays the
-/// last part takes exactly what is left. What pays nothing is not listed.
+/// Allocates a credit to open invoices: the one named `first` before the others, and those oldest first. A partial
+/// payment is split into net and tax in the proportion still due, the tax rounded half up to the currency's decimals;
+/// the last payment takes exactly what is left. Allocations of nothing are left out.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
@@ -74,15 +76,15 @@ pub fn allocate(
     Ok(allocations)
 }
 
-/// The tax in a part of what is left of an invoice; never more than is left of either.
+/// The tax in a partial payment; never more than is due of either.
 fn tax_part(paid: Money, invoice: &OpenInvoice, gross: Money, currency: Currency) -> Money {
     let rounded = proportion(paid, invoice.tax, gross, currency);
     let at_least = Money::from_micros((paid.micros() - invoice.net.micros()).max(0));
     rounded.max(at_least).min(invoice.tax).min(paid)
 }
 
-/// `whole` in the proportion of `part` to `of`, rounded half up to the currency's decimals; 0 where `of` is. None of them
-/// is below 0, and `part` is at most `of`.
+/// `whole` in the proportion of `part` to `of`, rounded half up to the currency's decimals; 0 where `of` is 0. None of
+/// them is below 0, and `part` is at most `of`.
 pub fn proportion(part: Money, whole: Money, of: Money, currency: Currency) -> Money {
     if of <= Money::ZERO {
         return Money::ZERO;

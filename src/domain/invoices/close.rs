@@ -1,4 +1,4 @@
-//! Closing a month: what an invoice is frozen as, and when a month may be closed.
+//! Closes a month: builds the final invoice, numbers it, and checks that the month may be closed.
 
 use std::collections::BTreeSet;
 
@@ -11,36 +11,36 @@ use crate::domain::values::currency::Currency;
 use crate::domain::values::money::{BasisPoints, Money, MoneyError};
 use crate::domain::values::time::{BillingCalendar, CalendarMonth, Timestamp};
 
-/// How long after its end a month is closed: messages may be submitted so much later, and reports come in meanwhile.
+/// How long after its end a month is closed: messages may be submitted so much later, and delivery reports come in
+/// meanwhile.
 const GRACE_SECONDS: i64 = 72 * 3_600;
 
-/// How long a message may be under way between the moment it is charged at and its commit, and how far servers' clocks may
-/// lie apart.
+/// The longest time between the moment a message is charged at and its commit, and between servers' clocks.
 const SETTLING_SECONDS: i64 = 60;
 
-/// How long a business has to pay.
+/// How many days a business has to pay.
 const DAYS_TO_PAY: u64 = 14;
 
-/// What a month's close must know of a wallet.
+/// The facts about a wallet that its month close needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosingTerms {
     pub currency: Currency,
     pub plan: PlanType,
     pub tax_rate: BasisPoints,
-    /// At the end of the month.
+    /// The balance at the end of the month.
     pub balance: Money,
-    /// What of it older invoices are about, without the tax on top of them.
+    /// The part of it that older invoices cover, without the tax on top of them.
     pub still_due: Money,
     pub issue_date: NaiveDate,
 }
 
-/// What an invoice is from its close on.
+/// The final figures of an invoice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClosedInvoice {
     pub lines: Vec<InvoiceLine>,
     /// The sum of the rounded lines.
     pub total: Money,
-    /// What is to be paid, tax included.
+    /// The amount due, tax included.
     pub amount_due: Money,
     pub tax: Tax,
     pub status: InvoiceStatus,
@@ -49,10 +49,10 @@ pub struct ClosedInvoice {
     pub paid_date: Option<NaiveDate>,
 }
 
-/// Freezes a month. None where nothing is to be invoiced.
+/// Closes the month of a wallet. `None` where there is nothing to invoice.
 ///
-/// What is due is what the wallet owes at the month's end and no older invoice is about, up to the total: what was paid
-/// before it was used is paid already.
+/// The amount due is what the wallet owes at the month's end beyond older invoices, up to the total: usage that was
+/// paid in advance is paid already.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`] where a sum leaves the range of money.
@@ -78,27 +78,27 @@ pub fn close(terms: ClosingTerms, lines: Vec<InvoiceLine>) -> Result<Option<Clos
     Ok(Some(ClosedInvoice { lines, total, amount_due, tax, status, issue_date, due_date, paid_date }))
 }
 
-/// The series that invoices issued on a day are numbered in.
+/// The number series of invoices issued on a day.
 pub fn invoice_series(issue_date: NaiveDate) -> String {
     format!("INV-{}", issue_date.year())
 }
 
-/// The series that credit notes written on a day are numbered in.
+/// The number series of credit notes written on a day.
 pub fn credit_note_series(issue_date: NaiveDate) -> String {
     format!("CN-{}", issue_date.year())
 }
 
-/// A number as invoices show it.
+/// An invoice number as printed.
 pub fn numbered(series: &str, number: i64) -> String {
     format!("{series}-{number:06}")
 }
 
-/// When a month is over.
+/// The instant at which a month is over.
 pub fn end_of(month: CalendarMonth, calendar: BillingCalendar) -> Timestamp {
     calendar.start_of(month.next().first())
 }
 
-/// When a month is closed unless somebody does it before.
+/// When a month is closed automatically, unless an operator closed it before.
 pub fn due_at(month: CalendarMonth, calendar: BillingCalendar) -> Timestamp {
     end_of(month, calendar).plus_seconds(GRACE_SECONDS)
 }
@@ -114,7 +114,7 @@ pub enum TooEarly {
     Grace { month: CalendarMonth, at: Timestamp },
 }
 
-/// Whether a month may be closed. `is_urgent`: before the 72 hours after its end are over.
+/// Checks that a month may be closed. `is_urgent`: before the 72 hours after its end are over.
 ///
 /// # Errors
 /// [`TooEarly`], with a sentence on what to do.

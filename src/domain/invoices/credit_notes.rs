@@ -1,4 +1,4 @@
-//! Credit notes: what they take off an invoice. Pure.
+//! Draws up credit notes: their lines, tax and limits against the invoice they correct.
 
 use serde_json::json;
 
@@ -9,10 +9,10 @@ use crate::domain::values::currency::Currency;
 use crate::domain::values::money::{Money, MoneyError};
 use crate::domain::values::text::LongText;
 
-/// How many lines of one credit note a caller may write.
+/// The most lines of a credit note.
 pub const LINES_MAX: usize = 100;
 
-/// What is to be credited, in amounts above 0 that are part of the invoice's total.
+/// The amounts to credit: above 0, and part of the invoice's total.
 #[derive(Clone, Debug)]
 pub enum Wanted {
     /// All that was not credited before.
@@ -21,17 +21,17 @@ pub enum Wanted {
     Lines(Vec<WantedLine>),
 }
 
-/// A part of an invoice to be credited: of one of its lines, or of whatever its author says.
+/// A line to credit: a part of one of the invoice's lines, or free text.
 #[derive(Clone, Debug)]
 pub struct WantedLine {
-    /// Which line of the invoice, from 1.
+    /// The number of the invoice's line, from 1.
     pub position: Option<i64>,
     pub description: Option<LongText>,
     pub category: Option<LineCategory>,
     pub amount: Money,
 }
 
-/// What earlier credit notes took off the same invoice.
+/// The sums of earlier credit notes on the same invoice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Earlier {
     pub count: i64,
@@ -39,13 +39,13 @@ pub struct Earlier {
     pub tax: Money,
 }
 
-/// A credit note as it is to be written; its amounts are above 0, its lines' below.
+/// A credit note to be stored; its amounts are above 0, its lines' below.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreditNote {
     pub lines: Vec<InvoiceLine>,
     pub total: Money,
     pub tax: Money,
-    /// What the wallet gets: the tax too where it came on top.
+    /// The amount the wallet gets: the tax too where it came on top.
     pub credit: Money,
 }
 
@@ -63,11 +63,11 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> CreditNoteError {
     CreditNoteError::Invalid { field, problem: problem.into() }
 }
 
-/// The credit note that takes what is wanted off an invoice. Its tax is in proportion, and the last note takes what is left
-/// of it.
+/// Draws up the credit note for the wanted amounts. Its tax is in proportion, and the last note takes what is left of
+/// the tax.
 ///
 /// # Errors
-/// Where the invoice cannot be credited, or less of it is left than is wanted; where an amount is none.
+/// Where the invoice cannot be credited, where less of it is left than is wanted, and where an amount is invalid.
 pub fn draw_up(
     invoice: &InvoiceSummary,
     lines: &[InvoiceLine],
@@ -109,7 +109,7 @@ pub fn draw_up(
     Ok(CreditNote { lines: credited, total: credited_total, tax, credit: credited_total.checked_add(on_top)? })
 }
 
-/// An amount as an invoice can have it: above 0, in the currency's own decimals.
+/// Checks that an amount is one that an invoice can have: above 0, in the currency's own decimals.
 fn check_amount(field: &'static str, amount: Money, currency: Currency) -> Result<(), CreditNoteError> {
     if amount <= Money::ZERO {
         return Err(invalid(field, "must be greater than 0: a credit note takes off what you name"));
@@ -125,7 +125,7 @@ fn negative(amount: Money) -> Result<Money, MoneyError> {
     Money::ZERO.checked_sub(amount)
 }
 
-/// A whole line of the invoice, taken off.
+/// A whole line of the invoice, reversed.
 fn turned_round(line: &InvoiceLine) -> Result<InvoiceLine, MoneyError> {
     Ok(InvoiceLine { unit_price: negative(line.unit_price)?, total: negative(line.total)?, cost: None, ..line.clone() })
 }

@@ -1,4 +1,4 @@
-//! What is to be paid of an invoice, what was, and what may be done with it. Pure.
+//! Computes the amount due on an invoice, and checks whether it may be paid, cancelled or credited.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::{InvoiceKind, InvoiceStatus, InvoiceSummary};
 use crate::domain::values::money::{Money, MoneyError};
 use crate::domain::values::sid::InvoiceSid;
 
-/// What one credit paid of an invoice, and what became of that.
+/// An invoice after a credit paid a part of it, and the allocation that did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaidInvoice {
     pub sid: Option<InvoiceSid>,
@@ -19,7 +19,7 @@ pub struct PaidInvoice {
 }
 
 impl InvoiceSummary {
-    /// The same after a part of it was paid on a day: PAID, once nothing is left.
+    /// The invoice after a payment on a day: PAID, once nothing is left.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
@@ -34,7 +34,7 @@ impl InvoiceSummary {
         Ok(self)
     }
 
-    /// As what credits pay.
+    /// The invoice as allocation sees it.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`], which no amount of an invoice comes near.
@@ -50,13 +50,15 @@ impl InvoiceSummary {
         })
     }
 
-    /// What people call it.
+    /// The invoice number; `DRAFT` on a draft.
     pub fn number(&self) -> &str {
         self.header.number.as_deref().unwrap_or("DRAFT")
     }
 
+    /// Checks that the invoice may be paid.
+    ///
     /// # Errors
-    /// Why nobody can pay it.
+    /// Why it may not.
     pub fn check_payable(&self) -> Result<(), BillRefusal> {
         match self.header.status {
             _ if self.header.kind == InvoiceKind::CreditNote => Err(BillRefusal::CreditNote),
@@ -82,8 +84,10 @@ impl InvoiceSummary {
         }
     }
 
+    /// Checks that a credit note may be written on the invoice.
+    ///
     /// # Errors
-    /// Why no credit note can be written on it.
+    /// Why none may.
     pub fn check_creditable(&self) -> Result<(), BillRefusal> {
         match self.header.status {
             _ if self.header.kind == InvoiceKind::CreditNote => Err(BillRefusal::CreditNote),

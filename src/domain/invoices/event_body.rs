@@ -1,4 +1,4 @@
-//! An invoice as webhooks tell of it: what the API's lists say of it. Every event of an invoice tells the same.
+//! Builds the body of webhook events about an invoice, the same as the API's lists show.
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::domain::values::money::{BasisPoints, Money};
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::time::Timestamp;
 
-/// The tax of an invoice as it is told.
+/// The tax of an invoice in an event body.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct TaxEventBody {
     rate_percent: BasisPoints,
@@ -20,7 +20,7 @@ struct TaxEventBody {
 }
 
 impl TaxEventBody {
-    /// None where there is none.
+    /// `None` where there is no tax.
     fn of(tax: Tax) -> Option<TaxEventBody> {
         let Tax { rate, amount, is_included } = tax;
         (tax.rate != BasisPoints::ZERO).then_some(TaxEventBody { rate_percent: rate, amount, included: is_included })
@@ -58,7 +58,7 @@ struct InvoiceEventBody<'a> {
 }
 
 impl InvoiceSummary {
-    /// What webhooks are told of this finalised invoice.
+    /// The webhook event about this finalised invoice.
     pub fn event(&self, event_type: EventType, at: Timestamp) -> Event {
         let header = &self.header;
         let told = InvoiceEventBody {

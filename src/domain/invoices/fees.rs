@@ -1,4 +1,4 @@
-//! Checks fees: what an admin adds to the invoice of the month, or gives on it.
+//! Checks fees and credits that an admin adds to the invoice of the month.
 
 use super::LineCategory;
 use crate::domain::access::rights::Tenant;
@@ -25,7 +25,7 @@ pub struct Fee {
 
 impl Fee {
     /// # Errors
-    /// Of the first field that cannot be.
+    /// Names the first invalid field.
     pub fn check(self) -> Result<Fee, FieldError> {
         if self.amount.is_zero() {
             return Err(FieldError::new("amount", "must not be 0: above it a fee takes, below it a credit gives"));
@@ -43,7 +43,7 @@ impl Fee {
         Ok(self)
     }
 
-    /// What an idempotency key of it stands for.
+    /// The input that an idempotency key stands for.
     pub fn hash(&self) -> InputHash {
         InputHash::of(&[
             self.business.sid().as_str(),

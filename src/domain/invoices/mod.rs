@@ -1,4 +1,4 @@
-//! Invoices: what a month's usage adds up to.
+//! Defines invoices, which bill the usage and items of a month, and builds their lines.
 
 pub mod allocation;
 pub mod close;
@@ -35,7 +35,7 @@ named_enum! {
 }
 
 named_enum! {
-    /// A credit note takes off what an invoice asked too much.
+    /// A credit note corrects an invoice downwards.
     pub enum InvoiceKind { Invoice = "INVOICE", CreditNote = "CREDIT_NOTE" }
 }
 
@@ -43,18 +43,18 @@ named_enum! {
     pub enum LineCategory { Sms = "SMS", Api = "API", Storage = "STORAGE", Support = "SUPPORT", Other = "OTHER" }
 }
 
-/// What an invoice is apart from its lines.
+/// An invoice apart from its lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceHeader {
     pub kind: InvoiceKind,
-    /// `None` on a preview, which is computed and not kept.
+    /// `None` on a preview, which is computed and not stored.
     pub sid: Option<InvoiceSid>,
     /// Given at month close; a draft has none.
     pub number: Option<String>,
     pub status: InvoiceStatus,
-    /// Frozen at month close; a draft's is the sum of its lines.
+    /// Frozen at month close; a draft's total is the sum of its lines.
     pub frozen_total: Option<Money>,
-    /// The reseller who issues it; none: the platform itself.
+    /// The reseller who issues it; `None`: the platform itself.
     pub seller: Option<BusinessSid>,
     pub issue_date: Option<NaiveDate>,
     pub dues: Dues,
@@ -83,32 +83,32 @@ impl InvoiceHeader {
     }
 }
 
-/// What is to be paid of an invoice, and what was.
+/// The amounts due and paid of an invoice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dues {
-    /// What was to be paid at its close, tax included.
+    /// The amount due at its close, tax included.
     pub at_close: Money,
     pub tax: Tax,
-    /// What credits paid of it since, tax included.
+    /// The sum of payments since, tax included.
     pub paid: Money,
-    /// The part of that which was tax on top.
+    /// The part of the payments that was tax on top.
     pub paid_tax: Money,
 }
 
 impl Dues {
-    /// The part of what was to be paid that is tax on top.
+    /// The part of the amount due at close that is tax on top.
     pub fn tax_on_top(&self) -> Money {
         self.tax.added().min(self.at_close).max(Money::ZERO)
     }
 
-    /// What was not paid of it. Neither part is below zero, so there is nothing to overflow.
+    /// What is left to pay. Neither part is below zero, so nothing overflows.
     fn left(&self) -> Money {
         self.at_close.checked_sub(self.paid).unwrap_or(Money::ZERO).max(Money::ZERO)
     }
 }
 
 impl InvoiceHeader {
-    /// What is still to be paid: of a draft nothing yet, of a cancelled invoice nothing any more.
+    /// The amount still due: 0 for drafts and for cancelled invoices.
     pub fn still_due(&self) -> Money {
         match self.status {
             InvoiceStatus::Sent | InvoiceStatus::Overdue => self.dues.left(),
@@ -117,17 +117,17 @@ impl InvoiceHeader {
     }
 }
 
-/// An invoice without its lines, as lists show it. Serialised, it is part of idempotent answers that are kept for 30 days:
-/// a field added later needs a default for those stored before it.
+/// An invoice without its lines, as lists show it. Serialised, it is part of idempotent answers that are kept for 30
+/// days: a field added later needs a default for those stored before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceSummary {
     pub business_sid: BusinessSid,
     pub currency: Currency,
     pub period: DayRange,
     pub header: InvoiceHeader,
-    /// The invoice that a credit note takes something off.
+    /// The invoice that a credit note corrects.
     pub credited_invoice: Option<InvoiceSid>,
-    /// Why a credit note was written.
+    /// The reason of a credit note.
     pub reason: Option<String>,
 }
 
@@ -139,13 +139,13 @@ pub struct InvoiceLine {
     pub unit_price: Money,
     /// Rounded half up to the currency's decimals.
     pub total: Money,
-    /// What was rounded; none on what never was, as a credit note.
+    /// The exact amount before rounding; `None` on lines that were never rounded, as on a credit note.
     pub cost: Option<Money>,
     pub category: LineCategory,
     pub details: Map<String, Value>,
 }
 
-/// An invoice with its lines, or the preview of one.
+/// An invoice with its lines, or a preview of one.
 #[derive(Clone, Debug)]
 pub struct Invoice {
     pub business_sid: BusinessSid,
@@ -173,11 +173,11 @@ impl Invoice {
     }
 }
 
-/// What was charged to one operator at one price over a period.
+/// The usage charged to one operator at one price over a period.
 #[derive(Clone, Debug)]
 pub struct ChargedUsage {
     pub country: CountryCode,
-    /// Empty where the operator was not known.
+    /// Empty where the operator was unknown.
     pub operator: String,
     pub unit_price: Money,
     pub messages: i64,
@@ -185,7 +185,7 @@ pub struct ChargedUsage {
     pub cost: Money,
 }
 
-/// A line per country, operator and unit price, each rounded to the currency.
+/// The lines for messages: one per country, operator and unit price, each rounded to the currency.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`] where a rounded line leaves its range.
@@ -214,7 +214,7 @@ fn usage_line(usage: ChargedUsage, currency: Currency) -> Result<InvoiceLine, Mo
     })
 }
 
-/// What an invoice lists beside messages, for a day.
+/// An item that an invoice lists beside messages: a fee, a credit or a refund of a closed month.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvoiceItem {
     pub day: NaiveDate,
@@ -224,7 +224,7 @@ pub struct InvoiceItem {
     pub amount: Money,
 }
 
-/// A line per item, each rounded to the currency.
+/// One line per item, each rounded to the currency.
 ///
 /// # Errors
 /// [`MoneyError::Overflow`] where a rounded line leaves its range.
@@ -257,7 +257,7 @@ pub fn lines(
     Ok(lines)
 }
 
-/// Whether a period is kept as an invoice: whole months that have begun are; anything else is a preview.
+/// Whether a period is stored as an invoice: only whole months that have begun; any other period is a preview.
 pub fn is_kept(period: DayRange, today: NaiveDate) -> bool {
     period.is_whole_month() && period.first <= today
 }

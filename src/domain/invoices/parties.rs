@@ -1,4 +1,4 @@
-//! Who sells and who buys, as an invoice names them.
+//! Defines the seller and the buyer that an invoice names.
 
 use crate::domain::businesses::Business;
 use crate::domain::values::countries::CountryCode;
@@ -8,7 +8,7 @@ named_enum! {
     pub enum PartyRole { Seller = "SELLER", Buyer = "BUYER" }
 }
 
-/// Who sells, or who buys. What nobody said is empty.
+/// The seller or the buyer. Unknown details are empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Party {
     pub name: String,

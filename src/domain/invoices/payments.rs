@@ -1,4 +1,4 @@
-//! Checks payments of invoices before they are entered.
+//! Checks the amount of an invoice payment.
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::values::fields::FieldError;
@@ -10,7 +10,7 @@ use crate::domain::values::text::Reference;
 /// The most that one payment may bring.
 const PAYMENT_MAX: Money = Money::from_units(1_000_000_000);
 
-/// Money that somebody pays an invoice with.
+/// Money that pays an invoice.
 #[derive(Clone, Debug)]
 pub struct InvoicePayment {
     pub business: Tenant,
@@ -22,7 +22,7 @@ pub struct InvoicePayment {
 
 impl InvoicePayment {
     /// # Errors
-    /// Of the field `amount`, where it is not above zero or above a thousand million.
+    /// Names the field `amount` where it is not above zero, or above 1,000,000,000.
     pub fn new(
         business: Tenant,
         invoice: InvoiceSid,
@@ -36,7 +36,7 @@ impl InvoicePayment {
         }
     }
 
-    /// What an idempotency key of it stands for.
+    /// The input that an idempotency key stands for.
     pub fn hash(&self) -> InputHash {
         let (invoice, amount) = (self.invoice.to_string(), self.amount.map(|amount| amount.to_string()));
         let amount = amount.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Reminders of invoices: of those that are due soon, and of those that are overdue. Pure.
+//! Decides when to remind of an invoice, due soon or overdue, and writes the alert.
 
 use chrono::NaiveDate;
 
@@ -7,15 +7,16 @@ use crate::domain::notifications::alerts::{AlertDraft, AlertSeverity, AlertType}
 use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::time::days_before;
 
-/// How long before the day it is due an invoice is reminded of.
+/// How many days before its due date an invoice is reminded of.
 pub const DAYS_BEFORE: u64 = 7;
 
 named_enum! {
-    /// Each is told once of an invoice.
+    /// Each kind is sent once per invoice.
     pub enum ReminderKind { DueSoon = "DUE_SOON", Overdue = "OVERDUE" }
 }
 
-/// What there is to remind of today. One that nobody heard of before its day is not told of late: it is overdue then.
+/// The reminder to send today, if any. A due-soon reminder that was missed is not sent late: the invoice is overdue
+/// then.
 pub fn due_reminder(invoice: &InvoiceSummary, today: NaiveDate) -> Option<ReminderKind> {
     let due = invoice.header.due_date.filter(|_| invoice.header.status == InvoiceStatus::Sent)?;
     if today > due {
@@ -27,7 +28,7 @@ pub fn due_reminder(invoice: &InvoiceSummary, today: NaiveDate) -> Option<Remind
     }
 }
 
-/// The alert that tells of it.
+/// The alert of a reminder.
 pub fn reminder_alert(invoice: &InvoiceSummary, kind: ReminderKind) -> AlertDraft {
     let (number, currency, left) = (invoice.number(), invoice.currency, invoice.header.still_due());
     let due = invoice.header.due_date.map_or_else(String::new, |day| day.to_string());

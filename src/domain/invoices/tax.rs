@@ -1,4 +1,4 @@
-//! Tax: a rate per country of the business that is invoiced.
+//! Computes the tax on an invoice by the tax rate of the buyer's country.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,12 +11,12 @@ use crate::domain::values::countries::CountryCode;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::{BasisPoints, Money, MoneyError};
 
-/// The rates that invoices go by. None for a country that is not among them.
+/// The tax rates by country.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaxRates(Arc<BTreeMap<&'static str, BasisPoints>>);
 
 impl TaxRates {
-    /// The rate of a business; none where its country is not known.
+    /// The rate of a country; zero where the country is unknown or has none.
     pub fn of(&self, country: Option<CountryCode>) -> BasisPoints {
         country.and_then(|country| self.0.get(country.as_str())).copied().unwrap_or(BasisPoints::ZERO)
     }
@@ -56,7 +56,7 @@ impl fmt::Display for TaxRates {
 pub struct Tax {
     pub rate: BasisPoints,
     pub amount: Money,
-    /// Whether the total contains it; else it comes on top of what is due.
+    /// Whether the total contains it; else it comes on top of the amount due.
     pub is_included: bool,
 }
 
@@ -69,7 +69,7 @@ impl Default for Tax {
 impl Tax {
     pub const NONE: Tax = Tax { rate: BasisPoints::ZERO, amount: Money::ZERO, is_included: true };
 
-    /// What of an amount is tax: `amount × r / (1 + r)`, rounded once, half up, to the currency's decimals.
+    /// The tax contained in an amount: `amount × r / (1 + r)`, rounded once, half up, to the currency's decimals.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`] outside the range of money.
@@ -78,7 +78,7 @@ impl Tax {
         Ok(Tax { rate, amount: amount.fraction(rate.get(), whole, currency.exponent())?, is_included: true })
     }
 
-    /// The tax that an amount bears: `amount × r`, rounded once, half up, to the currency's decimals.
+    /// The tax on top of an amount: `amount × r`, rounded once, half up, to the currency's decimals.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`] outside the range of money.
@@ -87,12 +87,12 @@ impl Tax {
         Ok(Tax { rate, amount: tax, is_included: false })
     }
 
-    /// Whether there is any.
+    /// Whether there is any tax.
     pub fn is_any(self) -> bool {
         self.rate != BasisPoints::ZERO
     }
 
-    /// What comes on top of the net.
+    /// The tax that comes on top of the net; zero where it is included.
     pub fn added(self) -> Money {
         if self.is_included { Money::ZERO } else { self.amount }
     }

@@ -1,4 +1,4 @@
-//! Alerts: sentences that warn a client in time.
+//! Defines alerts, the warnings shown to a business, with their types, severities and event bodies.
 
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ named_enum! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BillingAlert {
     pub sid: AlertSid,
-    /// Its place in the list of all alerts, rising with time.
+    /// The position in the list of all alerts, rising with time.
     pub position: i64,
     pub alert_type: AlertType,
     pub severity: AlertSeverity,
@@ -36,7 +36,7 @@ pub struct BillingAlert {
     pub created_at: Timestamp,
 }
 
-/// An alert about to be raised, before it has a name and a place.
+/// An alert to be raised, before it has an id and a position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertDraft {
     pub alert_type: AlertType,
@@ -46,7 +46,7 @@ pub struct AlertDraft {
     pub current_value: Money,
 }
 
-/// How many alerts nobody has read, by how much they matter.
+/// Counts of unread alerts by severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UnreadAlerts {
     pub critical: i64,
@@ -54,14 +54,14 @@ pub struct UnreadAlerts {
     pub info: i64,
 }
 
-/// An alert, and whose it is.
+/// An alert and the business it belongs to.
 #[derive(Clone, Debug)]
 pub struct OwnedAlert {
     pub business_sid: BusinessSid,
     pub alert: BillingAlert,
 }
 
-/// An alert as an event tells it.
+/// An alert in the body of an event.
 #[derive(Clone, Debug, Serialize)]
 pub struct AlertEventBody {
     sid: AlertSid,

@@ -1,4 +1,4 @@
-//! Events: what businesses are told of through their webhooks.
+//! Defines the events that webhooks deliver, and the set of event types an endpoint subscribes to.
 
 use serde::Serialize;
 
@@ -19,13 +19,13 @@ named_enum! {
         InvoiceOverdue = "invoice.overdue",
         InvoiceCancelled = "invoice.cancelled",
         ChargeRefunded = "charge.refunded",
-        /// Sent on demand, to whatever endpoint.
+        /// Sent on request, to any endpoint.
         Test = "webhook.test",
     }
 }
 
 impl EventType {
-    /// Its place in an [`EventSet`]. Stored: an event keeps its bit for ever, and new ones take the next.
+    /// The bit in an [`EventSet`]. Stored: a type keeps its bit for ever, and new types take the next.
     pub const fn bit(self) -> i64 {
         1 << match self {
             EventType::AlertCreated => 0,
@@ -45,12 +45,12 @@ impl EventType {
     }
 }
 
-/// Some of the events.
+/// A set of event types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventSet(i64);
 
 impl EventSet {
-    /// All of them, those that there will be too.
+    /// All types, future ones included.
     pub const EVERY: EventSet = EventSet(i64::MAX);
 
     pub fn of(events: impl IntoIterator<Item = EventType>) -> EventSet {
@@ -78,12 +78,12 @@ impl EventSet {
     }
 }
 
-/// Something that happened to a business.
+/// An event about a business.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     pub event_type: EventType,
     pub at: Timestamp,
-    /// What happened, in the words of the API: JSON as text, so that no number in it passes through a float.
+    /// The event's data in the API's format: JSON as text, so that no number in it passes through a float.
     pub data: String,
 }
 
@@ -93,7 +93,7 @@ impl Event {
         Event { event_type, at, data: serde_json::to_string(&data).unwrap_or_else(|_| "null".to_owned()) }
     }
 
-    /// The body of its webhook, as Standard Webhooks has it: type, time and data.
+    /// The body of the webhook delivery, in the format of Standard Webhooks: type, time and data.
     pub fn body(&self) -> String {
         format!(r#"{{"type":"{}","timestamp":"{}","data":{}}}"#, self.event_type, self.at, self.data)
     }

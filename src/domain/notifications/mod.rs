@@ -1,4 +1,4 @@
-//! Defines alerts, events and the webhooks that carry them.
+//! Defines alerts, events, and the webhooks that deliver events to businesses.
 
 pub mod alerts;
 pub mod events;

@@ -1,4 +1,4 @@
-//! Messages to webhooks: when they are tried again, and what came of it.
+//! Judges webhook delivery attempts: delivered, retried at which time, or given up.
 
 use super::events::EventType;
 use super::webhooks::WebhookStatus;
@@ -6,16 +6,16 @@ use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::sid::MessageEventSid;
 use crate::domain::values::time::Timestamp;
 
-/// How long to wait after each try that failed, in seconds; the last one again and again.
+/// Waits after each failed attempt, in seconds; the last one repeats.
 const WAITS_SECONDS: [i64; 9] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800];
 
-/// For how long a message is tried.
+/// How many hours a delivery is retried for.
 const TRIED_HOURS: i64 = 24;
 
-/// After so many days without a message that came through, an endpoint is disabled.
+/// How many days of failures disable an endpoint.
 pub const FAILING_DAYS_MAX: i64 = 3;
 
-/// For how many days messages are kept.
+/// How many days deliveries are kept.
 pub const KEPT_DAYS: i64 = 30;
 
 named_enum! {
@@ -23,9 +23,9 @@ named_enum! {
 }
 
 named_enum! {
-    /// Why a message did not come through.
+    /// Why a delivery attempt failed.
     pub enum DeliveryError {
-        /// The receiver answered, but not with 2xx.
+        /// The receiver answered with a status other than 2xx.
         Refused = "refused",
         /// It answered 410: it wants no more.
         Gone = "gone",
@@ -33,49 +33,49 @@ named_enum! {
         Redirected = "redirected",
         /// It did not answer in time.
         TimedOut = "timed_out",
-        /// Its name leads to no address.
+        /// Its name resolves to no address.
         NameNotFound = "name_not_found",
-        /// Its name leads to addresses of a private network alone.
+        /// Its name resolves to private addresses only.
         AddressNotAllowed = "address_not_allowed",
-        /// Nothing answers there, or not in TLS with a certificate for its name.
+        /// Nothing accepts connections there, or not with a TLS certificate for its name.
         NotConnected = "not_connected",
-        /// It broke off, or does not speak HTTP.
+        /// It closed the connection early, or does not speak HTTP.
         BrokenAnswer = "broken_answer",
-        /// The stored secret does not open: `SECRET_KEY` is another now. A new secret helps.
+        /// The stored secret cannot be decrypted: `SECRET_KEY` has changed. A new secret helps.
         SecretUnreadable = "secret_unreadable",
     }
 }
 
-/// An event on its way to an endpoint.
+/// A delivery: an event to be sent to an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub id: i64,
-    /// The event's; the same for each endpoint that hears of it.
+    /// The event's id; the same for each endpoint that gets it.
     pub sid: MessageEventSid,
     pub event: EventType,
-    /// The body, to the letter.
+    /// The body, byte for byte.
     pub payload: String,
     pub status: MessageStatus,
     pub attempts: i64,
     pub next_attempt_at: Option<Timestamp>,
-    /// Since when it is tried, and how often since then.
+    /// The start of the present series of attempts; `tries` counts those since then.
     pub tried_since: Timestamp,
     pub tries: i64,
     pub created_at: Timestamp,
 }
 
-/// One attempt to deliver a message.
+/// An attempt at a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub number: i64,
     pub status_code: Option<i64>,
-    /// `None`: it came through.
+    /// `None`: it was delivered.
     pub error: Option<DeliveryError>,
     pub duration_micros: i64,
     pub attempted_at: Timestamp,
 }
 
-/// What the answer of a receiver means.
+/// The error that a receiver's status code means; `None` for success.
 pub fn judge(status_code: u16) -> Option<DeliveryError> {
     match status_code {
         200..=299 => None,
@@ -85,7 +85,7 @@ pub fn judge(status_code: u16) -> Option<DeliveryError> {
     }
 }
 
-/// What becomes of a message after a try.
+/// The state of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterTry {
     Delivered,
@@ -111,8 +111,9 @@ impl AfterTry {
 }
 
 impl Message {
-    /// What comes after this try. The wait varies by a fifth either way with `jitter` (any number, at random), so that what
-    /// failed together is not tried together; it lasts until `not_before` at least. The last try is at the end of the time.
+    /// The state after this attempt. The wait varies by a fifth either way with `jitter` (any random number), so that
+    /// deliveries that failed together are not retried together; it lasts until `not_before` at least. The last attempt
+    /// is at the end of the retry period.
     pub fn after(
         &self,
         error: Option<DeliveryError>,
@@ -135,7 +136,7 @@ impl Message {
     }
 }
 
-/// Until when a receiver asks to be left alone, by its `Retry-After`: seconds, or a date of HTTP (RFC 9110, 10.2.3).
+/// Until when a receiver asks to be left alone, by its `Retry-After`: seconds, or an HTTP date (RFC 9110, 10.2.3).
 pub fn retry_not_before(retry_after: &str, now: Timestamp) -> Option<Timestamp> {
     if let Ok(seconds) = retry_after.trim().parse::<u32>() {
         return Some(now.plus_seconds(i64::from(seconds)));
@@ -144,7 +145,7 @@ pub fn retry_not_before(retry_after: &str, now: Timestamp) -> Option<Timestamp> 
     Some(Timestamp::from_micros(date.timestamp_micros()))
 }
 
-/// What befell an endpoint in some tries.
+/// The result of some attempts for the health of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     pub came_through: bool,
@@ -159,13 +160,13 @@ impl Health {
         })
     }
 
-    /// Since when nothing comes through, after these tries.
+    /// Since when nothing has been delivered, after these attempts; `before` is the value until now.
     pub fn failing_since(self, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         if self.came_through { None } else { Some(before.unwrap_or(now)) }
     }
 
-    /// What an endpoint becomes that is sent nothing more: disabled where its receiver is gone, failed where nothing has
-    /// come through for days. `None`: it stays as it is.
+    /// The status that ends deliveries to an endpoint: disabled where its receiver is gone, failed where no delivery
+    /// succeeded for days. `None`: deliveries go on.
     pub fn ends_as(self, failing_since: Option<Timestamp>, now: Timestamp) -> Option<WebhookStatus> {
         if self.is_gone {
             return Some(WebhookStatus::Disabled);
@@ -174,7 +175,7 @@ impl Health {
     }
 }
 
-/// Whether an endpoint has failed for so long that it is disabled.
+/// Whether an endpoint has failed so long that it is to be disabled.
 fn has_failed_too_long(failing_since: Option<Timestamp>, now: Timestamp) -> bool {
     failing_since.is_some_and(|since| since <= now.minus_days(FAILING_DAYS_MAX))
 }

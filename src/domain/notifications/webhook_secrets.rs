@@ -1,4 +1,4 @@
-//! What messages to webhooks are signed with (Standard Webhooks, https://www.standardwebhooks.com).
+//! Signs webhook deliveries with an endpoint's secret, by Standard Webhooks (https://www.standardwebhooks.com).
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// What a secret begins with, so that it is known for one where it should not be.
+/// The prefix of a secret, so that it is recognised where it should not be.
 const PREFIX: &str = "whsec_";
 
-/// How many random bytes a new one has.
+/// How many random bytes a new secret has.
 pub const SECRET_BYTES: usize = 32;
 
-/// The secret that an endpoint shares with the server. `Debug` does not tell it.
+/// The secret that an endpoint shares with the server. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Vec<u8>);
 
@@ -22,17 +22,17 @@ impl WebhookSecret {
         WebhookSecret(bytes.to_vec())
     }
 
-    /// Nothing where the text is no secret.
+    /// Parses a secret; `None` where the text is none.
     pub fn parse(text: &str) -> Option<WebhookSecret> {
         BASE64_STANDARD.decode(text.strip_prefix(PREFIX)?).ok().map(WebhookSecret)
     }
 
-    /// As its holder needs it.
+    /// The secret as text, for its holder.
     pub fn reveal(&self) -> String {
         format!("{PREFIX}{}", BASE64_STANDARD.encode(&self.0))
     }
 
-    /// The signature of a message, with the version of the scheme before it.
+    /// The signature of a delivery, prefixed with the version of the scheme.
     fn sign(&self, id: &str, unix_seconds: i64, payload: &str) -> Option<String> {
         // A key of any length is one to HMAC.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
@@ -47,7 +47,7 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// The header `webhook-signature`: a signature by each secret.
+/// The header `webhook-signature`: one signature per secret.
 pub fn signatures(secrets: &[WebhookSecret], id: &str, unix_seconds: i64, payload: &str) -> String {
     let signed: Vec<_> = secrets.iter().filter_map(|secret| secret.sign(id, unix_seconds, payload)).collect();
     signed.join(" ")

@@ -1,4 +1,4 @@
-//! Webhooks: where a business wants to be told of events, and of which.
+//! Defines webhook endpoints: their URL, subscribed events, status and limits.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,36 +14,36 @@ use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
 
-/// How many a business may have.
+/// The most endpoints of a business.
 const WEBHOOKS_MAX: i64 = 20;
 
-/// For how many hours a secret that was replaced may go on signing.
+/// For how many hours a replaced secret may go on signing.
 const OVERLAP_HOURS_MAX: i64 = 168;
 
-/// The longest address.
+/// The longest URL, in bytes.
 const URL_LENGTH_MAX: usize = 2_048;
 
-/// What asks for every event, those that there will be too.
+/// The name that subscribes to every event, future ones included.
 const EVERY_EVENT: &str = "*";
 
 named_enum! {
     pub enum WebhookStatus {
         Enabled = "ENABLED",
-        /// By its owner, or by its receiver, who answered that it is gone.
+        /// By its owner, or because its receiver answered 410 Gone.
         Disabled = "DISABLED",
-        /// By the server, because nothing came through for days.
+        /// By the server, because deliveries failed for days.
         Failed = "FAILED",
     }
 }
 
 impl WebhookStatus {
-    /// As its owner wants it.
+    /// The status that an owner sets.
     pub fn of(is_enabled: bool) -> WebhookStatus {
         if is_enabled { WebhookStatus::Enabled } else { WebhookStatus::Disabled }
     }
 }
 
-/// An endpoint of a business.
+/// A webhook endpoint of a business.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Webhook {
     pub sid: WebhookSid,
@@ -52,19 +52,19 @@ pub struct Webhook {
     pub description: LongText,
     pub events: EventSet,
     pub status: WebhookStatus,
-    /// Until when the secret before signs too.
+    /// Until when the previous secret signs too.
     pub previous_until: Option<Timestamp>,
-    /// Since when nothing came through.
+    /// Since when every delivery has failed.
     pub failing_since: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
 impl Webhook {
-    /// A new endpoint, as its owner gives it. `allow_private`: as for [`WebhookUrl::parse`].
+    /// A new endpoint. `allow_private`: as for [`WebhookUrl::parse`].
     ///
     /// # Errors
-    /// Of the first field that cannot be.
+    /// Names the first invalid field.
     pub fn new(
         sid: WebhookSid,
         business: BusinessSid,
@@ -86,13 +86,13 @@ impl Webhook {
         })
     }
 
-    /// What an idempotency key of its making stands for.
+    /// The input that an idempotency key stands for.
     pub fn hash(&self) -> InputHash {
         let events = self.events.bits().to_string();
         InputHash::of(&[self.url.as_str(), self.description.as_str(), &events, self.status.as_str()])
     }
 
-    /// Whether anything is sent to it.
+    /// Checks that messages are sent to it.
     ///
     /// # Errors
     /// [`WebhookRefusal::Disabled`].
@@ -100,13 +100,13 @@ impl Webhook {
         if self.status == WebhookStatus::Enabled { Ok(()) } else { Err(WebhookRefusal::Disabled) }
     }
 
-    /// Whether it is enabled, and was not as it stood before.
+    /// Whether it is enabled and was not before.
     pub fn is_enabled_since(&self, before: &Webhook) -> bool {
         self.status == WebhookStatus::Enabled && before.status != WebhookStatus::Enabled
     }
 }
 
-/// An endpoint to make, as its owner gives it.
+/// An endpoint to create; URL and names of events are not parsed yet.
 #[derive(Clone, Debug)]
 pub struct NewWebhook {
     pub url: String,
@@ -115,7 +115,7 @@ pub struct NewWebhook {
     pub enabled: bool,
 }
 
-/// What to change, as an owner gives it; what is left out stays.
+/// Changes to an endpoint, not parsed yet. Fields left out stay as they are.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookChanges {
     pub url: Option<String>,
@@ -125,10 +125,10 @@ pub struct WebhookChanges {
 }
 
 impl WebhookChanges {
-    /// The same, once its fields are read. `allow_private`: as for [`WebhookUrl::parse`].
+    /// Parses them. `allow_private`: as for [`WebhookUrl::parse`].
     ///
     /// # Errors
-    /// Of the first field that cannot be.
+    /// Names the first invalid field.
     pub fn check(self, allow_private: bool) -> Result<CheckedChanges, FieldError> {
         Ok(CheckedChanges {
             url: self.url.map(|text| url_of(&text, allow_private)).transpose()?,
@@ -139,7 +139,7 @@ impl WebhookChanges {
     }
 }
 
-/// Changes of an endpoint that it can have.
+/// Changes to an endpoint, parsed.
 #[derive(Clone, Debug, Default)]
 pub struct CheckedChanges {
     url: Option<WebhookUrl>,
@@ -149,8 +149,8 @@ pub struct CheckedChanges {
 }
 
 impl CheckedChanges {
-    /// The endpoint as it is to be: the very same where nothing changes, else changed now. Enabled again, or at another
-    /// address, it has not failed yet.
+    /// The changed endpoint, with `now` as the time of change; equal to `before` where nothing changes. Enabled again, or at
+    /// another URL, it counts as not failing.
     pub fn apply_to(self, before: &Webhook, now: Timestamp) -> Webhook {
         let mut after = before.clone();
         after.url = self.url.unwrap_or(after.url);
@@ -172,7 +172,7 @@ impl CheckedChanges {
     }
 }
 
-/// Why something cannot be done with an endpoint.
+/// Why an endpoint cannot be created or sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookRefusal {
     #[error("The business has {max} webhooks already; delete one that it does not use.", max = WEBHOOKS_MAX)]
@@ -182,7 +182,7 @@ pub enum WebhookRefusal {
 }
 
 impl WebhookRefusal {
-    /// What kind of refusal, for programs.
+    /// The code of the refusal on the wire.
     pub fn code(self) -> &'static str {
         match self {
             WebhookRefusal::TooMany => "too_many_webhooks",
@@ -191,7 +191,7 @@ impl WebhookRefusal {
     }
 }
 
-/// Whether a business that has so many endpoints may have one more.
+/// Checks that a business with so many endpoints may have one more.
 ///
 /// # Errors
 /// [`WebhookRefusal::TooMany`].
@@ -199,10 +199,10 @@ pub fn check_room(webhooks: i64) -> Result<(), WebhookRefusal> {
     if webhooks < WEBHOOKS_MAX { Ok(()) } else { Err(WebhookRefusal::TooMany) }
 }
 
-/// Until when a secret that is replaced now goes on signing, by the hours its owner gives it; `None`: not at all.
+/// Until when a secret that is replaced now goes on signing, by hours from now; `None` for 0 hours.
 ///
 /// # Errors
-/// Of the field `overlap_hours`, below 0 and above a week.
+/// Names the field `overlap_hours` below 0 and above a week.
 pub fn overlap_until(hours: i64, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
     if (0..=OVERLAP_HOURS_MAX).contains(&hours) {
         return Ok((hours > 0).then(|| now.plus_seconds(hours * 3_600)));
@@ -218,15 +218,15 @@ fn events_of(names: &[String]) -> Result<EventSet, FieldError> {
     parse_events(names).map_err(|problem| FieldError::new("events", problem))
 }
 
-/// The address of an endpoint, as the URL standard writes it. `Debug` does not tell all of it: it may hold a token.
+/// The URL of an endpoint, normalised. `Debug` does not show all of it: it may hold a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl(Url);
 
 impl WebhookUrl {
-    /// `allow_private`: whether it may lead into the server's own network, and be `http`.
+    /// Parses a URL. `allow_private`: whether it may lead to private addresses, and be `http`.
     ///
     /// # Errors
-    /// What it must be.
+    /// What the URL must be.
     pub fn parse(text: &str, allow_private: bool) -> Result<WebhookUrl, String> {
         let url = Url::parse(text.trim()).map_err(|_| "must be a URL such as https://example.com/hooks".to_owned())?;
         let is_http = url.scheme() == "http";
@@ -249,10 +249,10 @@ impl WebhookUrl {
         Ok(url)
     }
 
-    /// One that was stored.
+    /// Parses a URL that was stored.
     ///
     /// # Errors
-    /// Where it is none.
+    /// Where it is not a URL.
     pub fn of_stored(text: &str) -> Result<WebhookUrl, String> {
         WebhookUrl::parse(text, true)
     }
@@ -265,7 +265,7 @@ impl WebhookUrl {
         &self.0
     }
 
-    /// The address it leads to where that is written in it, in whichever way.
+    /// The IP address, where the host is one, in whatever notation.
     pub fn address(&self) -> Option<IpAddr> {
         match self.0.host()? {
             Host::Ipv4(address) => Some(address.into()),
@@ -274,7 +274,7 @@ impl WebhookUrl {
         }
     }
 
-    /// The part that holds no token: scheme, host and port.
+    /// The part without a token: scheme, host and port.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
@@ -286,10 +286,10 @@ impl fmt::Debug for WebhookUrl {
     }
 }
 
-/// The events that somebody names.
+/// Parses the names of subscribed events.
 ///
 /// # Errors
-/// Where they name none, or one that there is not.
+/// Where there are none, or one is unknown.
 fn parse_events(names: &[String]) -> Result<EventSet, String> {
     if names.iter().any(|name| name == EVERY_EVENT) {
         return if names.len() == 1 {
@@ -307,7 +307,7 @@ fn parse_events(names: &[String]) -> Result<EventSet, String> {
     })
 }
 
-/// The same, as they are told.
+/// The names of the subscribed events.
 pub fn event_names(events: EventSet) -> Vec<&'static str> {
     if events == EventSet::EVERY { vec![EVERY_EVENT] } else { events.iter().map(EventType::as_str).collect() }
 }

@@ -1,3 +1,3 @@
-//! Checks the books: the rules of reconcile.
+//! Defines the checks that operators run on a whole database.
 
 pub mod reconcile;

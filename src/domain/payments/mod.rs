@@ -1,18 +1,18 @@
 //! Payments through a provider: money that is asked for, and what the provider says of it.
 
+pub mod confirmations;
+pub mod providers;
 pub mod recharges;
 pub mod signatures;
-
-use std::fmt;
-use std::str::FromStr;
+pub mod suspense;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::prices::phone_numbers::PhoneNumber;
+use self::providers::{ProviderName, ProviderReference};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::json::JsonObject;
 use crate::domain::values::money::Money;
-use crate::domain::values::named_enum::{deserialize_from_str, named_enum};
+use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::sid::{BusinessSid, PaymentSid, SuspenseSid, TransactionSid};
 use crate::domain::values::text::Reference;
 use crate::domain::values::time::Timestamp;
@@ -50,116 +50,6 @@ impl From<PaymentStatus> for TransactionStatus {
     }
 }
 
-/// The name of a payment provider: 1 to 32 of `a-z 0-9 _ -`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct ProviderName(String);
-
-/// The name of the provider that is none: it settles by itself, and no money moves.
-pub const SIMULATED: &str = "simulated";
-
-impl ProviderName {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub fn is_simulated(&self) -> bool {
-        self.0 == SIMULATED
-    }
-}
-
-impl fmt::Display for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for ProviderName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<ProviderName, String> {
-        let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-        if (1..=32).contains(&text.len()) && text.bytes().all(is_fit) {
-            Ok(ProviderName(text.to_owned()))
-        } else {
-            Err("must be the name of a payment provider: 1 to 32 of a-z 0-9 _ -".to_owned())
-        }
-    }
-}
-
-deserialize_from_str!(ProviderName);
-
-/// What a provider takes the money from, such as a phone number. `Debug`, and with it every log line, tells nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PaymentMethod(String);
-
-impl PaymentMethod {
-    /// The whole of it, for the provider alone.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// As people see it: of a phone number the beginning and the end, of anything else the last four characters at most.
-    pub fn masked(&self) -> String {
-        if let Ok(number) = self.0.parse::<PhoneNumber>() {
-            return number.masked();
-        }
-        let length = self.0.chars().count();
-        let shown = if length >= 8 { 4 } else { 0 };
-        format!("****{}", self.0.chars().skip(length - shown).collect::<String>())
-    }
-
-    /// What it is sealed for: it opens for no other business.
-    pub fn seal_context(business: &BusinessSid) -> String {
-        format!("payment method of {business}")
-    }
-}
-
-impl FromStr for PaymentMethod {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<PaymentMethod, String> {
-        if (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
-            Ok(PaymentMethod(text.to_owned()))
-        } else {
-            Err("must be 1 to 128 characters, with no control characters, such as a phone number".to_owned())
-        }
-    }
-}
-
-impl fmt::Debug for PaymentMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PaymentMethod(…)")
-    }
-}
-
-deserialize_from_str!(PaymentMethod);
-
-/// The provider's own name of a payment.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
-pub struct ProviderReference(String);
-
-impl ProviderReference {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ProviderReference {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<ProviderReference, String> {
-        if (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
-            Ok(ProviderReference(text.to_owned()))
-        } else {
-            Err("must be the provider's own name of the payment: 1 to 128 characters".to_owned())
-        }
-    }
-}
-
-deserialize_from_str!(ProviderReference);
-
 /// Money that was asked for through a provider.
 ///
 /// Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs a default for the
@@ -185,100 +75,6 @@ pub struct Payment {
     /// When the provider took the request.
     pub requested_at: Option<Timestamp>,
     pub settled_at: Option<Timestamp>,
-}
-
-/// What a provider says of a payment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confirmation {
-    pub provider: ProviderName,
-    /// The payment, by the name we gave it, as the provider repeats it.
-    pub payment: String,
-    pub outcome: PaymentOutcome,
-}
-
-named_enum! {
-    /// What a provider's adapter answers when it is asked.
-    pub enum AnswerStatus {
-        Accepted = "accepted",
-        Pending = "pending",
-        Completed = "completed",
-        Failed = "failed",
-        Declined = "declined",
-        Unknown = "unknown",
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PaymentOutcome {
-    /// The provider has the money.
-    Completed { provider_reference: ProviderReference, amount: Money, currency: Currency },
-    /// It does not, and will not: why, in a sentence or a word.
-    Failed { reason: String },
-}
-
-named_enum! {
-    /// Why money fits no payment.
-    pub enum SuspenseCause {
-        /// There is no such payment at that provider.
-        UnknownReference = "unknown_reference",
-        OtherAmount = "other_amount",
-        OtherCurrency = "other_currency",
-        /// The payment has been completed already, by another payment of the provider's.
-        PaidTwice = "paid_twice",
-        /// The provider's reference has completed another payment already.
-        ReferenceUsed = "reference_used",
-    }
-}
-
-/// What is known of what a confirmation names.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ConfirmationFacts<'a> {
-    /// The payment of that name at that provider.
-    pub payment: Option<&'a Payment>,
-    /// Whether the provider's reference lies in suspense, or lay there.
-    pub is_suspended: bool,
-    /// Whether the provider's reference has completed another payment.
-    pub has_completed_another: bool,
-}
-
-/// What is to become of a confirmation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Complete,
-    Fail,
-    /// It says nothing new.
-    Replay,
-    Suspend(SuspenseCause),
-}
-
-/// Judges a confirmation. Money that a provider says it has is credited once or set aside once, whatever came before; that
-/// it has none changes only what is still open.
-pub fn judge(known: ConfirmationFacts<'_>, confirmation: &Confirmation) -> Verdict {
-    let (provider_reference, amount, currency) = match &confirmation.outcome {
-        PaymentOutcome::Failed { .. } => {
-            let is_open = known.payment.is_some_and(|payment| payment.status == PaymentStatus::Pending);
-            return if is_open { Verdict::Fail } else { Verdict::Replay };
-        }
-        PaymentOutcome::Completed { provider_reference, amount, currency } => (provider_reference, *amount, *currency),
-    };
-    // What an admin decides about, or has decided, is not decided here.
-    if known.is_suspended {
-        return Verdict::Replay;
-    }
-    let Some(payment) = known.payment else { return Verdict::Suspend(SuspenseCause::UnknownReference) };
-    if payment.status == PaymentStatus::Completed {
-        let is_same = payment.provider_reference.as_ref() == Some(provider_reference);
-        return if is_same { Verdict::Replay } else { Verdict::Suspend(SuspenseCause::PaidTwice) };
-    }
-    if known.has_completed_another {
-        Verdict::Suspend(SuspenseCause::ReferenceUsed)
-    } else if payment.currency != currency {
-        Verdict::Suspend(SuspenseCause::OtherCurrency)
-    } else if payment.amount != amount {
-        Verdict::Suspend(SuspenseCause::OtherAmount)
-    } else {
-        Verdict::Complete
-    }
 }
 
 /// What the ledger tells of money that came through a provider.
@@ -324,50 +120,6 @@ impl Payment {
         Posting {
             transaction_type: self.purpose.transaction_type(),
             reference: self.reference.clone(),
-            details: details.object(),
-            metadata: JsonObject::default(),
-        }
-    }
-}
-
-named_enum! {
-    pub enum SuspenseStatus { Open = "OPEN", Assigned = "ASSIGNED", Dismissed = "DISMISSED" }
-}
-
-/// Money that a provider says it has, and that fits no payment.
-#[derive(Clone, Debug)]
-pub struct Suspended {
-    pub sid: SuspenseSid,
-    pub provider: ProviderName,
-    pub provider_reference: ProviderReference,
-    /// The payment's name, as the provider gave it.
-    pub reference: String,
-    pub amount: Money,
-    pub currency: Currency,
-    pub cause: SuspenseCause,
-    pub status: SuspenseStatus,
-    pub transaction_sid: Option<TransactionSid>,
-    pub created_at: Timestamp,
-    pub settled_at: Option<Timestamp>,
-}
-
-impl Suspended {
-    /// As an admin enters it, who says why.
-    pub fn posting(&self, reason: &str) -> Posting {
-        let details = PaymentDetails {
-            payment_sid: None,
-            suspense_sid: Some(self.sid),
-            provider: &self.provider,
-            source: "provider",
-            provider_reference: Some(&self.provider_reference),
-            failure: None,
-            simulated: self.provider.is_simulated(),
-            reason: Some(reason),
-        };
-        Posting {
-            transaction_type: TransactionType::Topup,
-            // Both are bounded texts without control characters.
-            reference: self.provider_reference.as_str().parse().unwrap_or_default(),
             details: details.object(),
             metadata: JsonObject::default(),
         }
@@ -420,13 +172,6 @@ pub fn check_decimals(amount: Money, currency: Currency) -> Result<(), String> {
     } else {
         Err(format!("must have at most {decimals} decimals: payment providers move no less of {currency}"))
     }
-}
-
-/// What went wrong, as people may read it: at most 200 characters, on one line.
-pub fn failure_text(reason: &str) -> String {
-    let clean: String = reason.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(200).collect();
-    let clean = clean.trim();
-    if clean.is_empty() { "the provider gave no reason".to_owned() } else { clean.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,49 +1,49 @@
-//! Auto-recharge: how often, how much, and what becomes of it when the provider says no. Whether a balance asks for one
-//! is decided in [`crate::domain::wallets::watch`], message by message; here is what happens then.
+//! Decides auto-recharges: limits per day, waits after failures, and when to switch off.
+//! Whether a balance calls for one is decided in [`crate::domain::wallets::watch`], at every message.
 
 use chrono::NaiveDate;
 
-use super::ProviderName;
+use super::providers::ProviderName;
 use crate::domain::notifications::alerts::{AlertDraft, AlertSeverity, AlertType};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::time::Timestamp;
 
-/// How many recharges a day where nobody said otherwise.
+/// The default limit of recharges per day.
 pub const MOST_PER_DAY: i64 = 5;
 
-/// How long to wait after a recharge that failed: after the first, the second, the third. After one more it is disabled.
+/// Hours to wait after the first, second and third failed recharge in a row. After one more, auto-recharge is disabled.
 const BACK_OFF_HOURS: [i64; 3] = [1, 4, 24];
 
-/// How a wallet is recharged, and what came of it lately.
+/// The auto-recharge settings of a wallet, with its counts of the day and its failures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recharging {
     pub provider: ProviderName,
-    /// What the provider takes the money from, sealed.
+    /// The payment method, encrypted.
     pub method: Option<String>,
     pub amount: Money,
     pub most_per_day: i64,
-    /// `None`: as often as `most_per_day` says.
+    /// The limit on the sum per day; `None`: only `most_per_day` limits it.
     pub most_sum_per_day: Option<Money>,
-    /// The day that the next two are of.
+    /// The day of the next two fields.
     pub day: Option<NaiveDate>,
     pub count_of_day: i64,
     pub sum_of_day: Money,
-    /// How many have failed since the last that worked.
+    /// Failures since the last success.
     pub failures: i64,
 }
 
-/// What becomes of a wish for a recharge.
+/// The decision on a recharge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RechargeDecision {
-    /// It is asked for, and counted.
+    /// It is requested, and counted.
     Granted,
-    /// The day's are used up.
+    /// The limits of the day are used up; the alert says so.
     UsedUp(AlertDraft),
 }
 
 impl Recharging {
-    /// Grants a recharge of the wallet's amount, if the day still has one.
+    /// Grants a recharge of the set amount, if the limits of the day allow one more.
     pub fn decide(&mut self, today: NaiveDate, currency: Currency) -> RechargeDecision {
         if self.day != Some(today) {
             (self.day, self.count_of_day, self.sum_of_day) = (Some(today), 0, Money::ZERO);
@@ -53,14 +53,15 @@ impl Recharging {
         RechargeDecision::Granted
     }
 
-    /// What the day's recharges come to with one more, if it still has one.
+    /// The sum of the day with one more recharge; `None` where a limit of the day would be passed.
     fn sum_with_one_more(&self) -> Option<Money> {
         let sum = self.sum_of_day.checked_add(self.amount).ok();
         sum.filter(|sum| self.count_of_day < self.most_per_day && self.most_sum_per_day.is_none_or(|most| *sum <= most))
     }
 
-    /// Forgets failures, because a recharge has brought its money; what is left of a wait. One after a failure is over with
-    /// them. One for `tomorrow`, because the recharges of `today` are used up, is not: this one has not given any back.
+    /// Forgets failures, because a recharge has succeeded, and returns what remains of a wait. A wait after a failure
+    /// ends with the failures. A wait until `tomorrow`, because the limits of `today` are used up, remains: this
+    /// recharge has freed none.
     pub fn forgive(&mut self, wait: Option<Timestamp>, (today, tomorrow): (NaiveDate, Timestamp)) -> Option<Timestamp> {
         let had_failed = std::mem::take(&mut self.failures) > 0;
         let is_used_up = self.day == Some(today) && self.sum_with_one_more().is_none();
@@ -82,7 +83,7 @@ impl Recharging {
         }
     }
 
-    /// Takes a recharge of that day back from the counts: it brought nothing.
+    /// Subtracts a failed recharge from the counts of its day.
     pub fn take_back(&mut self, day: NaiveDate, amount: Money) {
         if self.day == Some(day) {
             self.count_of_day = (self.count_of_day - 1).max(0);
@@ -90,7 +91,7 @@ impl Recharging {
         }
     }
 
-    /// Counts a recharge of that day that had failed, and brought its money all the same.
+    /// Counts a recharge again that was reported as failed, and succeeded after all.
     pub fn count_again(&mut self, day: NaiveDate, amount: Money) {
         if self.day == Some(day) {
             self.count_of_day += 1;
@@ -98,7 +99,7 @@ impl Recharging {
         }
     }
 
-    /// What is told of one that failed; `until` is when the next is asked for, none where it is switched off.
+    /// The alert about a failed recharge; `until` is when the next is tried, `None` where auto-recharge is disabled.
     pub fn failure_alert(
         &self,
         reason: &str,
@@ -128,7 +129,7 @@ impl Recharging {
         AlertDraft { alert_type: AlertType::BillingAlert, severity, message, threshold, current_value: balance }
     }
 
-    /// Counts a recharge that failed: until when none is asked for, or `None` where it failed too often and is disabled.
+    /// Counts a failed recharge. Returns until when to wait, or `None` where it failed too often and is to be disabled.
     pub fn fail(&mut self, now: Timestamp) -> Option<Timestamp> {
         let hours = usize::try_from(self.failures).ok().and_then(|failures| BACK_OFF_HOURS.get(failures));
         self.failures += 1;
@@ -136,7 +137,7 @@ impl Recharging {
     }
 }
 
-/// The numbers of a recharge, as somebody wants them.
+/// The auto-recharge settings that a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RechargeTerms {
     pub is_enabled: bool,
@@ -146,16 +147,16 @@ pub struct RechargeTerms {
     pub most_sum_per_day: Option<Money>,
 }
 
-/// The most that one recharge may bring.
+/// The largest amount of one recharge.
 const AMOUNT_MAX: Money = Money::from_units(1_000_000_000);
 
 const MOST_PER_DAY_MAX: i64 = 100;
 
 impl RechargeTerms {
-    /// Whether they make sense together. What is switched off may have no numbers yet.
+    /// Checks the settings against each other. While auto-recharge is disabled, amounts may be missing.
     ///
     /// # Errors
-    /// Which field is wrong, and how.
+    /// The field at fault, and how.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let is_unset = self.amount.is_zero() && self.threshold.is_zero();
         if !(1..=MOST_PER_DAY_MAX).contains(&self.most_per_day) {

@@ -1,5 +1,6 @@
-//! How payment providers and this server know each other's words: HMAC-SHA256 over the id, the time and the body, as
-//! Standard Webhooks has it (`webhook-id`, `webhook-timestamp`, `webhook-signature`).
+//! Signs and verifies messages between this server and payment providers, by HMAC-SHA256.
+//! The id, the time and the body are signed, as Standard Webhooks has it (`webhook-id`, `webhook-timestamp`,
+//! `webhook-signature`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,22 +12,22 @@ use sha2::Sha256;
 
 use crate::domain::values::time::Timestamp;
 
-/// How far the time of a message may lie from ours, in seconds.
+/// How far the timestamp of a message may differ from our clock, in seconds.
 pub const TOLERANCE_SECONDS: i64 = 300;
 
-/// How long a secret has to be, in bytes.
+/// The shortest secret, in bytes.
 const SHORTEST: usize = 24;
 
 const PREFIX: &str = "whsec_";
 
-/// What both sides sign with. `Debug` does not tell it.
+/// The secret shared with a provider. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningSecret(Vec<u8>);
 
 impl FromStr for SigningSecret {
     type Err = String;
 
-    /// `whsec_` and base64 is the bytes that stand for; anything else is the text itself.
+    /// `whsec_` and base64 stand for the decoded bytes; any other text for its own bytes.
     fn from_str(text: &str) -> Result<SigningSecret, String> {
         let bytes = match text.strip_prefix(PREFIX) {
             Some(encoded) => BASE64_STANDARD.decode(encoded).map_err(|_| "must be base64 after whsec_".to_owned())?,
@@ -46,16 +47,16 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// A message as its headers and its body have it.
+/// The signed parts of a message: headers and body.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedMessage<'a> {
     pub id: &'a str,
-    /// Seconds since 1970, as it was written.
+    /// Seconds since 1970, as written in the header.
     pub timestamp: &'a str,
     pub body: &'a [u8],
 }
 
-/// Why a message is not taken.
+/// Why a message is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSignature {
     #[error("The headers webhook-id, webhook-timestamp and webhook-signature have to be there.")]
@@ -78,17 +79,17 @@ impl SigningSecret {
         Some(mac)
     }
 
-    /// The signature of a message, as its header has it.
+    /// The signature of a message, in the header's format.
     pub fn sign(&self, message: SignedMessage<'_>) -> String {
         let code = self.mac(message).map(|mac| mac.finalize().into_bytes());
         format!("v1,{}", BASE64_STANDARD.encode(code.unwrap_or_default()))
     }
 
-    /// Whether one of the signatures in a header (separated by blanks) is that of a message of now. The comparison takes
-    /// the same time wherever they differ.
+    /// Checks that one of the signatures in a header (separated by blanks) matches the message, and that its timestamp
+    /// is recent. Compares in constant time.
     ///
     /// # Errors
-    /// Why it is not.
+    /// Why the message is not accepted.
     pub fn verify(&self, message: SignedMessage<'_>, signatures: &str, now: Timestamp) -> Result<(), BadSignature> {
         if message.id.is_empty() || message.timestamp.is_empty() || signatures.trim().is_empty() {
             return Err(BadSignature::Missing);

@@ -1,6 +1,11 @@
+//! Tests provider names, masked payment methods, and how confirmations are judged.
+
 use rstest::rstest;
 use uuid::Uuid;
 
+use super::confirmations::{Confirmation, ConfirmationFacts, PaymentOutcome, Verdict, judge};
+use super::providers::{PaymentMethod, ProviderName, failure_text};
+use super::suspense::SuspenseCause;
 use super::*;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where a message goes: which country and operator, and how that is known.
+//! Defines the destination of a message, its country and operator, and how it was identified.
 
 use std::sync::Arc;
 
@@ -8,24 +8,25 @@ use crate::domain::values::countries::CountryCode;
 use crate::domain::values::named_enum::named_enum;
 
 named_enum! {
-    /// What told the destination of a message. Number porting makes a prefix a guess; what the gateway gives is none.
+    /// How a destination was identified. Number porting makes a prefix a guess; network codes or a country given by the
+    /// gateway are certain.
     pub enum MatchedBy {
-        /// The MCC and MNC that the gateway gave.
+        /// By the MCC and MNC that the gateway gave.
         Network = "NETWORK",
-        /// The country that the gateway gave, with an operator or without.
+        /// By the country that the gateway gave, with or without an operator.
         Given = "GIVEN",
-        /// The longest prefix of the number that names an operator or a country.
+        /// By the longest prefix of the number that names an operator or a country.
         Prefix = "PREFIX",
     }
 }
 
-/// A message's destination.
+/// The destination of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Destination {
     pub country: CountryCode,
-    /// Empty where it is not known.
+    /// Empty where the operator is unknown.
     pub operator: Arc<str>,
     pub matched_by: MatchedBy,
-    /// What matched: the network `639-02`, the country and operator given, or the prefix.
+    /// The text that matched: the network `639-02`, the country and operator given, or the prefix.
     pub matched: Arc<str>,
 }

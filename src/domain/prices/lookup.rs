@@ -1,4 +1,4 @@
-//! Looks up where a message goes, from what a caller says of it.
+//! Identifies the destination of a message from the number, network codes or country a caller gives.
 
 use super::destinations::{Destination, MatchedBy};
 use super::phone_numbers::PhoneNumber;
@@ -10,7 +10,7 @@ use crate::domain::values::fields::InvalidMessage;
 use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::Timestamp;
 
-/// What a caller says about where a message goes.
+/// What a caller gives to identify a destination.
 #[derive(Clone, Debug, Default)]
 pub struct GivenDestination {
     pub to: Option<PhoneNumber>,
@@ -20,11 +20,11 @@ pub struct GivenDestination {
 }
 
 impl GivenDestination {
-    /// Tells the destination: by MCC and MNC, else by country and operator as given, else by the number's prefix. The
-    /// operator's name is spelled as on its rate card where it has one in force at that time.
+    /// Identifies the destination: by MCC and MNC, else by country and operator as given, else by the number's prefix.
+    /// The operator is spelled as on its rate card, where one is in force at that time.
     ///
     /// # Errors
-    /// [`InvalidMessage`] where nothing given names a country.
+    /// [`InvalidMessage`] where nothing given identifies a country.
     pub fn resolve(&self, book: &PriceBook, at: Timestamp) -> Result<Destination, InvalidMessage> {
         if let Some(network) = &self.network {
             return self.by_network(network, book, at);

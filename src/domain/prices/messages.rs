@@ -1,4 +1,4 @@
-//! Messages as the gateway names and measures them.
+//! Defines messages as the gateway submits them: id, size, destination and submission time, checked before rating.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,13 +19,13 @@ use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::{OperatorName, Reference};
 use crate::domain::values::time::Timestamp;
 
-/// How far back a message may have been submitted, in microseconds: 72 hours.
+/// How far back the submission time of a message may lie, in microseconds: 72 hours.
 const SUBMITTED_BEFORE_MICROS: i64 = 72 * 3_600 * 1_000_000;
 /// How far ahead the gateway's clock may be, in microseconds: 5 minutes.
 const SUBMITTED_AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
 
-/// The gateway's name of a message: 1 to 128 characters of `A-Z a-z 0-9 _ . : -`, unique within a business for as long as
-/// the ledger lives.
+/// The gateway's id of a message: 1 to 128 characters of `A-Z a-z 0-9 _ . : -`, unique within a business for as long as
+/// the ledger exists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MessageSid(Arc<str>);
 
@@ -59,7 +59,7 @@ impl Serialize for MessageSid {
     }
 }
 
-/// A debit goes by its message's name in a wallet's history.
+/// A debit's reference is the id of its message.
 impl From<&MessageSid> for Reference {
     fn from(message: &MessageSid) -> Reference {
         // Every name of a message is fit for a reference, which may be longer.
@@ -73,26 +73,26 @@ impl fmt::Display for MessageSid {
     }
 }
 
-/// What a charge is known by: no business is charged twice for one message.
+/// The key of a charge: no business is charged twice for one message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ChargeKey {
     pub business: BusinessSid,
     pub message: MessageSid,
 }
 
-/// The first half of a SHA-256 over a charge's parsed input: the same input has the same digest.
+/// The first half of a SHA-256 over a charge's parsed input: equal inputs have equal digests.
 pub type InputDigest = [u8; 16];
 
-/// How long a message is, in what it costs by.
+/// The size of a message, which determines its cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageSize {
     /// 1 to 255.
     pub segments: u16,
-    /// Known where the server counted the segments itself, from the message's text.
+    /// `None` where the caller gave the segments, and not the text.
     pub encoding: Option<Encoding>,
 }
 
-/// A message as a caller describes it: where it goes, and how long it is.
+/// A message as a caller describes it: its destination and its size.
 #[derive(Clone, Debug, Default)]
 pub struct OfferedMessage {
     pub given: GivenDestination,
@@ -109,8 +109,10 @@ pub struct RatableMessage {
     pub size: MessageSize,
 }
 
+/// Checks the submission time of a message.
+///
 /// # Errors
-/// [`InvalidMessage`] where a message was submitted more than 72 hours ago or over 5 minutes ahead.
+/// [`InvalidMessage`] where it lies more than 72 hours back or over 5 minutes ahead.
 pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Result<(), InvalidMessage> {
     let Some(submitted_at) = submitted_at else { return Ok(()) };
     let age_micros = now.micros().saturating_sub(submitted_at.micros());
@@ -122,13 +124,13 @@ pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Re
     }
 }
 
-/// The latest time that a message may name now as that of its submission.
+/// The latest submission time that is accepted now.
 pub fn latest_submission(now: Timestamp) -> Timestamp {
     Timestamp::from_micros(now.micros().saturating_add(SUBMITTED_AHEAD_MICROS))
 }
 
 impl OfferedMessage {
-    /// Where it goes, and how long it is.
+    /// Identifies the destination, and measures the message.
     ///
     /// # Errors
     /// [`InvalidMessage`] with the first field at fault.
@@ -137,7 +139,7 @@ impl OfferedMessage {
         Ok(RatableMessage { destination: self.given.resolve(book, self.submitted_at.unwrap_or(now))?, size })
     }
 
-    /// Checks when it was submitted, and counts the segments where only the text is given.
+    /// Checks the submission time, and counts the segments where only the text is given.
     ///
     /// # Errors
     /// [`InvalidMessage`] with the first field at fault.
@@ -146,10 +148,10 @@ impl OfferedMessage {
         self.size()
     }
 
-    /// The segments given, else those the text takes.
+    /// The size, from the segments given or else from the text.
     ///
     /// # Errors
-    /// [`InvalidMessage`] where neither or both are given, or there are too many.
+    /// [`InvalidMessage`] where neither or both are given, or there are too many segments.
     pub fn size(&self) -> Result<MessageSize, InvalidMessage> {
         let invalid = |field, problem: String| Err(InvalidMessage { field, problem });
         match (self.segments, &self.body) {
@@ -168,7 +170,7 @@ impl OfferedMessage {
         }
     }
 
-    /// The same for the same request, however it was spelled.
+    /// The digest of the charge's input, the same for equal input however it was spelled.
     pub fn digest(&self, key: &ChargeKey) -> InputDigest {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let network = self.given.network.as_ref();

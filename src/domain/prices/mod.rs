@@ -1,4 +1,4 @@
-//! Finds the price of a message: plans, rate cards, networks, numbers, rating.
+//! Defines plans, rate cards, networks and numbers, and rates messages by them.
 
 pub mod destinations;
 pub mod lookup;

@@ -1,4 +1,4 @@
-//! Mobile networks by the codes of ITU-T E.212.
+//! Finds the country and operator of mobile network codes (MCC and MNC, ITU-T E.212).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,16 +12,16 @@ const NETWORKS: &str = include_str!("../../../seeds/networks.txt");
 /// the tests let nobody commit, would be left out.
 static BY_CODES: LazyLock<HashMap<(&str, &str), NetworkMatch>> = LazyLock::new(|| lines().filter_map(parse).collect());
 
-/// Where a network is, and whose it is.
+/// The country and operator of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkMatch {
     pub country: CountryCode,
-    /// None where the data names none.
+    /// `None` where the data names none.
     pub operator: Option<&'static str>,
 }
 
-/// The network with these codes, three digits and two or three; of an unknown one the country alone. The network code
-/// is compared as text: `01` and `001` are two networks. None where the country code is no country's.
+/// Finds the network with these codes, three digits and two or three; of an unknown one the country alone. Network
+/// codes are compared as text: `01` and `001` are two networks. `None` where the country code belongs to no country.
 pub fn find(mcc: &str, mnc: &str) -> Option<NetworkMatch> {
     BY_CODES.get(&(mcc, mnc)).or_else(|| BY_CODES.get(&(mcc, ""))).copied()
 }

@@ -1,4 +1,4 @@
-//! Phone numbers of E.164.
+//! Parses and masks phone numbers (E.164).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use crate::domain::values::named_enum::deserialize_from_str;
 const LONGEST: usize = 15;
 /// Shorter texts are short codes or numbers without their country.
 const SHORTEST: usize = 7;
-/// How many digits a masked number hides at the least.
+/// The least digits that masking hides.
 const HIDDEN: usize = 4;
 
-/// An international number, such as +254712345678. It is held inline, so that passing it on costs no allocation.
+/// An international number, such as +254712345678, stored inline, so that a copy costs no allocation.
 ///
-/// A number tells who a person is. It stands whole only where it is asked for ([`PhoneNumber::digits`], `Display`);
-/// `Debug`, and with it every log line, has it masked.
+/// A number identifies a person. It is shown whole only where it is asked for ([`PhoneNumber::digits`], `Display`);
+/// `Debug`, and with it every log line, masks it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PhoneNumber {
     /// ASCII digits, with zero bytes after the last, so that equal numbers are equal byte for byte.
@@ -29,8 +29,8 @@ impl PhoneNumber {
         std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
     }
 
-    /// As clients and logs see it: `+25471****678`. Of a short number less is shown, so that four digits are always
-    /// hidden; the length stays true.
+    /// The number as clients and logs see it: `+25471****678`. Of a short number less is shown, so that four digits are
+    /// always hidden; the length stays true.
     pub fn masked(&self) -> String {
         let digits = self.digits();
         let shown = digits.len().saturating_sub(HIDDEN);
@@ -44,9 +44,9 @@ impl PhoneNumber {
 impl FromStr for PhoneNumber {
     type Err = String;
 
-    /// Reads what people and address books write: a leading `+` or `00` or neither, and blanks, hyphens, dots and
-    /// parentheses between the digits. `(0)`, which only callers inside the country dial, is refused: it would be read
-    /// as part of the number.
+    /// Reads the usual notations: a leading `+` or `00` or neither, and blanks, hyphens, dots and parentheses between
+    /// the digits. `(0)`, which only callers inside the country dial, is refused: it would be read as part of the
+    /// number.
     fn from_str(text: &str) -> Result<PhoneNumber, String> {
         read(text).ok_or_else(|| "must be an international number such as +254712345678".to_owned())
     }

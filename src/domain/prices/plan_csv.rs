@@ -1,5 +1,6 @@
-//! Pricing plans as a sheet: a line a tier, and one for a plan without tiers. Each line repeats what its plan says, so that
-//! lines may be sorted in any way; plans are told apart by their names.
+//! Writes plans as CSV, and compares an edited CSV with the stored plans.
+//! A plan has a row per tier, or a single row without tiers. Each row repeats the plan's own terms, so that rows may be
+//! sorted in any way; plans are told apart by their names.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,13 +27,13 @@ pub const COLUMNS: &[&str] = &[
     "tier_discount_percent",
 ];
 
-/// Those that all lines of a plan say alike.
+/// The columns that repeat the plan's own terms on each row.
 const PLAN_COLUMNS: &[&str] =
     &["description", "type", "base_price_per_sms", "card_discount_percent", "failed_refund_percent", "features"];
 
 const TIER_COLUMNS: &[&str] = &["min_messages", "max_messages", "tier_price_per_sms", "tier_discount_percent"];
 
-/// What a sheet would make of the plans there are. Those it does not name stay as they are.
+/// The changes that an imported CSV makes to the plans. Plans that it does not name stay as they are.
 #[derive(Debug, Default)]
 pub struct PlanImport {
     pub added: Vec<AddedPlan>,
@@ -43,20 +44,20 @@ pub struct PlanImport {
 
 #[derive(Clone, Debug)]
 pub struct AddedPlan {
-    /// The first of the plan's lines.
+    /// The first of the plan's rows.
     pub line: u64,
     pub terms: PlanTerms,
 }
 
 #[derive(Clone, Debug)]
 pub struct ChangedPlan {
-    /// The first of the plan's lines.
+    /// The first of the plan's rows.
     pub line: u64,
     pub before: PricingPlan,
     pub after: PlanTerms,
 }
 
-/// The sheet of these plans.
+/// The CSV of these plans.
 pub fn write(plans: &[PricingPlan]) -> String {
     csv::write(COLUMNS, plans.iter().flat_map(|plan| lines(&plan.terms())))
 }
@@ -86,7 +87,7 @@ fn lines(terms: &PlanTerms) -> Vec<Vec<String>> {
     terms.volume_tiers.iter().map(of_tier).collect()
 }
 
-/// Features stand in one cell, a bar between them; a bar or a backslash of their own has a backslash before it.
+/// Features stand in one cell, separated by a bar; a bar or a backslash of their own is escaped by a backslash.
 fn join_features(features: &[String]) -> String {
     let escaped = features.iter().map(|feature| feature.replace('\\', "\\\\").replace('|', "\\|"));
     escaped.collect::<Vec<_>>().join("|")
@@ -108,7 +109,7 @@ fn split_features(cell: &str) -> Vec<String> {
     features
 }
 
-/// Compares a sheet with all the plans there are. `default_plan` is the name of the one that new wallets get.
+/// Compares an imported CSV with all stored plans. `default_plan` is the name of the plan that new wallets get.
 pub fn compare(rows: Rows, known: &[PricingPlan], default_plan: &str) -> PlanImport {
     let by_name: HashMap<&str, &PricingPlan> = known.iter().map(|plan| (plan.name.as_str(), plan)).collect();
     let mut import = PlanImport::default();
@@ -144,7 +145,7 @@ pub fn compare(rows: Rows, known: &[PricingPlan], default_plan: &str) -> PlanImp
     import
 }
 
-/// What the lines of one plan say, where they keep every rule.
+/// The terms on the rows of one plan, if they keep every rule.
 fn judge(rows: Vec<CsvRow>, before: Option<&PricingPlan>, default_plan: &str) -> Result<PlanTerms, Vec<RefusedLine>> {
     let mut wrong = Wrong::default();
     let first_line = rows.first().map_or(0, |row| row.line);
@@ -182,7 +183,7 @@ fn judge(rows: Vec<CsvRow>, before: Option<&PricingPlan>, default_plan: &str) ->
     }
 }
 
-/// What is wrong, by line.
+/// Errors by line.
 #[derive(Default)]
 struct Wrong(BTreeMap<u64, Vec<FieldError>>);
 
@@ -202,7 +203,7 @@ impl Wrong {
     }
 }
 
-/// Where a plan's later line says of the plan something else than its first one; a blank cell says the same.
+/// The columns where a later row of a plan differs from its first one; a blank cell counts as equal.
 fn differences(first: &CsvRow, row: &CsvRow) -> Vec<FieldError> {
     let differs = |column: &&&str| !row.is_blank(column) && row.word(column) != first.word(column);
     let told = |column: &&str| {
@@ -263,13 +264,13 @@ fn whole(text: &str) -> Result<i64, &'static str> {
     text.parse().ok().filter(|_| is_number).ok_or("must be a whole number, without separators")
 }
 
-/// Percent as spreadsheets write it, with its sign or without.
+/// Percent as spreadsheets write it, with or without its sign.
 fn percent(row: &CsvRow, column: &str, errors: &mut Vec<FieldError>) -> Option<BasisPoints> {
     let number = row.number(column);
     noted(column, BasisPoints::parse_percent(number.trim_end_matches('%').trim_end()), errors)
 }
 
-/// The rule of a field, as one of its line and column.
+/// An error of a field, as one of its line and column.
 fn as_column(error: FieldError, first_line: u64, tiers: &[(u64, TierTerms)]) -> (u64, FieldError) {
     let in_tier = error.field.strip_prefix("volume_tiers[").and_then(|rest| rest.split_once("]."));
     if let Some((place, field)) = in_tier {

@@ -1,4 +1,4 @@
-//! What an admin writes into a pricing plan, and the rules it has to keep.
+//! Checks the terms an admin gives a plan, and applies changes to them.
 
 use serde::Serialize;
 
@@ -10,13 +10,13 @@ use crate::domain::values::text::{Feature, LongText, Title};
 use crate::domain::values::time::Timestamp;
 use crate::domain::values::versions::Version;
 
-/// How many tiers and how many features a plan has at most.
+/// The most tiers, and the most features, of a plan.
 const PARTS_MAX: usize = 100;
 
-/// The last segment that a tier may name: far more than anybody sends in a month.
+/// The highest segment that a tier may name: far more than anybody sends in a month.
 const MESSAGES_MAX: i64 = 1_000_000_000_000;
 
-/// All of a plan that people decide. Serialised, it is what the audit log keeps.
+/// The terms of a plan that an admin sets. Serialised, they are what the audit log stores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlanTerms {
     pub name: String,
@@ -30,7 +30,7 @@ pub struct PlanTerms {
     pub failed_refund_percent: BasisPoints,
 }
 
-/// A tier with both its bounds, as people write it. Stored are the upper ones alone, so that no gap can be.
+/// A tier with both its bounds, as people write it. Only the upper bounds are stored, so that there can be no gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TierTerms {
     pub min_messages: i64,
@@ -41,10 +41,10 @@ pub struct TierTerms {
 }
 
 impl PlanTerms {
-    /// The plan of these terms.
+    /// A plan with these terms.
     ///
     /// # Errors
-    /// Every rule that they break.
+    /// Every rule that the terms break.
     pub fn into_plan(
         self,
         sid: PlanSid,
@@ -74,7 +74,7 @@ impl PlanTerms {
         })
     }
 
-    /// Everything but the tiers.
+    /// Every rule but those of the tiers that the terms break.
     fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         errors.extend(check_text::<Title>("name", &self.name));
@@ -94,7 +94,7 @@ impl PlanTerms {
     }
 }
 
-/// A price as cards and plans may have it.
+/// The error of a price that is out of range, for plans and rate cards.
 pub fn check_price(field: &str, price: Money) -> Option<FieldError> {
     let is_fine = (Money::ZERO..=PRICE_MAX).contains(&price);
     (!is_fine).then(|| FieldError::new(field, format!("must lie between 0 and {PRICE_MAX}")))
@@ -104,8 +104,8 @@ fn check_share(field: &str, share: BasisPoints) -> Option<FieldError> {
     (!share.is_share()).then(|| FieldError::new(field, "must lie between 0 and 100"))
 }
 
-/// The tiers of these bounds: the first begins with the first segment, each where the one before ends, and the last has no
-/// end.
+/// The tiers with these bounds: the first begins with the first segment, each where the one before ends, and the last
+/// has no end.
 fn tiers_of(given: &[TierTerms]) -> Result<VolumeTiers, Vec<FieldError>> {
     if given.len() > PARTS_MAX {
         return Err(vec![FieldError::new("volume_tiers", format!("must have at most {PARTS_MAX} entries"))]);
@@ -163,13 +163,13 @@ impl PricingPlan {
         }
     }
 
-    /// Which state of the plan this is.
+    /// The version of the plan, for `If-Match`.
     pub fn version(&self) -> Version {
         Version::of(&(self.sid, self.terms(), self.created_at, self.updated_at))
     }
 }
 
-/// What is to become of a plan's terms; what is not given stays. Tiers and features are replaced as a whole.
+/// Changes to a plan's terms. Fields left out stay as they are; tiers and features are replaced as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanChanges {
     pub name: Option<String>,
@@ -197,7 +197,7 @@ impl PlanChanges {
     }
 }
 
-/// Why a plan, right in itself, cannot become what is asked.
+/// Why a plan with valid terms may not be changed or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanRefusal {
     #[error("Wallets have this plan: give them another one first.")]
@@ -211,7 +211,7 @@ pub enum PlanRefusal {
 }
 
 impl PlanRefusal {
-    /// The word for programs.
+    /// The error code of the API.
     pub fn code(&self) -> &'static str {
         match self {
             PlanRefusal::InUse => "plan_in_use",
@@ -219,7 +219,7 @@ impl PlanRefusal {
         }
     }
 
-    /// The field that a change of the plan would have to leave alone.
+    /// The field that the change would have to leave alone.
     pub fn field(&self) -> &'static str {
         match self {
             PlanRefusal::DefaultMustBePrepaid(_) => "type",
@@ -228,8 +228,8 @@ impl PlanRefusal {
     }
 }
 
-/// Whether the plan that new wallets get would still be there, and a prepaid one. `before` and `after` are none where a
-/// plan is made or deleted.
+/// Checks that the plan that new wallets get still exists after a change, and is prepaid. `before` and `after` are
+/// `None` where a plan is created or deleted.
 ///
 /// # Errors
 /// [`PlanRefusal::DefaultMustBePrepaid`] and [`PlanRefusal::DefaultIsNeeded`].

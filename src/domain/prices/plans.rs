@@ -1,15 +1,16 @@
-//! Pricing plans and their volume tiers.
+//! Defines plans and their volume tiers.
 
 use crate::domain::values::money::{BasisPoints, Money};
 use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::sid::PlanSid;
 use crate::domain::values::time::Timestamp;
 
-/// The most that a segment may cost: what is above is a slip of the finger in any currency.
+/// The highest price of a segment: anything above is a typing mistake in any currency.
 pub const PRICE_MAX: Money = Money::from_units(1_000_000);
 
 named_enum! {
-    /// How a plan is paid: before sending, or on the invoice. A plan gives no credit; only a wallet's limit does.
+    /// Whether messages are paid in advance or on the invoice. A plan gives no credit; only a wallet's credit limit
+    /// does.
     pub enum PlanType { Prepaid = "PREPAID", Postpaid = "POSTPAID" }
 }
 
@@ -19,11 +20,11 @@ pub struct PricingPlan {
     pub name: String,
     pub description: String,
     pub plan_type: PlanType,
-    /// What a segment costs where no rate card names its operator and no tier its volume.
+    /// The price of a segment where no rate card names its operator and no tier its volume.
     pub base_price_per_sms: Money,
-    /// What the plan takes off a rate card's price.
+    /// The discount on a rate card's price.
     pub card_discount: BasisPoints,
-    /// How much of the price a failed message gets back.
+    /// The share of the price that is refunded for a failed message.
     pub failed_refund: BasisPoints,
     pub features: Vec<String>,
     pub tiers: VolumeTiers,
@@ -48,23 +49,24 @@ impl PricingPlan {
     }
 }
 
-/// One step of a plan's graduated prices.
+/// A volume tier: one step of a plan's graduated prices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VolumeTier {
-    /// The last segment of the month that pays this price; `None` on the last tier, which has no end.
+    /// The last segment of the month at this price; `None` on the last tier, which has no end.
     pub up_to: Option<i64>,
     pub price_per_sms: Money,
     pub discount: BasisPoints,
 }
 
-/// A plan's tiers, in rising order, the last one open: as each begins where the one before ends, no volume falls
-/// between two of them.
+/// A plan's tiers in rising order, the last one open: each begins where the one before ends, so that there is no gap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VolumeTiers(Vec<VolumeTier>);
 
 impl VolumeTiers {
+    /// Checks tiers. None at all are fine.
+    ///
     /// # Errors
-    /// A sentence on the first rule the tiers break. No tiers at all are fine.
+    /// A sentence on the first rule the tiers break.
     pub fn new(tiers: Vec<VolumeTier>) -> Result<VolumeTiers, String> {
         let mut reached = 0;
         for (position, tier) in tiers.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Prefixes of phone numbers: the country, and for some countries the operator, that a number was given to.
+//! Finds the country, and for some countries the operator, of a phone number by its prefix.
 
 use std::sync::LazyLock;
 
@@ -10,18 +10,18 @@ const PREFIXES: &str = include_str!("../../../seeds/prefixes.txt");
 
 static TRIE: LazyLock<Trie> = LazyLock::new(|| Trie::of(rows()));
 
-/// Whom a prefix belongs to.
+/// The country and operator of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrefixMatch {
     pub country: CountryCode,
-    /// None where the data names none; and a ported number has left the one it names.
+    /// `None` where the data names none. A ported number is no longer with the operator named.
     pub operator: Option<&'static str>,
-    /// The digits that told.
+    /// The digits that matched.
     pub prefix: &'static str,
 }
 
-/// The longest prefix of the number that names an operator, else the longest that names a country. None where the
-/// number is in no country: an area code that nobody has, a freephone number of +1, a satellite network.
+/// The longest prefix of the number that names an operator, else the longest that names a country. `None` where the
+/// number is in no country: an unassigned area code, a freephone number of +1, a satellite network.
 pub fn find(number: &PhoneNumber) -> Option<PrefixMatch> {
     TRIE.find(number.digits())
 }
@@ -55,9 +55,9 @@ struct Trie {
 /// Narrow numbers keep the trie in the processor's cache.
 #[derive(Clone, Copy, Default)]
 struct Node {
-    /// Places in `nodes`, by digit. 0 is none: the root is nobody's child.
+    /// Indexes in `nodes`, by digit. 0 is none: the root is nobody's child.
     children: [u16; 10],
-    /// A place in `rows` plus one. 0 is none.
+    /// An index in `rows` plus one. 0 is none.
     row: u16,
 }
 

@@ -1,4 +1,4 @@
-//! Rate cards as a sheet: a price row a line.
+//! Writes rate cards as CSV, and compares an edited CSV with the stored cards.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,7 +14,7 @@ use crate::domain::values::time::CalendarDay;
 pub const COLUMNS: &[&str] =
     &["country_code", "operator", "mcc_mnc", "price_per_sms", "currency", "effective_from", "notes"];
 
-/// What a sheet would make of the rate cards there are. Rows are only ever added.
+/// The changes that an imported CSV makes to the rate cards. Cards are only ever added.
 #[derive(Debug, Default)]
 pub struct RateCardImport {
     pub added: Vec<AddedCard>,
@@ -22,16 +22,16 @@ pub struct RateCardImport {
     pub refused: Vec<RefusedLine>,
 }
 
-/// A row that is new.
+/// A new card.
 #[derive(Clone, Debug)]
 pub struct AddedCard {
     pub line: u64,
     pub terms: RateCardTerms,
-    /// What the destination's own row says, without this sheet, of the day the new one begins on.
+    /// The price that the destination's own card would have on the new one's first day, without this import.
     pub price_before: Option<Money>,
 }
 
-/// The sheet of these cards.
+/// The CSV of these cards.
 pub fn write(cards: &[RateCard]) -> String {
     csv::write(COLUMNS, cards.iter().map(cells))
 }
@@ -49,7 +49,7 @@ fn cells(card: &RateCard) -> Vec<String> {
     ]
 }
 
-/// Compares a sheet with all the cards there are.
+/// Compares an imported CSV with all stored cards.
 pub fn compare(rows: Rows, known: &[RateCard], days: PriceDays) -> RateCardImport {
     let mut prices: HashMap<PricedDestination, BTreeMap<NaiveDate, RateCardTerms>> = HashMap::new();
     for terms in known.iter().map(RateCard::terms) {
@@ -79,7 +79,7 @@ pub fn compare(rows: Rows, known: &[RateCard], days: PriceDays) -> RateCardImpor
     import
 }
 
-/// The row as a new one; none where it is known as it stands.
+/// The row as a new card; `None` where it equals a stored one.
 fn judge(
     line: u64,
     terms: RateCardTerms,
@@ -146,7 +146,7 @@ fn network(text: &str) -> Result<Network, String> {
     }
 }
 
-/// The rule of a field, as one of its column.
+/// An error of a field, as one of its column.
 fn as_column(error: FieldError) -> FieldError {
     let field = if error.field.starts_with("networks") { "mcc_mnc".to_owned() } else { error.field };
     FieldError { field, ..error }
@@ -159,7 +159,7 @@ where
     noted(column, row.word(column).parse(), errors)
 }
 
-/// The value, or none and a note of what is wrong with its column.
+/// The value, or `None` and an error of its column added to `errors`.
 pub(super) fn noted<T, E: std::fmt::Display>(
     column: &str,
     value: Result<T, E>,

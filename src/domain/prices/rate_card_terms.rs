@@ -1,4 +1,4 @@
-//! What an admin writes into a rate card, and when it may still be written.
+//! Checks the terms an admin gives a rate card, and until when a card may change.
 
 use std::collections::HashSet;
 
@@ -17,10 +17,10 @@ use crate::domain::values::text::{LongText, OperatorName, OptionalOperator};
 use crate::domain::values::time::{BillingCalendar, Timestamp};
 use crate::domain::values::versions::Version;
 
-/// How many networks a card names at most.
+/// The most networks of a card.
 const NETWORKS_MAX: usize = 100;
 
-/// All of a price row that people decide. Serialised, it is what the audit log keeps.
+/// The terms of a rate card that an admin sets. Serialised, they are what the audit log stores.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RateCardTerms {
     pub country_code: CountryCode,
@@ -33,7 +33,7 @@ pub struct RateCardTerms {
     pub notes: String,
 }
 
-/// What rows of one price over time have in common.
+/// The destination and currency that the cards of one price share over time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PricedDestination {
     pub country: CountryCode,
@@ -51,7 +51,7 @@ impl RateCardTerms {
         }
     }
 
-    /// Every rule that the terms break, whenever they are written.
+    /// Every rule that the terms break, on whatever day they are written.
     pub fn check(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         errors.extend(check_text::<OptionalOperator>("operator", &self.operator));
@@ -78,7 +78,7 @@ impl RateCardTerms {
         errors
     }
 
-    /// Whether both say the same, in whatever order they name the networks.
+    /// Whether both are equal, apart from the order of networks.
     pub fn is_same_as(&self, other: &RateCardTerms) -> bool {
         let networks = |terms: &RateCardTerms| terms.networks.iter().cloned().collect::<HashSet<_>>();
         let bare = |terms: &RateCardTerms| RateCardTerms { networks: Vec::new(), ..terms.clone() };
@@ -112,19 +112,19 @@ impl RateCard {
         }
     }
 
-    /// Which state of the card this is.
+    /// The version of the card, for `If-Match`.
     pub fn version(&self) -> Version {
         Version::of(&(self.sid, self.terms()))
     }
 }
 
-/// What is to become of a row whose day has not come; what is not given stays.
+/// Changes to a card that is not yet in force. Fields left out stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RateCardChanges {
     pub price_per_sms: Option<Money>,
     pub networks: Option<Vec<Network>>,
     pub notes: Option<String>,
-    /// What a caller who sends the whole row back says of the rest, which stays.
+    /// Fields that may be sent, but may not change.
     pub country_code: Option<CountryCode>,
     pub operator: Option<String>,
     pub currency: Option<Currency>,
@@ -132,8 +132,10 @@ pub struct RateCardChanges {
 }
 
 impl RateCardChanges {
+    /// The terms with these changes.
+    ///
     /// # Errors
-    /// What cannot be changed and would be, and every rule that the row would break.
+    /// The fields that may not change and would, and every rule that the terms would break.
     pub fn apply_to(self, terms: RateCardTerms) -> Result<RateCardTerms, Vec<FieldError>> {
         let fixed = [
             ("country_code", self.country_code.is_some_and(|country| country != terms.country_code)),
@@ -155,7 +157,7 @@ impl RateCardChanges {
     }
 }
 
-/// Why a row is not changed or deleted.
+/// Why a card may not be changed or deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateCardRefusal {
     #[error(
@@ -165,17 +167,17 @@ pub enum RateCardRefusal {
 }
 
 impl RateCardRefusal {
-    /// The word for programs.
+    /// The error code of the API.
     pub fn code(self) -> &'static str {
         "rate_card_in_force"
     }
 }
 
-/// Which days' prices may be in use: no price that a message may have been sent at is ever another.
+/// The days on which prices may be in use: a price that messages may have been sent at never changes.
 #[derive(Clone, Copy, Debug)]
 pub struct PriceDays {
     today: NaiveDate,
-    /// A gateway's clock may be ahead of ours, so near midnight it is tomorrow already.
+    /// The last day that may have begun for a gateway: near midnight its clock may be on tomorrow already.
     last_in_use: NaiveDate,
 }
 
@@ -184,14 +186,17 @@ impl PriceDays {
         PriceDays { today: calendar.day_of(now), last_in_use: calendar.day_of(latest_submission(now)) }
     }
 
+    /// Checks that a card with this first day may still be changed or deleted.
+    ///
     /// # Errors
-    /// [`RateCardRefusal::InForce`] where a message may have been charged by a row from that day on.
+    /// [`RateCardRefusal::InForce`] where a message may have been charged by it.
     pub fn check_untouched(self, effective_from: NaiveDate) -> Result<(), RateCardRefusal> {
         if effective_from > self.last_in_use { Ok(()) } else { Err(RateCardRefusal::InForce(effective_from)) }
     }
 
-    /// Whether a new row may begin on that day. Messages are charged up to 72 hours after they were submitted, at the price
-    /// of then, so a price of the past is no longer made; but where there was none it takes nothing from anybody.
+    /// The error of a new card that may not begin on this day. Messages are charged up to 72 hours after they were
+    /// submitted, at the price of that time, so a price of the past may not change; but where there was none, a new one
+    /// takes nothing from anybody.
     pub fn check_start(self, effective_from: NaiveDate, has_rows: bool) -> Option<FieldError> {
         (effective_from < self.today && has_rows).then(|| {
             let problem = format!(

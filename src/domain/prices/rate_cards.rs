@@ -1,4 +1,4 @@
-//! Rate cards: what a segment to an operator costs from a day on.
+//! Defines rate cards: the price of a segment to a country or operator from a day on.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,14 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::RateCardSid;
 use crate::domain::values::text::OperatorName;
 
-/// One price row. Rows are append-only: a new price is a new row with a later `effective_from`.
+/// A rate card: one price row. Rows are append-only: a new price is a new row with a later `effective_from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateCard {
     pub sid: RateCardSid,
     pub country: CountryCode,
     /// Empty on a card for the whole country.
     pub operator: String,
-    /// The operator's networks; none on a card for the whole country.
+    /// The operator's networks; empty on a card for the whole country.
     pub networks: Vec<Network>,
     pub price_per_sms: Money,
     pub currency: Currency,
@@ -36,7 +36,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// From the two codes as a caller gives them; none where neither is given.
+    /// The network of two codes as a caller gives them; `None` where neither is given.
     ///
     /// # Errors
     /// The code at fault, and what it must be.
@@ -58,7 +58,7 @@ fn are_digits(text: &str, lengths: &[usize]) -> bool {
     lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Which cards a caller asks for.
+/// Filters on cards.
 #[derive(Clone, Debug, Default)]
 pub struct RateCardFilter {
     pub country: Option<CountryCode>,
@@ -66,11 +66,13 @@ pub struct RateCardFilter {
 }
 
 impl RateCard {
-    /// What operators of two cards have in common when they are the same: their names without regard to case.
+    /// The key that equal operators share: the name without regard to case.
     pub fn operator_key(&self) -> String {
         OperatorName::key(&self.operator)
     }
 
+    /// Checks a card.
+    ///
     /// # Errors
     /// A sentence on the first rule the card breaks.
     pub fn validate(&self) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Rating: what a message costs, and why. Pure, and without I/O: prices are a book in memory.
+//! Rates messages: finds the price of each segment in the price book, and the rule behind it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::{BillingCalendar, Timestamp};
 
 named_enum! {
-    /// Which row gave a price.
+    /// The kind of price that rating applied.
     pub enum RatingRule {
         /// The operator's own rate card, less the discounts of plan and tier.
         OperatorCard = "OPERATOR_CARD",
@@ -31,8 +31,8 @@ named_enum! {
     }
 }
 
-/// What a segment costs, and all that made it so. Frozen with the charge, so that it holds whatever becomes of cards and
-/// plans; few differ, however many messages there are.
+/// The price of a segment, with everything that determined it. Stored with the charge, so that it holds however cards
+/// and plans change; few differ, however many messages there are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppliedRate {
     pub destination: Destination,
@@ -58,13 +58,13 @@ pub struct AppliedPlan {
     pub sid: PlanSid,
     pub name: Arc<str>,
     pub card_discount: BasisPoints,
-    /// How much of the price a failed message gets back.
+    /// The share of the price that is refunded for a failed message.
     pub failed_refund: BasisPoints,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AppliedTier {
-    /// The first segment of the month that pays this tier's price.
+    /// The first segment of the month at this tier's price.
     pub first: i64,
     /// The last one; `None` where the tier is open.
     pub up_to: Option<i64>,
@@ -72,7 +72,7 @@ pub struct AppliedTier {
 }
 
 impl AppliedRate {
-    /// How much of the price a failed message gets back: all of it where the wallet has no plan.
+    /// The share of the price that is refunded for a failed message: all of it where the wallet has no plan.
     pub fn failed_refund(&self) -> BasisPoints {
         self.plan.as_ref().map_or(BasisPoints::WHOLE, |plan| plan.failed_refund)
     }
@@ -93,7 +93,7 @@ impl RatedPart {
     }
 }
 
-/// What a message costs. The sum over its parts is exact.
+/// The price of a message. The sum over its parts is exact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rating {
     /// In the order of the segments; at least one.
@@ -118,18 +118,18 @@ pub enum Unrated {
     Money(#[from] MoneyError),
 }
 
-/// What a message is rated by, beside the book.
+/// What rating needs to know of a message and its wallet, beside the price book.
 #[derive(Clone, Copy, Debug)]
 pub struct RatingTerms<'a> {
     pub currency: Currency,
     pub plan: Option<&'a PlanPrices>,
-    /// How many segments the wallet was charged for in this calendar month before.
+    /// The segments that the wallet was charged for before, in this calendar month.
     pub segments_before: i64,
-    /// Which price row applies is decided by this time, and nothing else is.
+    /// The time that selects the price row, and nothing else.
     pub submitted_at: Timestamp,
 }
 
-/// Every plan and rate card, arranged for finding. Built once, and again when one changes.
+/// Every plan and rate card, indexed. Built once, and again when one changes.
 #[derive(Debug, Default)]
 pub struct PriceBook {
     plans: HashMap<PlanSid, PlanPrices>,
@@ -150,7 +150,7 @@ struct NetworkRow {
 pub struct PlanPrices {
     terms: AppliedPlan,
     base_price_per_sms: Money,
-    /// With the first segment of each.
+    /// Each with its first segment.
     tiers: Vec<(i64, VolumeTier)>,
 }
 
@@ -173,7 +173,7 @@ struct CardRow {
 }
 
 impl PriceBook {
-    /// From every row there is, those of the past and of the future too.
+    /// The book of all plans and rate cards, past and future ones included.
     pub fn new(plans: Vec<PricingPlan>, cards: Vec<RateCard>, calendar: BillingCalendar) -> PriceBook {
         let mut book = PriceBook {
             plans: plans.into_iter().map(|plan| (plan.sid, PlanPrices::from(plan))).collect(),
@@ -208,25 +208,25 @@ impl PriceBook {
         self.plans.get(&sid)
     }
 
-    /// The plan of a name, as new wallets get theirs.
+    /// The plan with this name; new wallets get theirs by name.
     pub fn plan_named(&self, name: &str) -> Option<PlanSid> {
         self.plans.values().find(|plan| *plan.terms.name == *name).map(|plan| plan.terms.sid)
     }
 
-    /// Whose network this is, by the newest rate card in force that names it.
+    /// The country and operator of a network, by the newest rate card in force that names it.
     pub fn network(&self, network: &Network, at: Timestamp) -> Option<(CountryCode, Arc<str>)> {
         let row = self.networks.get(network)?.iter().find(|row| row.from <= at)?;
         Some((row.country, row.operator.clone()))
     }
 
-    /// An operator's name as the newest of its cards in force spells it; one without such a card stays as it is.
+    /// An operator's name as the newest of its cards in force spells it; unchanged where there is none.
     pub fn spelling(&self, country: CountryCode, operator: &str, at: Timestamp) -> Arc<str> {
         let known = self.countries.get(&country).and_then(|cards| cards.0.get(&OperatorName::key(operator)));
         let row = known.and_then(|cards| cards.rows.iter().find(|row| row.from <= at));
         row.map_or_else(|| operator.into(), |row| row.name.clone())
     }
 
-    /// What a message of so many segments costs, the next of its wallet's month.
+    /// Rates a message of so many segments, as the next of its wallet's month.
     ///
     /// The price is that of the operator's card in the wallet's currency, else of the country's card, less the discounts
     /// of plan and tier. Where the country is served in that currency but neither card exists in any, the plan's own price

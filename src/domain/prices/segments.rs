@@ -1,11 +1,11 @@
-//! How many parts the text of a message takes on the air: what a charge is counted in.
+//! Counts the segments of a message text: GSM-7 or UCS-2, alone or concatenated.
 
 use std::collections::HashSet;
 
 use crate::domain::values::named_enum::named_enum;
 
 named_enum! {
-    /// The alphabet a body travels in, by the names of 3GPP TS 23.038.
+    /// The alphabet a text is sent in, by the names of 3GPP TS 23.038.
     pub enum Encoding {
         /// Section 6.2.1: 7 bits a character, 14 for those of the extension table.
         Gsm7 = "GSM-7",
@@ -14,27 +14,28 @@ named_enum! {
     }
 }
 
-/// The most parts one message has: their number is one octet (3GPP TS 23.040 section 9.2.3.24.1).
+/// The most segments of a message: their number is one octet (3GPP TS 23.040 section 9.2.3.24.1).
 pub const SEGMENTS_MAX: u16 = 255;
 
-/// What a body costs to send.
+/// The encoding and segments of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segmented {
     pub encoding: Encoding,
     /// 1 to [`SEGMENTS_MAX`].
     pub segments: u16,
-    /// Septets in GSM-7, UTF-16 units in UCS-2; what is left empty at the end of a part is not among them.
+    /// Septets in GSM-7, UTF-16 units in UCS-2; units left empty at the end of a segment are not counted.
     pub units: usize,
 }
 
-/// The body does not fit one message, however it is cut.
+/// The text does not fit one message, however it is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("takes {segments} segments, and one message has at most {SEGMENTS_MAX}: shorten it, or send it as several")]
 pub struct TooLong {
     pub segments: usize,
 }
 
-/// Cuts a body into parts as a phone or a gateway does: in GSM-7 if every character is in its tables, else in UCS-2.
+/// Counts the segments of a text as a phone or a gateway cuts it: in GSM-7 if every character is in its tables, else in
+/// UCS-2.
 ///
 /// # Errors
 /// [`TooLong`] where it takes more than [`SEGMENTS_MAX`] parts.
@@ -59,7 +60,7 @@ fn count_ucs2(units_before: usize, rest: &str) -> Result<Segmented, TooLong> {
     ucs2.finish()
 }
 
-/// The characters for which a body travels in UCS-2, each once, in the order in which they first appear.
+/// The characters for which a text is sent in UCS-2, each once, in the order in which they first appear.
 pub fn forcing_ucs2(body: &str) -> Vec<char> {
     let mut seen = HashSet::new();
     body.chars().filter(|character| septets(*character).is_none() && seen.insert(*character)).collect()
@@ -156,7 +157,7 @@ static SEPTETS: [u8; 0x400] = {
     septets
 };
 
-/// What a character costs in GSM-7, if it has it.
+/// The septets that a character takes in GSM-7, if it is in its tables.
 fn septets(character: char) -> Option<usize> {
     match SEPTETS.get(character as usize) {
         Some(0) => None,

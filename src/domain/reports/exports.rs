@@ -1,4 +1,4 @@
-//! What a business takes away as a sheet: its history, its charges, its usage. A line of each, and its columns.
+//! Defines the rows and columns of the CSV exports: transactions, charges and usage.
 
 use chrono::NaiveDate;
 
@@ -12,15 +12,15 @@ use crate::domain::values::sid::{BusinessSid, TransactionSid};
 use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::transactions::{Transaction, TransactionStatus, TransactionType};
 
-/// What a line of a sheet shows.
+/// A row of a CSV export.
 pub trait CsvLine {
     const COLUMNS: &'static [&'static str];
 
-    /// A cell for every column.
+    /// Writes a cell for every column.
     fn write(&self, currency: Currency, writer: &mut CsvWriter);
 }
 
-/// A piece of a sheet: lines, after the header where they are the first.
+/// A piece of a CSV export: rows, after the header where they are the first.
 pub fn piece<L: CsvLine>(lines: &[L], currency: Currency, with_header: bool) -> Vec<u8> {
     let mut writer = CsvWriter::new();
     if with_header {
@@ -33,12 +33,12 @@ pub fn piece<L: CsvLine>(lines: &[L], currency: Currency, with_header: bool) -> 
     writer.into_bytes()
 }
 
-/// What a sheet is saved as. The signs of a business's SID are all fit for a file's name.
+/// The file name of an export. A business's SID is fit for one as it is.
 pub fn file_name(what: &str, business: &BusinessSid, today: NaiveDate) -> String {
     format!("{what}-{business}-{today}.csv")
 }
 
-/// An entry of a wallet's history.
+/// A row of the transactions export.
 #[derive(Clone, Debug)]
 pub struct TransactionLine {
     pub sid: TransactionSid,
@@ -51,7 +51,7 @@ pub struct TransactionLine {
     pub debit: Option<DebitLine>,
 }
 
-/// An entry of a type that is no debit.
+/// For entries that are no debits.
 impl From<Transaction> for TransactionLine {
     fn from(row: Transaction) -> TransactionLine {
         TransactionLine {
@@ -67,13 +67,13 @@ impl From<Transaction> for TransactionLine {
     }
 }
 
-/// What only the debit of a message tells.
+/// The columns that only the debit of a message fills.
 #[derive(Clone, Debug)]
 pub struct DebitLine {
     pub message_sid: String,
     pub segments: i64,
     pub country_code: String,
-    /// Empty where it was not known.
+    /// Empty where the operator was unknown.
     pub operator: String,
     /// The number, masked; empty where none was given.
     pub to: String,
@@ -120,12 +120,12 @@ impl CsvLine for TransactionLine {
     }
 }
 
-/// What a segment cost on average. (A debit is never so low that its cost could not be told.)
+/// The average price of a segment. (A debit is never so low that its cost could not be told.)
 fn mean_price(amount: Money, segments: i64) -> Money {
     Money::ZERO.checked_sub(amount).unwrap_or_default().mean_over(segments)
 }
 
-/// A message that was charged, and what became of it.
+/// A row of the charges export: a charged message with its delivery report and refunds.
 #[derive(Clone, Debug)]
 pub struct ChargeLine {
     pub sid: TransactionSid,
@@ -134,18 +134,18 @@ pub struct ChargeLine {
     /// The number, masked; empty where none was given.
     pub to: String,
     pub country_code: String,
-    /// Empty where it was not known.
+    /// Empty where the operator was unknown.
     pub operator: String,
     pub segments: i64,
     pub encoding: Option<String>,
-    /// Of the debit, so zero or below.
+    /// The amount of the debit, so zero or below.
     pub amount: Money,
     pub delivery: Option<DeliveryLine>,
     /// The sum of its refunds.
     pub refunded: Money,
 }
 
-/// What was reported of a message.
+/// The delivery report of a message.
 #[derive(Clone, Debug)]
 pub struct DeliveryLine {
     pub status: DeliveryStatus,
@@ -196,12 +196,12 @@ impl CsvLine for ChargeLine {
     }
 }
 
-/// What was sent on one day to one operator at one price.
+/// A row of the usage export: one day, operator and price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageLine {
     pub day: NaiveDate,
     pub country: CountryCode,
-    /// Empty where it was not known.
+    /// Empty where the operator was unknown.
     pub operator: String,
     pub unit_price: Money,
     pub counts: UsageCounts,

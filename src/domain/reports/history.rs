@@ -1,4 +1,4 @@
-//! Merges the entries of a wallet's ledger and the payments beside them into one history.
+//! Merges the entries of a wallet's ledger and its payments into one history.
 
 use crate::domain::payments::Payment;
 use crate::domain::values::currency::Currency;
@@ -11,7 +11,7 @@ use crate::domain::wallets::transactions::Transaction;
 #[derive(Debug)]
 pub enum HistoryRow {
     Entry(Transaction),
-    /// One that is open or has failed: the ledger does not hold it.
+    /// A payment that is open or has failed, which the ledger does not hold.
     Payment(Payment),
 }
 
@@ -24,7 +24,7 @@ impl HistoryRow {
     }
 }
 
-/// A page of a wallet's history, its payments among its entries.
+/// A page of a wallet's history, with its payments among its entries.
 #[derive(Debug)]
 pub struct History {
     pub business_sid: BusinessSid,
@@ -32,8 +32,9 @@ pub struct History {
     pub page: Page<HistoryRow, HistoryCursor>,
 }
 
-/// Puts a page of entries and one of payments, both newest first, into one. Both were read from `cursor` on, the entries to
-/// where their own page says, the payments with one more than `limit` where there is one; each comes with its place.
+/// Merges a page of entries and one of payments, both newest first, into one page. Both were read from `cursor` on, the
+/// entries to where their own page ends, the payments with one more than `limit` where there is one; each payment comes
+/// with its position.
 pub fn merge(
     entries: Page<Transaction>,
     payments: Vec<(i64, Payment)>,

@@ -1,4 +1,4 @@
-//! Shapes what is read across subjects: history and exports.
+//! Shapes reports that read several subjects: wallet history and CSV exports.
 
 pub mod exports;
 pub mod history;

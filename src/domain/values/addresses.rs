@@ -1,5 +1,5 @@
-//! Which addresses on the network are the public's: what somebody else names is called only there, or this server could be
-//! made to ask machines of its own network (server-side request forgery).
+//! Tells public IP addresses from private ones, so that callers cannot point requests at the internal network.
+//! Only public addresses are called for an address that somebody else gave (server-side request forgery).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +13,7 @@ const fn v6(first: u16, second: u16, third: u16, length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(first, second, third, 0, 0, 0, 0, 0), length)
 }
 
-/// Not the public's, by the IANA registry of special-purpose IPv4 addresses.
+/// Networks that are not public, by the IANA registry of special-purpose IPv4 addresses.
 const SPECIAL_V4: &[Ipv4Net] = &[
     v4(0, 0, 0, 0, 8),        // this network
     v4(10, 0, 0, 0, 8),       // private
@@ -33,10 +33,10 @@ const SPECIAL_V4: &[Ipv4Net] = &[
     v4(240, 0, 0, 0, 4),      // reserved, broadcast
 ];
 
-/// What is given out to the public. Whatever lies outside is loopback, unique local (`fc00::/7`), link-local, multicast…
+/// The network of public addresses. All others are loopback, unique local (`fc00::/7`), link-local, multicast…
 const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
 
-/// Not the public's although inside [`GLOBAL_V6`].
+/// Networks within [`GLOBAL_V6`] that are not public.
 const SPECIAL_V6: &[Ipv6Net] = &[
     v6(0x2001, 0, 0, 23),     // protocol assignments; Teredo, which holds an IPv4 address
     v6(0x2001, 0xdb8, 0, 32), // documentation
@@ -44,10 +44,10 @@ const SPECIAL_V6: &[Ipv6Net] = &[
     v6(0x3fff, 0, 0, 20),     // documentation
 ];
 
-/// IPv4 behind a translator (RFC 6052): where the machine has IPv6 alone, everybody's IPv4 addresses look like this.
+/// IPv4 addresses behind a translator (RFC 6052), as a machine without IPv4 sees them.
 const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
 
-/// Whether everybody on the internet would reach the same machine there.
+/// Whether an address is public: whether everybody on the internet reaches the same machine there.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),

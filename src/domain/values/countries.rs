@@ -1,4 +1,4 @@
-//! Countries of ISO 3166-1.
+//! Defines country codes (ISO 3166-1).
 
 use std::fmt;
 use std::str::FromStr;

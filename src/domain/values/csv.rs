@@ -1,13 +1,13 @@
-//! Sheets: CSV (RFC 4180) that people edit in a spreadsheet and bring back.
+//! Reads and writes CSV (RFC 4180) that people edit in a spreadsheet and bring back.
 //!
-//! Written are commas, CRLF, and dots before decimals. Read are commas or semicolons (a spreadsheet writes semicolons where
-//! the comma stands before decimals, so there `0,02` is a number too), with or without a byte order mark, the columns in any
-//! order.
+//! It writes commas, CRLF, and dots before decimals. It reads commas or semicolons (a spreadsheet writes semicolons
+//! where the comma stands before decimals, so there `0,02` is a number too), with or without a byte order mark, the
+//! columns in any order.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` (some: the same signs in full width) for a formula, and
-//! runs it; one that begins with a tab or a line break may lose that and then be one. Such a text is written with an
-//! apostrophe before it, and so is one that begins with an apostrophe itself; reading takes the apostrophe off again, so that
-//! every text comes back as it was. This file alone knows that rule.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` (some: the same signs in full width) for a formula,
+//! and runs it; one that begins with a tab or a line break may lose that and then be one. Such a text is written with
+//! an apostrophe before it, and so is one that begins with an apostrophe itself; reading takes the apostrophe off
+//! again, so that every text comes back as it was. This file alone knows that rule.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write};
@@ -16,16 +16,16 @@ use csv::{ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 
 use super::fields::FieldError;
 
-/// How many rows one sheet brings at most: they are stored in one transaction, and everybody else waits for it.
+/// The most rows of an import: they are stored in one transaction, and everybody else waits for it.
 const ROWS_MAX: usize = 10_000;
 
-/// How texts begin that get an apostrophe.
+/// First characters of texts that get an apostrophe.
 const GUARDED: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠', '\''];
 
-/// A sheet as it was read: each row as its cells, or why it has none.
+/// The rows of a CSV, each with its cells or its errors.
 pub type Rows = Vec<Result<CsvRow, RefusedLine>>;
 
-/// A line that cannot be taken, and why.
+/// A line that is refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedLine {
     /// Counted from 1, the header included, as a text editor shows it.
@@ -33,11 +33,11 @@ pub struct RefusedLine {
     pub errors: Vec<FieldError>,
 }
 
-/// The column that is named where a line is wrong as a whole.
+/// The column named in errors of a line as a whole.
 pub const WHOLE_LINE: &str = "line";
 
 impl RefusedLine {
-    /// What is wrong with it, a sentence each.
+    /// The errors, a sentence each.
     pub fn sentences(&self) -> impl Iterator<Item = String> {
         self.errors.iter().map(|FieldError { field, problem }| match field.as_str() {
             WHOLE_LINE => problem.clone(),
@@ -46,7 +46,7 @@ impl RefusedLine {
     }
 }
 
-/// A row of a sheet. Every column that the sheet must have is there.
+/// A row of a CSV that was read. It has every required column.
 #[derive(Clone, Debug)]
 pub struct CsvRow {
     pub line: u64,
@@ -57,7 +57,7 @@ pub struct CsvRow {
 }
 
 impl CsvRow {
-    /// A text as it was before it was written.
+    /// The text in a column, as it was before it was written.
     pub fn text(&self, column: &str) -> &str {
         let cell = self.cell(column);
         match cell.strip_prefix('\'') {
@@ -66,12 +66,12 @@ impl CsvRow {
         }
     }
 
-    /// A word: blanks around it say nothing.
+    /// The word in a column, without blanks around it.
     pub fn word(&self, column: &str) -> &str {
         self.cell(column).trim()
     }
 
-    /// A number with a dot before its decimals.
+    /// The number in a column, with a dot before its decimals.
     pub fn number(&self, column: &str) -> Cow<'_, str> {
         let word = self.word(column);
         let is_local = self.has_decimal_commas && !word.contains('.') && word.matches(',').count() == 1;
@@ -88,10 +88,10 @@ impl CsvRow {
     }
 }
 
-/// Reads a sheet that has exactly these columns. Rows without any text are left out.
+/// Reads a CSV that has exactly these columns. Rows without any text are left out.
 ///
 /// # Errors
-/// A sentence, where it cannot be read as a sheet of these columns at all.
+/// A sentence, where the text is no CSV with these columns at all.
 pub fn read(bytes: &[u8], columns: &'static [&'static str]) -> Result<Rows, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
@@ -155,7 +155,7 @@ impl Lines<'_> {
     }
 }
 
-/// Where each column stands. A column that is not known may be a known one misspelt, so it is refused, not passed over.
+/// The index of each column. An unknown column may be a known one misspelt, so it is refused, not passed over.
 fn places(header: &StringRecord, columns: &[&str]) -> Result<Vec<usize>, String> {
     let names: Vec<String> = header.iter().map(|name| name.trim().to_lowercase()).collect();
     let expected = || columns.join(",");
@@ -173,7 +173,7 @@ fn places(header: &StringRecord, columns: &[&str]) -> Result<Vec<usize>, String>
     columns.iter().map(place).collect()
 }
 
-/// Writes a sheet. Every row has a cell for every column.
+/// Writes a whole CSV. Every row has a cell for every column.
 pub fn write(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut writer = CsvWriter::new();
     writer.header(columns);
@@ -184,7 +184,7 @@ pub fn write(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Strin
     String::from_utf8(writer.into_bytes()).unwrap_or_default()
 }
 
-/// Writes a sheet, or a piece of one, cell by cell. Every line has a cell for every column.
+/// Writes a CSV, or a piece of one, cell by cell. Every line has a cell for every column.
 #[derive(Debug)]
 pub struct CsvWriter {
     writer: Writer<Vec<u8>>,
@@ -205,25 +205,25 @@ impl CsvWriter {
         CsvWriter { writer, scratch: String::new() }
     }
 
-    /// The line that names the columns.
+    /// Writes the line of column names.
     pub fn header(&mut self, columns: &[&str]) {
         let _ = self.writer.write_record(columns);
     }
 
-    /// A text, which is never run as a formula.
+    /// Writes a text, guarded so that a spreadsheet never runs it as a formula.
     pub fn text(&mut self, cell: &str) {
         let _ = self.writer.write_field(guarded(cell).as_bytes());
     }
 
-    /// A number, time, id or name of a fixed set: what can be no formula, however it begins. A spreadsheet sees a number
-    /// below zero as a number.
+    /// Writes a number, a time, an id or a name of a fixed set, unguarded: none can be a formula. So a spreadsheet
+    /// reads a number below zero as a number.
     pub fn plain(&mut self, value: impl Display) {
         self.scratch.clear();
         let _ = write!(self.scratch, "{value}");
         let _ = self.writer.write_field(&self.scratch);
     }
 
-    /// The same, or an empty cell.
+    /// Writes the same, or an empty cell.
     pub fn plain_or_blank(&mut self, value: Option<impl Display>) {
         match value {
             Some(value) => self.plain(value),
@@ -231,7 +231,7 @@ impl CsvWriter {
         }
     }
 
-    /// So many empty cells.
+    /// Writes empty cells.
     pub fn blank(&mut self, cells: usize) {
         for _ in 0..cells {
             let _ = self.writer.write_field("");

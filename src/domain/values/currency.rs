@@ -1,4 +1,4 @@
-//! Currencies of ISO 4217.
+//! Defines currencies (ISO 4217) and their decimal places.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::named_enum::deserialize_from_str;
 
-/// A currency that money is kept in: an ISO 4217 code that has decimals of its own (`XAU`, `XXX` and their like have
-/// none).
+/// A currency that money is kept in: an ISO 4217 code with decimals of its own (`XAU`, `XXX` and their like have none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Currency(iso_currency::Currency);
 
@@ -17,7 +16,7 @@ impl Currency {
         self.0.code()
     }
 
-    /// How many decimals an invoice in this currency shows: USD 2, UGX and RWF 0, KWD 3.
+    /// The number of decimals on an invoice in this currency: USD 2, UGX and RWF 0, KWD 3.
     pub fn exponent(self) -> u32 {
         self.0.exponent().map_or(2, u32::from)
     }

@@ -1,12 +1,12 @@
-//! What is wrong with what somebody gave: all of it at once, field by field.
+//! Names invalid input field by field, so that all of it is reported at once.
 
-/// A field that is not what it must be. As a text it is a sentence: `name must be …`.
+/// An invalid field. As a text it is a sentence: `name must be …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct FieldError {
-    /// As the caller names it: `name`, `volume_tiers[1].min_messages`.
+    /// The field's name as the caller writes it: `name`, `volume_tiers[1].min_messages`.
     pub field: String,
-    /// What goes on after the field's name: `must be …`.
+    /// The rest of the sentence after the field's name: `must be …`.
     pub problem: String,
 }
 
@@ -16,12 +16,12 @@ impl FieldError {
     }
 }
 
-/// The problem of a text that is none of that type, as an error of its field.
+/// The error of a field, where its text is no valid `T`.
 pub fn check_text<T: std::str::FromStr<Err = String>>(field: &str, text: &str) -> Option<FieldError> {
     text.parse::<T>().err().map(|problem| FieldError::new(field, problem))
 }
 
-/// What is wrong with a message: which field, and a sentence on what it must be.
+/// An invalid message: the field at fault, and a sentence on what it must be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct InvalidMessage {

@@ -1,4 +1,4 @@
-//! Doing a thing once however often it is asked.
+//! Defines idempotency keys, input hashes, and the answers stored to be given again.
 
 use std::str::FromStr;
 
@@ -8,10 +8,10 @@ use super::named_enum::deserialize_from_str;
 use super::sid::BusinessSid;
 use super::time::Timestamp;
 
-/// How long a key is remembered.
+/// How many days a key is remembered.
 const KEPT_DAYS: i64 = 30;
 
-/// Keys created before this are forgotten.
+/// Keys created before this time are forgotten.
 pub fn forgotten_before(now: Timestamp) -> Timestamp {
     now.minus_days(KEPT_DAYS)
 }
@@ -40,13 +40,13 @@ impl FromStr for IdempotencyKey {
 
 deserialize_from_str!(IdempotencyKey);
 
-/// Where a key is unique: per caller, route and business.
+/// The scope in which a key is unique: caller, route and business.
 #[derive(Clone, Debug)]
 pub struct KeyScope {
     pub caller: String,
     /// Method and path template.
     pub route: &'static str,
-    /// None where it concerns no one business.
+    /// `None` where the request concerns no single business.
     pub business_sid: Option<BusinessSid>,
     pub key: IdempotencyKey,
 }
@@ -78,7 +78,7 @@ impl InputHash {
     }
 }
 
-/// An answer, and whether it was given before.
+/// An answer, and whether it repeats an earlier one.
 #[derive(Debug)]
 pub struct OnceAnswer<T> {
     pub value: T,

@@ -12,12 +12,12 @@ use super::money::Money;
 pub struct JsonObject(Option<Box<RawValue>>);
 
 impl JsonObject {
-    /// From the text of an object; `None` is the empty one.
+    /// From the text of an object; `None` is the empty object.
     pub fn from_text(text: Option<Box<RawValue>>) -> JsonObject {
         JsonObject(text)
     }
 
-    /// The same text for the same object, however it was spelled: sorted, and without blanks.
+    /// A text that is equal for equal objects: sorted, and without blanks.
     pub fn canonical(&self) -> String {
         let parsed = self.text().map(|text| serde_json::from_str::<serde_json::Value>(text.get()));
         match parsed {
@@ -27,13 +27,13 @@ impl JsonObject {
         }
     }
 
-    /// What serialises as an object.
+    /// Serialises a value that is an object.
     pub fn of(object: &impl Serialize) -> JsonObject {
         // Texts and numbers always serialise.
         JsonObject(serde_json::value::to_raw_value(object).ok())
     }
 
-    /// The same with one more field, or another value of it; all others stay as they were written.
+    /// The object with one more field, or with another value of it; all others stay as they were written.
     #[must_use]
     pub fn with(&self, name: &str, value: &impl Serialize) -> JsonObject {
         let fields = self.text().map(|text| serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text.get()));
@@ -44,7 +44,7 @@ impl JsonObject {
         JsonObject::of(&fields)
     }
 
-    /// An amount among its fields, if there is one of that name.
+    /// The amount in a field, if there is one of that name.
     pub fn amount(&self, name: &str) -> Option<Money> {
         let fields = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(self.text()?.get()).ok()?;
         serde_json::from_str(fields.get(name)?.get()).ok()
@@ -56,7 +56,7 @@ impl JsonObject {
     }
 }
 
-/// How large an object a caller may send along, in bytes.
+/// The largest object that a caller may send, in bytes.
 const OBJECT_MAX_BYTES: usize = 4_096;
 
 /// From an object of a bounded size. Works with `serde_json` only. What a database could not hold is refused: NUL

@@ -1,5 +1,5 @@
-//! Lists that are searched, filtered and sorted, and read a page at a time. What may be asked of each is declared with
-//! its SQL.
+//! Defines requests for lists that are searched, filtered, sorted and paged.
+//! Which filters and sorts a list has is declared with its SQL.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use super::named_enum::deserialize_from_str;
 use super::paging::{Limit, Page};
 use super::text::SearchText;
 
-/// A value that rows are compared by.
+/// A value that rows are compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ListValue {
     #[serde(rename = "t")]
@@ -29,7 +29,7 @@ pub enum ListValue {
     Flag(bool),
 }
 
-/// What kind of value a column holds.
+/// The type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueKind {
     Text,
@@ -50,7 +50,7 @@ impl ListValue {
         }
     }
 
-    /// Whether both databases can compare with it: Postgres knows no NUL in a text, and fewer days than we do.
+    /// Whether both databases can compare with it: Postgres allows no NUL in a text, and fewer days than we do.
     fn is_storable(&self) -> bool {
         match self {
             ListValue::Text(text) => !text.contains('\0'),
@@ -60,21 +60,21 @@ impl ListValue {
     }
 }
 
-/// What is asked of a list.
+/// A request for a page of a list.
 #[derive(Clone, Debug, Default)]
 pub struct ListRequest {
-    /// Only rows in whose searchable columns this text stands.
+    /// Only rows that contain this text in a searchable column.
     pub search: Option<SearchText>,
-    /// Only rows that pass all of these, by the names the list declares.
+    /// Only rows that match all of these, by the names the list declares.
     pub filters: Vec<(&'static str, ListValue)>,
-    /// As the caller wrote it: a name the list declares, with a `-` before it for the other way round.
+    /// As the caller wrote it: a name the list declares, after a `-` for descending order.
     pub sort: Option<String>,
     pub cursor: Option<ListCursor>,
     pub limit: Limit,
 }
 
 impl ListRequest {
-    /// The same with one more filter, where there is a value to filter by.
+    /// The request with one more filter, if there is a value to filter by.
     #[must_use]
     pub fn filtered(mut self, name: &'static str, value: Option<ListValue>) -> ListRequest {
         self.filters.extend(value.map(|value| (name, value)));
@@ -82,22 +82,22 @@ impl ListRequest {
     }
 }
 
-/// Where the next page begins: after a row with this key. It names a place in the order, not a count of rows, so rows
-/// that come or go meanwhile shift nothing.
+/// The position of the next page: after a row with this key. It names a place in the order, not a count of rows, so
+/// rows that come or go meanwhile shift nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListCursor {
-    /// The order it is a place in, as a request names it.
+    /// The sort order it belongs to, as a request names it.
     pub order: String,
-    /// What the row is sorted by.
+    /// The row's sort key.
     pub key: ListValue,
-    /// What it is told by from others with that key.
+    /// The row's id, which tells it from others with the same key.
     pub id: i64,
 }
 
-/// A page of such a list.
+/// A page of a list.
 pub type ListPage<T> = Page<T, ListCursor>;
 
-/// Callers are to take it as it is, so it does not look like something to write by hand.
+/// An opaque text, so that callers do not write it by hand.
 impl fmt::Display for ListCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Texts and numbers always serialise.

@@ -1,4 +1,4 @@
-//! Money and percentages as whole numbers: nothing here can round by accident.
+//! Computes with money and percentages as whole numbers, so that nothing is rounded by accident.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-/// How many millionths make one unit of a currency.
+/// Millionths per unit of a currency.
 const MICROS_PER_UNIT: i64 = 1_000_000;
-/// How many decimals a money value may carry.
+/// The most decimals of a money value.
 const DECIMALS: i64 = 6;
 
 /// An amount or a price, in millionths of the currency's unit (`0.02` is `20_000`).
@@ -18,7 +18,7 @@ const DECIMALS: i64 = 6;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i64);
 
-/// Why a text or a computation gave no [`Money`].
+/// Why a text or a computation yields no [`Money`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
     #[error("must be a number such as 12.5 (digits, with a dot before the decimals)")]
@@ -65,7 +65,7 @@ impl Money {
         self.0.checked_sub(other.0).map(Money).ok_or(MoneyError::Overflow)
     }
 
-    /// A price, so many times.
+    /// A price times a count.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`] outside the 64-bit range.
@@ -73,8 +73,8 @@ impl Money {
         self.0.checked_mul(count).map(Money).ok_or(MoneyError::Overflow)
     }
 
-    /// What is left of a price after discounts, one on top of the other: rounded once, half up to a millionth.
-    /// Shares above the whole count as the whole, so that no discount turns a price into a credit.
+    /// A price after discounts, one on top of the other: rounded once, half up to a millionth. Discounts above the
+    /// whole count as the whole, so that no discount turns a price into a credit.
     pub fn discounted(self, discounts: &[BasisPoints]) -> Money {
         let whole = i128::from(BasisPoints::WHOLE.0);
         let (mut left, mut scale) = (i128::from(self.0), 1);
@@ -99,8 +99,8 @@ impl Money {
         amounts.into_iter().try_fold(Money::ZERO, Money::checked_add)
     }
 
-    /// The mean over `count`, half up to a millionth; zero where there is nothing to divide by.
-    /// For display only: no money is moved by a mean.
+    /// The mean over `count`, half up to a millionth; zero where `count` is not above zero. For display only: no money
+    /// is moved by a mean.
     pub fn mean_over(self, count: i64) -> Money {
         if count <= 0 {
             return Money::ZERO;
@@ -307,7 +307,7 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
-/// A share in hundredths of a percent: `1_000` is 10 %, `10_000` is the whole. On the wire a number of percent.
+/// A share in hundredths of a percent: `1_000` is 10 %, `10_000` is the whole. In JSON a number of percent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BasisPoints(i64);
 
@@ -343,7 +343,7 @@ impl BasisPoints {
         }
     }
 
-    /// Whether it lies between nothing and the whole, as a discount or a refund share must.
+    /// Whether it lies between 0 and 100 %, as a discount or a refund share must.
     pub fn is_share(self) -> bool {
         (0..=BasisPoints::WHOLE.0).contains(&self.0)
     }

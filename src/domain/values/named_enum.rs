@@ -1,4 +1,4 @@
-//! Enums whose values travel by name: on the wire, in a query string and in a database column alike.
+//! Declares enums with text names, the same in JSON, query strings and database columns.
 
 /// Defines an enum with one spelling per value, and with it `as_str`, `ALL`, `Display`, `FromStr`, `Serialize` and
 /// `Deserialize`.

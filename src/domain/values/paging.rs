@@ -1,10 +1,10 @@
-//! How much of a list, and from where.
+//! Defines page limits, cursors and pages of lists.
 
 use std::str::FromStr;
 
 use super::named_enum::deserialize_from_str;
 
-/// How many rows a page holds: 1 to 1000, 50 unless asked.
+/// The number of rows on a page: 1 to 1000, 50 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(u16);
 
@@ -16,7 +16,7 @@ impl Limit {
         self.0 as usize
     }
 
-    /// One row more than the page: its presence says that another page follows.
+    /// One row more than the page: if it exists, another page follows.
     pub const fn with_lookahead(self) -> i64 {
         self.0 as i64 + 1
     }
@@ -39,8 +39,8 @@ impl FromStr for Limit {
     }
 }
 
-/// Where the next page begins: below this position of a list that runs from the newest down. Callers take it from the
-/// `Link` header as it is.
+/// The position of the next page, in a list from the newest down: below this number. Callers take it from the `Link`
+/// header as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(i64);
 
@@ -76,7 +76,8 @@ impl FromStr for Cursor {
     }
 }
 
-/// Where the next page of a wallet's history begins: below this `seq` of the ledger, and below this place among payments.
+/// The position of the next page of a wallet's history: below this `seq` of the ledger, and below this position among
+/// payments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryCursor {
     pub seq: i64,
@@ -109,7 +110,7 @@ impl FromStr for HistoryCursor {
 
 deserialize_from_str!(Limit, Cursor, HistoryCursor);
 
-/// One page of a list, and where the next one begins.
+/// A page of a list, and the position of the next one, if there is one.
 #[derive(Debug)]
 pub struct Page<T, C = Cursor> {
     pub items: Vec<T>,
@@ -117,14 +118,14 @@ pub struct Page<T, C = Cursor> {
 }
 
 impl<T, C> Page<T, C> {
-    /// The same page of other things.
+    /// The page with other items.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U, C> {
         Page { items: self.items.into_iter().map(change).collect(), next: self.next }
     }
 }
 
 impl<T> Page<T> {
-    /// From rows read with [`Limit::with_lookahead`]; `position` tells where a row stands in the list.
+    /// A page from rows read with [`Limit::with_lookahead`]; `position` returns a row's position in the list.
     pub fn from_lookahead(mut rows: Vec<T>, limit: Limit, position: impl Fn(&T) -> i64) -> Page<T> {
         let has_more = rows.len() > limit.get();
         rows.truncate(limit.get());

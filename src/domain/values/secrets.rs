@@ -1,5 +1,5 @@
-//! Secrets that must be read back, sealed so that the database holds none in clear: XChaCha20-Poly1305 (RFC 8439 with the
-//! long nonce of draft-irtf-cfrg-xchacha) under a key made of `SECRET_KEY`.
+//! Encrypts secrets that must be read back, so that the database holds none in clear.
+//! XChaCha20-Poly1305 (RFC 8439 with the long nonce of draft-irtf-cfrg-xchacha) under a key derived from `SECRET_KEY`.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 
-/// What begins a sealed text: how it was sealed.
+/// The prefix of an encrypted text, which names the method.
 const VERSION: &str = "v1.";
 
 const NONCE_BYTES: usize = 24;
 
-/// Seals and opens. `Debug` tells nothing of the key.
+/// Encrypts and decrypts secrets. `Debug` shows nothing of the key.
 #[derive(Clone)]
 pub struct Sealer(XChaCha20Poly1305);
 
@@ -27,14 +27,15 @@ impl Sealer {
         Sealer(XChaCha20Poly1305::new(&hash.finalize()))
     }
 
-    /// `context` is what the secret belongs to: a sealed text does not open anywhere else. `nonce` is random, new each time.
+    /// Encrypts a secret. `context` names what it belongs to: it can be decrypted with that context only. `nonce` must
+    /// be random, and new each time.
     pub fn seal(&self, context: &str, secret: &str, nonce: [u8; NONCE_BYTES]) -> Option<String> {
         let payload = Payload { msg: secret.as_bytes(), aad: context.as_bytes() };
         let sealed = self.0.encrypt(&XNonce::from(nonce), payload).ok()?;
         Some(format!("{VERSION}{}", BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat())))
     }
 
-    /// Nothing where it was sealed under another key, for something else, or was changed.
+    /// Decrypts a secret; `None` where it was encrypted under another key or for another context, or was changed.
     pub fn open(&self, context: &str, sealed: &str) -> Option<String> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(sealed.strip_prefix(VERSION)?).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;

@@ -1,4 +1,4 @@
-//! Names things in public: by a prefix and a UUID, and businesses by names of their own.
+//! Defines SIDs, the public ids made of a prefix and a UUID, and the SIDs of businesses, which callers choose.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::named_enum::deserialize_from_str;
 
-/// Defines the id of one kind of thing. The database holds the bare UUID (version 7, so ids sort by time); the wire
+/// Defines the SID of one kind of object. The database holds the bare UUID (version 7, so SIDs sort by time); the API
 /// shows it as `prefix_` and 32 hexadecimal digits.
 macro_rules! sids {
     ($($(#[$meta:meta])* $name:ident = $prefix:literal),+ $(,)?) => {$(
@@ -70,11 +70,11 @@ sids! {
     MessageEventSid = "msg",
 }
 
-/// The name a business goes by everywhere: 1 to 64 characters of `A-Z a-z 0-9 _ . -`.
+/// The SID of a business, chosen by callers: 1 to 64 characters of `A-Z a-z 0-9 _ . -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BusinessSid(Arc<str>);
 
-/// What callers read when a business SID is none.
+/// The text is no SID of a business. Callers read this sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 64 letters (A-Z, a-z), digits, `_`, `.` or `-`, and neither `undefined` nor `null`")]
 pub struct InvalidBusinessSid;

@@ -1,4 +1,4 @@
-//! Short texts that callers give.
+//! Defines bounded texts that callers give: titles, reasons, search texts, e-mail addresses.
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,42 +40,42 @@ macro_rules! short_texts {
 }
 
 short_texts! {
-    /// What a caller calls a transaction: shown to the client, compared with nothing.
+    /// A caller's own reference for a transaction: shown to the client, compared with nothing.
     Reference: 0..=255,
     /// The name of a mobile operator, as on a rate card.
     OperatorName: 1..=64,
-    /// What the audit log is searched for: a name as it stands there.
+    /// A search term of the audit log: a name exactly as it was recorded.
     AuditText: 1..=128,
-    /// What somebody calls a thing of theirs.
+    /// A title that a caller gives an object.
     Title: 1..=64,
-    /// The same, or nothing on a card for the whole country.
+    /// The name of a mobile operator; empty on a card for the whole country.
     OptionalOperator: 0..=64,
-    /// What a plan offers beside its prices.
+    /// A feature of a plan, beside its prices.
     Feature: 1..=255,
-    /// What is said of a plan or a rate card.
+    /// The description of a plan or a rate card.
     LongText: 0..=1000,
-    /// Why somebody does something by hand.
+    /// The reason for an action by hand.
     Reason: 1..=255,
-    /// What a list is searched for.
+    /// The search text of a list.
     SearchText: 1..=100,
-    /// What a business is called on its invoices.
+    /// The name of a business on its invoices.
     BusinessName: 1..=128,
-    /// Where a business is, on one line; empty where nobody said.
+    /// The address of a business, on one line; empty where unknown.
     Address: 0..=500,
-    /// What the tax authority knows a business by; empty where nobody said.
+    /// The tax id of a business; empty where unknown.
     TaxId: 0..=64,
-    /// What an operator's network said went wrong with a message.
+    /// The error code that an operator's network gave for a message.
     ErrorCode: 1..=64,
 }
 
 impl OperatorName {
-    /// What two spellings of one name have in common: operators are matched without regard to case or blanks around them.
+    /// The key that equal names share: operators are matched without regard to case or to blanks around them.
     pub fn key(name: &str) -> String {
         name.trim().to_lowercase()
     }
 }
 
-/// An e-mail address, by which somebody logs in: in lower case, so that it is one however it is typed.
+/// An e-mail address to log in with, in lower case, so that it is equal however it is typed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
@@ -88,7 +88,7 @@ impl Email {
 impl FromStr for Email {
     type Err = String;
 
-    /// Only its shape is looked at: whether somebody reads it no rule can tell (RFC 5321 sets the lengths).
+    /// Checks the shape only: no rule can tell whether somebody reads it (RFC 5321 sets the lengths).
     fn from_str(text: &str) -> Result<Email, String> {
         let text = text.trim().to_ascii_lowercase();
         let is_fit = text.len() <= 254 && text.bytes().all(|byte| byte.is_ascii_graphic());

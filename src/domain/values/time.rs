@@ -1,4 +1,4 @@
-//! Instants, and the calendar that turns them into billing days and months.
+//! Defines instants, days and months, and the billing calendar that relates them in a time zone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,7 +35,7 @@ impl Timestamp {
         Timestamp(self.0 + seconds * 1_000_000)
     }
 
-    /// How far apart two instants are, in whichever order, in microseconds.
+    /// The distance of two instants, in whichever order, in microseconds.
     fn distance_micros(self, other: Timestamp) -> u64 {
         self.0.abs_diff(other.0)
     }
@@ -113,7 +113,7 @@ impl FromStr for Moment {
 
 deserialize_from_str!(Moment);
 
-/// An instant that a caller names.
+/// An instant given by a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instant(Timestamp);
 
@@ -136,7 +136,7 @@ impl FromStr for Instant {
 
 deserialize_from_str!(Instant);
 
-/// A day that a caller names.
+/// A day given by a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalendarDay(NaiveDate);
 
@@ -250,7 +250,7 @@ pub fn days_after(day: NaiveDate, count: u64) -> NaiveDate {
 /// UTC+14.
 const LOCAL_MIDNIGHT_SLACK_MICROS: u64 = 14 * 3_600 * 1_000_000;
 
-/// The calendar of the deployment: which day and month an instant belongs to (`BILLING_TIMEZONE`).
+/// The calendar of the deployment: it tells the day and month of an instant in `BILLING_TIMEZONE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BillingCalendar {
     zone: Tz,
@@ -265,7 +265,7 @@ impl BillingCalendar {
         instant.to_utc().with_timezone(&self.zone).date_naive()
     }
 
-    /// Where what begins with this moment begins: at the start of the day, or at the instant.
+    /// The first instant of a period that begins with `moment`: the start of the day, or the instant itself.
     pub fn first_instant(self, moment: Moment) -> Timestamp {
         match moment {
             Moment::Day(day) => self.start_of(day),
@@ -273,7 +273,7 @@ impl BillingCalendar {
         }
     }
 
-    /// Where what goes up to this moment ends, itself excluded: at the end of the day, or at the instant.
+    /// The first instant after a period that ends with `moment`: after the end of the day, or the instant itself.
     pub fn first_instant_after(self, moment: Moment) -> Timestamp {
         match moment {
             Moment::Day(day) => self.start_of(day + chrono::Days::new(1)),
@@ -281,7 +281,7 @@ impl BillingCalendar {
         }
     }
 
-    /// The instant a day begins. Where a clock change skips midnight, the first instant that exists.
+    /// The first instant of a day; where a clock change skips midnight, the first that exists.
     pub fn start_of(self, day: NaiveDate) -> Timestamp {
         let midnight = day.and_time(NaiveTime::MIN);
         let first_existing = (0..=4 * 24)
@@ -296,11 +296,11 @@ impl BillingCalendar {
         Timestamp(self.start_of(next).0 - 1)
     }
 
-    /// The days a caller means by two bounds. Two instants within 14 h of a month's first and last instant mean that
-    /// month (browsers send local midnights in UTC); any other instant means the day it lies in.
+    /// The days between two bounds as a caller means them. Two instants within 14 h of a month's first and last instant
+    /// mean that month (browsers send local midnights in UTC); any other instant means the day it lies in.
     ///
     /// # Errors
-    /// When the last day lies before the first.
+    /// Where the last day lies before the first.
     pub fn range(self, start: Moment, end: Moment) -> Result<DayRange, String> {
         if let (Moment::Instant(start), Moment::Instant(end)) = (start, end)
             && let Some(month) = self.month_meant_by(start, end)

@@ -1,4 +1,4 @@
-//! Which state of a thing somebody saw, so that nobody overwrites what they have not read.
+//! Versions objects by a hash of their content, so that nobody overwrites a change they have not read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 
 const BYTES: usize = 16;
 
-/// The state of a thing: the first half of the SHA-256 of its content as JSON. Equal content is an equal version.
+/// The version of an object: the first half of the SHA-256 of its content as JSON. Equal content has an equal version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version([u8; BYTES]);
 
 impl Version {
-    /// `content` is all of the thing that callers see.
+    /// The version of `content`, which is all of the object that callers see.
     pub fn of(content: &impl Serialize) -> Version {
         // Texts, numbers and lists of them always serialise.
         let digest = Sha256::digest(serde_json::to_vec(content).unwrap_or_default());
@@ -40,17 +40,17 @@ impl FromStr for Version {
     }
 }
 
-/// What a writer takes the thing to be.
+/// The version that a writer expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// Whatever it has become.
+    /// Any version.
     Anything,
-    /// One of these; none that could be ours where the list is empty.
+    /// One of these; if the list is empty, none that exists.
     Versions(Vec<Version>),
 }
 
 impl Seen {
-    /// Whether the thing, as it is now, is one that the writer saw.
+    /// Whether the object's present version is an expected one.
     pub fn includes(&self, now: Version) -> bool {
         match self {
             Seen::Anything => true,

@@ -25,8 +25,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// The wallet a business would get at its first use. `known`: whether it is suspended, and the currency of the wallet
-    /// of the reseller above it; nothing of a business that does not exist.
+    /// The wallet that a business would get at its first use. `known`: whether the business is suspended, and the
+    /// currency of the wallet of the reseller above it; `None` where the business does not exist.
     pub fn unopened(
         business: &BusinessSid,
         known: Option<(bool, Option<Currency>)>,
@@ -47,7 +47,7 @@ impl Account {
         }
     }
 
-    /// What its next message is rated by, where that is charged in the month that begins on this day.
+    /// The terms that rate the wallet's next message, if it is charged in the month that begins on `month`.
     pub fn rating_terms<'a>(&self, book: &'a PriceBook, month: NaiveDate, submitted_at: Timestamp) -> RatingTerms<'a> {
         RatingTerms {
             currency: self.currency,
@@ -57,17 +57,17 @@ impl Account {
         }
     }
 
-    /// The balance, and what a debit may take.
+    /// The balance, and the amount available to a debit.
     ///
     /// # Errors
-    /// Where the sum of balance and credit limit leaves the range of [`Money`].
+    /// [`MoneyError`], where balance and credit limit together leave the range of [`Money`].
     pub fn funds(&self) -> Result<(Money, Money), MoneyError> {
         Ok((self.head.balance, self.head.balance.checked_add(self.credit_limit)?))
     }
 }
 
-/// How far a wallet has come through its plan's tiers: the segments charged in one calendar month, less those of messages
-/// wholly refunded.
+/// The position of a wallet in its plan's tiers: the segments charged in one calendar month, less those of messages
+/// refunded in full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TierCounter {
     /// The first day of the month of the last charge.

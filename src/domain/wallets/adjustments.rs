@@ -1,4 +1,4 @@
-//! Checks adjustments: what an admin adds to a wallet or takes from it, and why.
+//! Checks the amount of an adjustment, which an admin adds to a wallet or takes from it.
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::values::fields::FieldError;
@@ -22,7 +22,7 @@ pub struct Adjustment {
 
 impl Adjustment {
     /// # Errors
-    /// Of the field `amount`, where it is zero or above a thousand million either way.
+    /// Names the field `amount` where it is zero, or above 1,000,000,000 either way.
     pub fn new(
         business: Tenant,
         amount: Money,
@@ -39,7 +39,7 @@ impl Adjustment {
         Ok(Adjustment { business, amount, reason, reference })
     }
 
-    /// What an idempotency key of it stands for.
+    /// The input that an idempotency key stands for.
     pub fn hash(&self) -> InputHash {
         let amount = self.amount.to_string();
         InputHash::of(&[self.business.sid().as_str(), &amount, self.reason.as_str(), self.reference.as_str()])

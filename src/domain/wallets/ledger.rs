@@ -1,4 +1,4 @@
-//! The ledger: how an entry changes a wallet. Pure, and the only place that computes a balance.
+//! Enters amounts into the ledger, and alone computes the balance after each entry.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
 use crate::domain::values::time::Timestamp;
 
-/// Where a wallet's ledger stands: what the next entry builds on.
+/// The head of a wallet's ledger, which the next entry builds on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerHead {
     pub balance: Money,
@@ -18,40 +18,40 @@ pub struct LedgerHead {
     pub updated_at: Timestamp,
 }
 
-/// An entry as the ledger makes it: its place, its amount and the balance it left.
+/// An entry of the ledger: its position, its amount and the balance after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub sid: TransactionSid,
-    /// The wallet's entry before this one; none before the first.
+    /// The wallet's entry before this one; `None` before the first.
     pub previous: Option<TransactionSid>,
     /// 1, 2, 3 … within the wallet, without a gap.
     pub seq: i64,
-    /// Signed: what the wallet gains.
+    /// Signed: above zero the wallet gains.
     pub amount: Money,
     pub balance_after: Money,
-    /// Never earlier than that of the entry before.
+    /// Never earlier than the entry before.
     pub created_at: Timestamp,
 }
 
-/// The balance would leave the range this ledger can hold.
+/// The balance would leave the range that the ledger can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The balance would leave the range this ledger can hold.")]
 pub struct BalanceOutOfRange;
 
-/// No balance goes past this many units, either way, so that adding a credit limit to it cannot overflow.
+/// The limit of balances, either way, such that adding a credit limit cannot overflow.
 const BALANCE_LIMIT: Money = Money::from_micros(4_000_000_000_000 * 1_000_000);
 
 impl LedgerHead {
-    /// When an entry made now is dated: the clock may fall back, a wallet's entries never do, so that along a wallet
+    /// The time of an entry made now: the clock may fall back, but a wallet's entries never do, so that along a wallet
     /// `seq` and time rise together.
     pub fn date(&self, now: Timestamp) -> Timestamp {
         now.max(self.updated_at)
     }
 
-    /// Enters an amount: the entry to append; the head is then the ledger's after it.
+    /// Enters an amount: returns the entry to append, and moves the head on to it.
     ///
     /// # Errors
-    /// [`BalanceOutOfRange`], and nothing has changed.
+    /// [`BalanceOutOfRange`]; then nothing has changed.
     pub fn enter(&mut self, amount: Money, sid: TransactionSid, now: Timestamp) -> Result<Entry, BalanceOutOfRange> {
         let balance_after = self
             .balance

@@ -1,4 +1,4 @@
-//! Wallets: what a business has to spend.
+//! Defines wallets, the prepaid balances of businesses, with their settings and opening terms.
 
 pub mod account;
 pub mod adjustments;
@@ -19,13 +19,13 @@ use ledger::LedgerHead;
 
 /// The wallet of a business as it stood at one moment.
 ///
-/// Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs a default for the
-/// answers stored before it. The wire has a shape of its own.
+/// Serialised, it is part of idempotent answers that are kept for 30 days: a field added later needs a default for
+/// those stored before it. The API has a shape of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wallet {
     pub sid: WalletSid,
     pub business_sid: BusinessSid,
-    /// How the wallet's plan is paid; a wallet without a plan is prepaid.
+    /// Prepaid or postpaid, by the wallet's plan; a wallet without a plan is prepaid.
     pub plan_type: PlanType,
     pub pricing_plan: Option<PlanSid>,
     /// Never changes.
@@ -41,7 +41,7 @@ pub struct Wallet {
     pub updated_at: Timestamp,
 }
 
-/// When to ask for a top-up by itself, and for how much.
+/// The auto-recharge settings: below which balance to top up, and by how much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutoRecharge {
     pub enabled: bool,
@@ -49,24 +49,23 @@ pub struct AutoRecharge {
     pub threshold: Money,
 }
 
-/// The most that a wallet's credit limit can be, as the table of wallets has it: a balance at its own limit can still
-/// have it added.
+/// The highest credit limit, as the table of wallets has it: a balance at its own limit can still have it added.
 pub const CREDIT_LIMIT_MAX: Money = Money::from_micros(1_000_000_000_000 * 1_000_000);
 
-/// What admins decide about a wallet. Serialised, it is what the audit log keeps of it.
+/// The settings of a wallet that admins change. Serialised, they are what the audit log stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct WalletSettings {
-    /// Zero or above. A limit that is lowered may leave the wallet below it: then no debit passes until it is topped up.
+    /// Zero or above. A lowered limit may leave the balance below it: then every debit is refused until a top-up.
     pub credit_limit: Money,
-    /// None: rate cards alone give the price.
+    /// `None`: only rate cards give prices.
     pub pricing_plan_sid: Option<PlanSid>,
 }
 
-/// What is to become of a wallet's settings; what is left out stays.
+/// Changes to a wallet's settings. Fields left out stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WalletChanges {
     pub credit_limit: Option<Money>,
-    /// `Some(None)` takes the plan away.
+    /// `Some(None)` removes the plan.
     pub pricing_plan_sid: Option<Option<PlanSid>>,
 }
 
@@ -74,7 +73,7 @@ impl WalletChanges {
     /// The settings with these changes.
     ///
     /// # Errors
-    /// What a credit limit must be, where it is none.
+    /// What a credit limit must be, where it is out of range.
     pub fn apply_to(self, before: WalletSettings) -> Result<WalletSettings, String> {
         let after = WalletSettings {
             credit_limit: self.credit_limit.unwrap_or(before.credit_limit),
@@ -92,31 +91,31 @@ impl Wallet {
         WalletSettings { credit_limit: self.credit_limit, pricing_plan_sid: self.pricing_plan }
     }
 
-    /// Which state of its settings this is, whatever its balance: that changes with every message, and nobody who has to
-    /// send the version they read would ever be in time.
+    /// The version of the settings, for `If-Match`. The balance is not part of it: it changes with every message, so
+    /// nobody could send the present version in time.
     pub fn settings_version(&self) -> Version {
         Version::of(&(self.sid, self.settings()))
     }
 
-    /// What a debit may take: the balance and the credit limit.
+    /// The amount available to a debit: balance and credit limit.
     ///
     /// # Errors
-    /// Where the sum leaves the range of [`Money`].
+    /// [`MoneyError`], where the sum leaves the range of [`Money`].
     pub fn available(&self) -> Result<Money, MoneyError> {
         self.balance.checked_add(self.credit_limit)
     }
 
-    /// The wallet as its ledger left it.
+    /// The wallet with its ledger at this head.
     pub fn at(&self, head: LedgerHead) -> Wallet {
         Wallet { balance: head.balance, last_seq: head.last_seq, updated_at: head.updated_at, ..self.clone() }
     }
 }
 
-/// What a wallet starts with when a business is first seen.
+/// The terms of a new wallet, when a business is first used.
 #[derive(Clone, Debug)]
 pub struct OpeningTerms {
     pub currency: Currency,
-    /// The name of the plan a new wallet gets, if a plan of that name exists.
+    /// The name of the plan that a new wallet gets, if a plan of that name exists.
     pub plan_name: String,
 }
 

@@ -1,4 +1,4 @@
-//! Checks top-ups: money that somebody puts into a wallet.
+//! Checks the amount of a top-up.
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::values::fields::FieldError;
@@ -9,7 +9,7 @@ use crate::domain::values::text::Reference;
 /// The most that one top-up may add.
 const TOPUP_MAX: Money = Money::from_units(1_000_000_000);
 
-/// Money that somebody puts into a wallet.
+/// Money to put into a wallet.
 #[derive(Clone, Debug)]
 pub struct Topup {
     pub business: Tenant,
@@ -20,7 +20,7 @@ pub struct Topup {
 
 impl Topup {
     /// # Errors
-    /// Of the field `amount`, where it is not above zero or above a thousand million.
+    /// Names the field `amount` where it is not above zero, or above 1,000,000,000.
     pub fn new(business: Tenant, amount: Money, reference: Reference) -> Result<Topup, FieldError> {
         if amount <= Money::ZERO {
             return Err(FieldError::new("amount", "must be greater than 0"));
@@ -31,7 +31,7 @@ impl Topup {
         Ok(Topup { business, amount, reference })
     }
 
-    /// What an idempotency key of it stands for.
+    /// The input that an idempotency key stands for.
     pub fn hash(&self) -> InputHash {
         InputHash::of(&[self.business.sid().as_str(), &self.amount.to_string(), self.reference.as_str()])
     }

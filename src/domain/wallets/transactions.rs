@@ -1,4 +1,4 @@
-//! The entries of the ledger as callers see them.
+//! Defines ledger transactions as callers see them, the postings that become them, and their filters.
 
 use serde::Serialize;
 
@@ -27,12 +27,11 @@ named_enum! {
 }
 
 named_enum! {
-    /// The ledger holds completed money only; a payment that is open or failed stands beside it.
+    /// The ledger holds completed transactions only; payments that are open or failed stand beside it.
     pub enum TransactionStatus { Pending = "PENDING", Completed = "COMPLETED", Failed = "FAILED" }
 }
 
-/// What the debit of a message tells in its `details`. What is not known or zero is left out, because the pages would
-/// show it.
+/// The `details` of a message's debit. Unknown or zero values are left out, because pages would show them.
 #[derive(Clone, Debug, Serialize)]
 pub struct DebitDetails<'a> {
     pub messages: u8,
@@ -54,7 +53,7 @@ impl From<DebitDetails<'_>> for JsonObject {
     }
 }
 
-/// What somebody wants entered, beside its amount.
+/// An entry to be made in the ledger, apart from its amount.
 #[derive(Clone, Debug)]
 pub struct Posting {
     pub transaction_type: TransactionType,
@@ -63,7 +62,7 @@ pub struct Posting {
     pub metadata: JsonObject,
 }
 
-/// The refund of a message's charge: it goes by the message's name too, and says why.
+/// The posting of a charge's refund. Its reference is the message's id, and its details have the reason.
 pub fn refund_posting(message: &MessageSid, reason: &str) -> Posting {
     let details = serde_json::json!({"message_sid": message, "reason": reason});
     Posting {
@@ -74,7 +73,7 @@ pub fn refund_posting(message: &MessageSid, reason: &str) -> Posting {
     }
 }
 
-/// An adjustment by hand, which says why.
+/// The posting of an adjustment by hand, with its reason.
 pub fn adjustment_posting(reason: &Reason, reference: Reference) -> Posting {
     let details = serde_json::json!({"reason": reason});
     Posting {
@@ -85,14 +84,14 @@ pub fn adjustment_posting(reason: &Reason, reference: Reference) -> Posting {
     }
 }
 
-/// One row of a wallet's history. Rows of the ledger are never changed or deleted.
+/// A transaction: one row of a wallet's history. Rows of the ledger are never changed or deleted.
 #[derive(Clone, Debug)]
 pub struct Transaction {
     pub entry: Entry,
     pub posting: Posting,
 }
 
-/// An entry of whatever wallet, and whose that is.
+/// A transaction of any wallet, with its business.
 #[derive(Clone, Debug)]
 pub struct OwnedTransaction {
     pub business_sid: BusinessSid,
@@ -100,7 +99,7 @@ pub struct OwnedTransaction {
     pub transaction: Transaction,
 }
 
-/// A wallet's history, or a page of it, with what its rows have in common.
+/// A wallet's history, or a page of it, with the fields that its rows share.
 #[derive(Debug)]
 pub struct Statement {
     pub business_sid: BusinessSid,
@@ -108,7 +107,7 @@ pub struct Statement {
     pub page: Page<Transaction>,
 }
 
-/// Which entries a caller asks for. `from` is included, `until` is not.
+/// Filters on transactions. `from` is included, `until` is not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TransactionFilter {
     pub transaction_type: Option<TransactionType>,
@@ -117,21 +116,21 @@ pub struct TransactionFilter {
     pub until: Option<Timestamp>,
 }
 
-/// Which entries of all wallets are asked for. Each of these an index has in order, so that a page costs the same however
-/// long the ledger is.
+/// A query of the whole ledger. Each variant has an index in its order, so that a page costs the same however long the
+/// ledger is.
 #[derive(Clone, Debug)]
 pub enum LedgerQuery {
-    /// Everybody's, in the order of their ids. `from` is included, `until` is not.
+    /// All wallets, in the order of ids. `from` is included, `until` is not.
     Everybody { from: Option<Timestamp>, until: Option<Timestamp> },
     /// The history of one wallet.
     Business { business: BusinessSid, filter: TransactionFilter },
-    /// The debits of a message's name, which every business may use once; or that of one business.
+    /// The debits of a message id, which every business may use once; or that of one business.
     Message { message: MessageSid, business: Option<BusinessSid> },
 }
 
-/// No entry whose id was made at or after an instant has a lower id: a UUID version 7 begins with the milliseconds since
-/// 1970 (RFC 9562, section 5.7). An id is made when a request comes in, so it may be a moment older than its entry;
-/// and while a server's clock that fell back has not caught up, ids go on where they were.
+/// The lowest id that an entry made at or after an instant can have: a UUID version 7 begins with the milliseconds
+/// since 1970 (RFC 9562, section 5.7). An id is made when a request comes in, so it may be a moment older than its
+/// entry; and while a server's clock that fell back has not caught up, ids go on where they were.
 pub fn first_sid_since(instant: Timestamp) -> TransactionSid {
     let milliseconds = u128::try_from(instant.micros().div_euclid(1_000)).unwrap_or(0);
     TransactionSid::new(uuid::Uuid::from_u128(milliseconds << 80))

@@ -1,5 +1,6 @@
-//! What is watched of a wallet while its money moves: when to warn, and when to ask for a recharge. Pure state machines,
-//! run inside the transaction that moves the money, so that each crossing is told once however many messages cross it.
+//! Watches a wallet while its balance changes: decides when to warn and when to recharge.
+//! Pure state machines, run inside the transaction that moves the money, so that each crossing of a threshold is
+//! reported once, however many messages cross it.
 
 use chrono::NaiveDate;
 
@@ -9,7 +10,7 @@ use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::time::Timestamp;
 
-/// What was warned of last.
+/// The last warning that was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     #[default]
@@ -19,7 +20,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// As the database has it.
+    /// The level as the database stores it.
     pub const fn number(self) -> i64 {
         match self {
             Level::Fine => 0,
@@ -37,50 +38,51 @@ impl Level {
     }
 }
 
-/// Of the credit limit, the share whose use is warned of.
+/// The used share of the credit limit, in percent, that is warned of.
 pub const OVERAGE_PERCENT: i64 = 80;
 
-/// A day's spend is unusual above so many times the mean of the week before it.
+/// A day's spend is unusual above this multiple of the mean of the week before it.
 pub const UNUSUAL_SPEND_FACTOR: i64 = 3;
 
-/// The days before a day whose mean its spend is compared with.
+/// The number of days before a day whose mean its spend is compared with.
 pub const SPEND_DAYS: u8 = 7;
 
 const PERCENT: i64 = 100;
 
-/// A warning is armed again once its value has left the threshold behind by this much: the larger of a tenth and one unit.
+/// A warning is armed again once its value has left the threshold by this margin: the larger of a tenth and one unit.
 fn margin(threshold: Money) -> i64 {
     (threshold.micros() / 10).max(Money::from_units(1).micros())
 }
 
-/// What is watched of a wallet, as the last entry left it.
+/// The watched values of a wallet, as the last entry left them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
-    /// Under which balance to warn; `None`: the server's own threshold.
+    /// The balance below which to warn; `None`: the server's default threshold.
     pub low_balance_threshold: Option<Money>,
     pub low_balance: Level,
     pub overage: Level,
-    /// The first day of the month that the two levels are of: in a new one they begin anew.
+    /// The first day of the month of the two levels: in a new month they begin anew.
     pub month: Option<NaiveDate>,
     pub spend: Spend,
     pub recharge: RechargeWatch,
-    /// The events that webhooks of the business ask for.
+    /// The events that the business's webhooks subscribe to.
     pub events: EventSet,
 }
 
-/// What messages have cost on a day.
+/// The cost of messages on a day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spend {
     /// The day of the last message.
     pub day: Option<NaiveDate>,
     pub today: Money,
-    /// Above what the day's cost is unusual; `None` where that was told already, or where there is nothing to compare with.
+    /// The cost above which the day is unusual; `None` where that was reported already, or where there is nothing to
+    /// compare with.
     pub limit: Option<Money>,
 }
 
 impl Spend {
-    /// A new day, after a week in which messages cost `week` in all. A wallet that is younger than a week, or was silent
-    /// all that week, has nothing to compare with.
+    /// A new day, after a week in which messages cost `week` in total. A wallet that is younger than a week, or was
+    /// silent all that week, has nothing to compare with.
     pub fn of_new_day(day: NaiveDate, week: Option<Money>) -> Spend {
         // One is above a seventh of the other exactly where it is above that seventh rounded down.
         let limit =
@@ -90,42 +92,42 @@ impl Spend {
     }
 }
 
-/// What decides whether to ask for a recharge.
+/// The values that decide whether to request a recharge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RechargeWatch {
     pub is_enabled: bool,
     pub threshold: Money,
-    /// What the open recharge will bring; zero where none is open.
+    /// The amount of the open recharge; zero where none is open.
     pub open: Money,
     pub not_before: Option<Timestamp>,
 }
 
 impl RechargeWatch {
-    /// Whether one may be asked for at all.
+    /// Whether a recharge may be requested at all.
     pub fn is_possible(&self, now: Timestamp) -> bool {
         self.is_enabled && self.open.is_zero() && self.not_before.is_none_or(|not_before| now >= not_before)
     }
 
-    /// Whether that balance asks for one.
+    /// Whether a recharge is to be requested at that balance.
     pub fn is_wanted(&self, balance: Money, now: Timestamp) -> bool {
         self.is_possible(now) && balance < self.threshold
     }
 }
 
-/// What the watching of all wallets goes by.
+/// The rules for watching all wallets.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchRules {
-    /// The threshold of wallets that have none of their own.
+    /// The default threshold, of wallets that have none of their own.
     pub low_balance_threshold: Money,
 }
 
-/// The most that a threshold can be.
+/// The highest threshold.
 const THRESHOLD_MAX: Money = Money::from_units(1_000_000_000);
 
-/// What somebody wants to be warned at; `None`: at the server's own threshold.
+/// Checks a threshold; `None`: the server's default.
 ///
 /// # Errors
-/// What it must be, where it is none.
+/// What it must be, where it is out of range.
 pub fn low_balance_threshold(asked: Option<Money>) -> Result<Option<Money>, String> {
     match asked {
         Some(amount) if amount.is_negative() || amount > THRESHOLD_MAX => {
@@ -142,12 +144,12 @@ pub struct BalanceChange {
     pub after: Money,
     pub credit_limit: Money,
     pub currency: Currency,
-    /// The first day of the month it falls in.
+    /// The first day of the month of the change.
     pub month: NaiveDate,
 }
 
 impl Watch {
-    /// Whether it was warned of the same things.
+    /// Whether it has the same warning levels.
     pub fn has_levels_of(&self, other: &Watch) -> bool {
         (self.low_balance, self.overage, self.month) == (other.low_balance, other.overage, other.month)
     }
@@ -156,7 +158,8 @@ impl Watch {
         self.low_balance_threshold.unwrap_or(rules.low_balance_threshold)
     }
 
-    /// Follows a change of the balance: what goes down may cross a threshold, what goes up arms it again.
+    /// Follows a change of the balance and returns the alerts it raises: a fall may cross a threshold, a rise arms it
+    /// again.
     pub fn follow(&mut self, change: BalanceChange, rules: WatchRules) -> Vec<AlertDraft> {
         if self.month != Some(change.month) {
             self.month = Some(change.month);
@@ -201,7 +204,7 @@ impl Watch {
         }
     }
 
-    /// Counts what a message cost on a day (or, below zero, what was given back of it).
+    /// Adds a message's cost (or, below zero, a refund) to a day, and returns the alert if the day becomes unusual.
     pub fn spend(&mut self, cost: Money, day: NaiveDate, currency: Currency) -> Option<AlertDraft> {
         if self.spend.day != Some(day) {
             self.spend = Spend::of_new_day(day, None);

@@ -1,4 +1,4 @@
-//! Adjustments of wallets by hand.
+//! Adjusts a wallet by hand.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

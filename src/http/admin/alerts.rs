@@ -1,4 +1,4 @@
-//! Alerts of all businesses, as admins read them.
+//! Lists the alerts of all businesses.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

@@ -1,4 +1,4 @@
-//! Businesses, as admins make and change them.
+//! Lists, shows, creates, changes and deletes businesses.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};

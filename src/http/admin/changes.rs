@@ -1,4 +1,4 @@
-//! What all changes by admins have in common.
+//! Reads what all admin changes share: the reason, the dry run of an import, refused CSV lines.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Fees and credits that an admin adds to the invoice of the month.
+//! Adds fees and credits to the current month's invoice of a business.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

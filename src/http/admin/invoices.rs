@@ -1,4 +1,4 @@
-//! Invoices of all businesses, as admins read them.
+//! Lists and shows the invoices of all businesses.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

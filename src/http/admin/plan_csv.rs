@@ -1,4 +1,4 @@
-//! Pricing plans as a CSV sheet: out, and in again.
+//! Exports and imports plans as CSV.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! Pricing plans, as admins make and change them.
+//! Lists, shows, creates, changes and deletes plans.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};

@@ -1,4 +1,4 @@
-//! Rate cards as a CSV sheet: out, and in again.
+//! Exports and imports rate cards as CSV.
 
 use axum::extract::State;
 use axum::response::Response;

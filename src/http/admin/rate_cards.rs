@@ -1,4 +1,4 @@
-//! Rate cards, as admins make and change them.
+//! Lists, shows, creates, changes and deletes rate cards.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};

@@ -1,11 +1,12 @@
-//! Money that fits no payment, as admins decide about it.
+//! Lists money in suspense, and assigns or dismisses it.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::payments::{ProviderName, ProviderReference, Suspended, SuspenseCause, SuspenseStatus};
+use crate::domain::payments::providers::{ProviderName, ProviderReference};
+use crate::domain::payments::suspense::{Suspended, SuspenseCause, SuspenseStatus};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::listing::{ListRequest, ListValue};
 use crate::domain::values::money::Money;

@@ -1,4 +1,4 @@
-//! The whole ledger, as admins read it.
+//! Lists the transactions of the whole ledger.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

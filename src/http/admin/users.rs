@@ -1,4 +1,4 @@
-//! Users, as admins make and change them.
+//! Lists, shows, creates, changes and deletes users, and sets passwords.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};

@@ -1,4 +1,4 @@
-//! Wallets, as admins see and change them.
+//! Lists wallets, shows their settings and changes them.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};

@@ -1,4 +1,4 @@
-//! Alerts.
+//! Lists alerts, counts the unread and marks them read.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

@@ -1,4 +1,4 @@
-//! The audit log.
+//! Lists the audit log.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

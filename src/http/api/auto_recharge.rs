@@ -1,11 +1,11 @@
-//! How a wallet is recharged by itself.
+//! Shows and changes the auto-recharge of a wallet.
 
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::payments::{PaymentMethod, ProviderName};
+use crate::domain::payments::providers::{PaymentMethod, ProviderName};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, PaymentSid};

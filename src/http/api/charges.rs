@@ -1,4 +1,4 @@
-//! Charging messages, one or many; what a message cost; refunds.
+//! Charges messages, one or many; shows a charge; refunds one.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

@@ -1,4 +1,4 @@
-//! What payment providers say. They show no key; they sign each message.
+//! Receives confirmations of payments from providers, authenticated by signature, without an API key.
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::audit::Actor;
+use crate::domain::payments::confirmations::{Confirmation, PaymentOutcome, Verdict};
+use crate::domain::payments::providers::{ProviderName, ProviderReference, failure_text};
 use crate::domain::payments::signatures::{BadSignature, SignedMessage};
-use crate::domain::payments::{Confirmation, PaymentOutcome, ProviderName, ProviderReference, Verdict, failure_text};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::named_enum::named_enum;

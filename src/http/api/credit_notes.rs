@@ -1,4 +1,4 @@
-//! Corrections of invoices: cancelling one, and credit notes.
+//! Cancels invoices and writes credit notes.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

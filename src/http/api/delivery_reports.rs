@@ -1,4 +1,4 @@
-//! Delivery reports, one or many.
+//! Records delivery reports, one or many.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};

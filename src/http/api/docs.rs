@@ -1,4 +1,4 @@
-//! The API's own documentation: the OpenAPI document, and a page to browse and try it.
+//! Serves the OpenAPI document, and a page to browse and try the API.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};

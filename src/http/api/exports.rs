@@ -1,4 +1,4 @@
-//! Exports: sheets of whatever length, sent piece by piece as the client takes them.
+//! Streams CSV exports of transactions, charges and usage.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

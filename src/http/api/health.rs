@@ -1,4 +1,4 @@
-//! For those who watch the server: is it alive, can it work, how is it doing.
+//! Answers health probes and Prometheus: alive, ready, metrics.
 
 use axum::extract::State;
 use axum::http::{HeaderName, header};

@@ -1,4 +1,4 @@
-//! Invoices by their SID: as JSON, as a page to read and print, as PDF.
+//! Shows an invoice by its SID: as JSON, HTML or PDF.
 
 use std::sync::{Arc, LazyLock};
 

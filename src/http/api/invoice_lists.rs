@@ -1,4 +1,4 @@
-//! The invoices of a business, in a list.
+//! Lists the invoices of a business.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

@@ -1,4 +1,4 @@
-//! Paying invoices.
+//! Enters payments of invoices.
 
 use axum::extract::State;
 use axum::http::HeaderMap;

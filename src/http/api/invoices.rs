@@ -1,4 +1,4 @@
-//! Invoices.
+//! Shows the invoice of a period, or a preview of it.
 
 use axum::extract::State;
 use chrono::NaiveDate;

@@ -1,4 +1,4 @@
-//! API keys: what programs come in by.
+//! Lists, creates, rotates and revokes API keys.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};

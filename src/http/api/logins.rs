@@ -1,4 +1,4 @@
-//! Logging in and out, and who one is.
+//! Logs in and out, changes one's password, and shows the current user or key.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -1,11 +1,12 @@
-//! A business's payments through providers.
+//! Lists and shows a business's payments through providers.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference};
+use crate::domain::payments::providers::{ProviderName, ProviderReference};
+use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, PaymentSid, TransactionSid};

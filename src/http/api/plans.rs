@@ -1,4 +1,4 @@
-//! Pricing plans.
+//! Lists plans.
 
 use axum::extract::State;
 use serde::Serialize;

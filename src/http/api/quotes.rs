@@ -1,4 +1,4 @@
-//! Quotes: what messages would cost, without charging them.
+//! Quotes messages and campaigns without charging them.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 use super::ratings::{RatingBody, RatingPart};
 use crate::domain::charges::Refusal;
-use crate::domain::charges::quotes::{Campaign, NoPrice, Quote, QuotedDestination, Recipient, Unpriced};
+use crate::domain::charges::campaigns::{Campaign, Recipient};
+use crate::domain::charges::quotes::{NoPrice, Quote, QuotedDestination, Unpriced};
 use crate::domain::prices::lookup::GivenDestination;
 use crate::domain::prices::messages::OfferedMessage;
 use crate::domain::prices::phone_numbers::PhoneNumber;

@@ -1,4 +1,4 @@
-//! Rate cards.
+//! Lists the rate cards in force.
 
 use axum::extract::State;
 use chrono::NaiveDate;

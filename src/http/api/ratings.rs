@@ -1,4 +1,4 @@
-//! How a price explains itself.
+//! Shapes the rating of a message in answers: which rate card, plan and tiers set the price.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! At what a wallet warns.
+//! Shows and sets the balance at which a wallet warns.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};

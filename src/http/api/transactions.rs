@@ -1,4 +1,4 @@
-//! A wallet's history.
+//! Lists the history of a wallet: ledger entries and open or failed payments.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};

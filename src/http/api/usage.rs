@@ -1,4 +1,4 @@
-//! Usage.
+//! Shows the usage of a business.
 
 use axum::extract::State;
 use chrono::NaiveDate;

@@ -1,4 +1,4 @@
-//! Wallets: reading one, topping it up.
+//! Shows a wallet and tops it up.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::transactions::TransactionBody;
 use crate::domain::access::rights::{Principal, Role};
-use crate::domain::payments::{PaymentMethod, ProviderName};
+use crate::domain::payments::providers::{PaymentMethod, ProviderName};
 use crate::domain::prices::plans::PlanType;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;

@@ -1,4 +1,4 @@
-//! What webhooks were sent: the log, sending again, a test.
+//! Lists webhook deliveries, sends one again, and sends test events.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};

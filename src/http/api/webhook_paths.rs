@@ -1,4 +1,4 @@
-//! The paths of webhooks, each with the right over the business that they name.
+//! Extracts webhook and delivery from the path, and checks the right over their business.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;

@@ -1,4 +1,4 @@
-//! Webhooks: the endpoints of a business.
+//! Lists, creates, changes and deletes webhook endpoints, and rotates their secrets.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

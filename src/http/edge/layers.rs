@@ -1,4 +1,4 @@
-//! The outer layers: what every request and every answer goes through, whatever lies behind.
+//! Wraps the routes in their outer layers: deadlines, panics, CORS, compression, logs, metrics, security headers.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};

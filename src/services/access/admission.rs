@@ -1,4 +1,4 @@
-//! Letting callers in, and to which businesses.
+//! Authenticates callers, and admits them to the businesses they have a right over.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! API keys: making, listing, rotating, revoking.
+//! Creates, lists, rotates and revokes API keys.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -42,7 +42,7 @@ struct Remembered {
     sealed: String,
 }
 
-/// Keeps an issued key by its SID, with its secret sealed, and reads the rest of it again.
+/// Stores the SID of an issued key and its sealed secret, and reads the rest from its row.
 struct SealedKey<'a>(&'a Billing);
 
 impl Codec<IssuedKey> for SealedKey<'_> {
@@ -221,7 +221,7 @@ pub async fn rotate(
     Ok(issued)
 }
 
-/// Holds the idempotency key, and then finds an API key that the keeper may touch: who may not is shown no earlier answer.
+/// Locks the idempotency key, then finds the API key to rotate: a keeper who may not touch it gets no earlier answer.
 struct KeyToRotate<'a> {
     sid: KeySid,
     keeper: &'a KeyKeeper,

@@ -1,4 +1,4 @@
-//! Logging in and out, and changing one's password.
+//! Logs users in and out, and changes their own password.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Lets callers in: admission, logins, API keys, passwords, users.
+//! Runs access: authentication, logins, API keys, passwords, users.
 
 pub mod admission;
 pub mod keys;

@@ -1,5 +1,6 @@
-//! Hashing passwords: argon2id with the parameters that OWASP recommends (19 MiB, 2 passes), which takes tens of
-//! milliseconds and much memory on purpose. So it is done on threads of its own, and few at a time.
+//! Hashes and verifies passwords with argon2id, on few threads of their own.
+//! The parameters are those that OWASP recommends (19 MiB, 2 passes), which take tens of milliseconds and much memory
+//! on purpose.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! Keys and sessions as they are presented: looked up many thousand times a second, so kept in memory for a moment.
+//! Caches the API keys and sessions that requests present, for less than a second.
 //!
-//! What is read counts for less than a second, on every process that serves: so a revocation works everywhere within one,
-//! with nobody to tell. Before that time is up, the first who asks has it read again, and nobody waits meanwhile.
+//! They are looked up many thousand times a second. What was read is used for less than a second, in every server
+//! process: so a revocation works everywhere within one second, without any message between servers. Before that time
+//! is up, the first request to ask has it read again, and nobody waits meanwhile.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

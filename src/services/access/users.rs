@@ -1,4 +1,4 @@
-//! Users, and what admins do with them.
+//! Lists, creates, changes and deletes users, for admins.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Businesses, and what admins do with them.
+//! Lists, creates, changes and deletes businesses, for admins.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! One batch of commands in one transaction: load what they touch, decide in memory, write what came of it.
+//! Settles a batch of commands in one transaction: loads the rows, decides in memory, writes the changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;

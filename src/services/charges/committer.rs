@@ -1,4 +1,4 @@
-//! Group commit: commands of many callers, decided and written in one transaction, and answered once it is on disk.
+//! Group commit: settles the commands of many callers in one transaction, and answers once it is on disk.
 //!
 //! One task takes whatever waits in line, settles it as one batch and commits it; meanwhile the next batch gathers. So
 //! the price of a commit is shared by all who wait for it. A batch that fails for a reason of its own is tried again in

@@ -1,4 +1,4 @@
-//! What the committer did, for the metrics.
+//! Counts the committer's batches and outcomes, for the metrics.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

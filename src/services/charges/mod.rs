@@ -1,4 +1,4 @@
-//! Charging messages, and what comes after: delivery reports, refunds, and what a message cost.
+//! Charges messages, records delivery reports, refunds charges and shows them.
 
 pub mod batch;
 pub mod committer;
@@ -183,7 +183,7 @@ pub async fn show(billing: &Billing, key: &ChargeKey) -> Result<ChargeHistory> {
     let owner = Owner { wallet_id: stored.id, business: key.business.clone(), currency: stored.wallet.currency };
     let state = storage::charges::find(&mut conn.bulk(), &[(&owner, &key.message)]).await?.pop();
     let state = state.ok_or(Refusal::ChargeNotFound)?;
-    let refunds = storage::wallets::transactions::of_charge(&mut conn, state.charge.entry.sid).await?;
+    let refunds = storage::wallets::history::of_charge(&mut conn, state.charge.entry.sid).await?;
     Ok(ChargeHistory { state, refunds })
 }
 

@@ -1,9 +1,10 @@
-//! Quotes: rated like a charge, with no debit and nothing stored.
+//! Quotes messages and campaigns: rates them like charges, debits and stores nothing.
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::charges::Refusal;
+use crate::domain::charges::campaigns::Campaign;
 use crate::domain::charges::charging::Rules;
-use crate::domain::charges::quotes::{Campaign, Estimate, Quote};
+use crate::domain::charges::quotes::{Estimate, Quote};
 use crate::domain::prices::messages::OfferedMessage;
 use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::account::Account;

@@ -1,4 +1,4 @@
-//! Corrections of finalised invoices: cancelling one that nothing was paid on, and writing credit notes on any other.
+//! Cancels unpaid invoices, and writes credit notes on all others.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

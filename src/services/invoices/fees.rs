@@ -1,4 +1,4 @@
-//! Fees and credits that an admin adds to the invoice of the month.
+//! Enters fees and credits that an admin adds to the current month's invoice.
 
 use serde::{Deserialize, Serialize};
 

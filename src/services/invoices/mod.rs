@@ -1,4 +1,4 @@
-//! Invoices of a business.
+//! Shows and lists the invoices of a business.
 
 pub mod credit_notes;
 pub mod fees;

@@ -1,5 +1,6 @@
-//! Closing months into invoices, some wallets at a time. Whoever does it takes one step after the other; it may be killed
-//! between any two or within one, and others may do the same beside it: each wallet gets one invoice a month.
+//! Closes months into invoices, a number of wallets per step.
+//! A step may be killed at any point, and several servers may close the same month at once: each wallet gets one
+//! invoice a month.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,7 +26,7 @@ use crate::storage::db::{BulkConn, Conn};
 use crate::storage::invoices::month_close::{ClosingWallet, Existing, Finalised};
 use crate::storage::notifications::events::NewEvent;
 use crate::storage::wallets::accounts::StoredAccount;
-use crate::storage::wallets::transactions::Span;
+use crate::storage::wallets::history::Span;
 
 /// How many wallets one transaction closes: those are not charged meanwhile.
 const WALLETS_A_STEP: i64 = 100;

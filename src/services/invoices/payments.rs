@@ -1,4 +1,4 @@
-//! Payments of invoices, entered at once.
+//! Enters payments of invoices.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Reminders of invoices, once a day.
+//! Reminds of invoices that are due soon or overdue, once a day.
 
 use crate::domain::invoices::InvoiceStatus;
 use crate::domain::invoices::reminders::{DAYS_BEFORE, ReminderKind, due_reminder, reminder_alert};

@@ -1,4 +1,4 @@
-//! Alerts of a business.
+//! Lists a business's alerts, counts the unread and marks them read.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Reads alerts, manages webhooks and delivers events to them.
+//! Reads alerts, manages webhook endpoints and delivers events to them.
 
 pub mod alerts;
 pub mod webhook_attempts;

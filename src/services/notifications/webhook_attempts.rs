@@ -1,5 +1,6 @@
-//! What came of deliveries, and how it is noted: for many endpoints at once, along with the work that made them. Not a use
-//! case: `webhook_deliveries` sends, and `jobs` notes.
+//! Records webhook delivery attempts in bulk, and since when an endpoint fails.
+//! Not a use case: `webhook_deliveries` makes the attempts, and `operations/jobs` records them along with the jobs that
+//! made them.
 
 use std::collections::BTreeMap;
 

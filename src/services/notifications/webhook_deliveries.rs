@@ -1,5 +1,5 @@
-//! Delivering what waits for an endpoint. At least once: whoever dies between sending and noting it sends again, under the
-//! same id.
+//! Delivers the waiting events of a webhook endpoint, at least once.
+//! If the server dies between sending and recording, it sends again under the same id.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Messages to webhooks as their owners see them: what was sent and what came of it, sending again, a test.
+//! Lists webhook deliveries and their attempts, sends one again, and sends test events.
 
 use serde::Serialize;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Webhooks: making endpoints, changing them, their secrets.
+//! Creates, changes and deletes webhook endpoints, and rotates their secrets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -86,7 +86,7 @@ fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<St
     sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))
 }
 
-/// Keeps an endpoint of a business by its SID, with its secret sealed, and reads the rest of it again.
+/// Stores the SID of an endpoint and its sealed secret, and reads the rest from its row.
 struct SealedWebhook<'a> {
     billing: &'a Billing,
     business: &'a BusinessSid,

@@ -1,4 +1,4 @@
-//! Whether the server can do its work.
+//! Checks whether the database answers, and reports the state of its connection pools.
 
 use crate::error::Result;
 use crate::services::Billing;

@@ -1,4 +1,4 @@
-//! Taking away what is no longer needed.
+//! Deletes expired rows in small portions.
 
 use crate::domain::jobs::{JobKind, NewJob, Next};
 use crate::domain::notifications::webhook_messages::KEPT_DAYS;

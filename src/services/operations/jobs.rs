@@ -1,5 +1,5 @@
-//! Scheduled work: claiming it, and noting what came of it. What each kind does is its own service's; the worker
-//! (`crate::worker`) brings both together.
+//! Schedules jobs, claims due ones, and records how they ended.
+//! The work of each kind of job is a service of its own; [`crate::worker`] connects the two.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Runs the server: scheduled jobs, housekeeping, health, reconcile.
+//! Keeps the server running: scheduled jobs, housekeeping, health, reconcile.
 
 pub mod health;
 pub mod housekeeping;

@@ -1,4 +1,4 @@
-//! Reconciling a database: every row of its ledger is gone through, and everything kept beside it is made anew from it.
+//! Reconciles a database: reads its whole ledger, recomputes what is derived from it, and compares.
 
 use chrono_tz::Tz;
 use uuid::Uuid;
@@ -56,7 +56,7 @@ async fn invoices(conn: &mut Conn<'_>, report: &mut Report, progress: Progress<'
     progress("invoices");
     let (mut all, mut after) = (Invoices::default(), 0);
     loop {
-        let (page, last) = storage::operations::reconcile_invoices::page(conn, after).await?;
+        let (page, last) = stored::invoices::page(conn, after).await?;
         let Some(last) = last else { break };
         after = last;
         for check in [Check::Invoices, Check::Numbers, Check::Payments] {
@@ -66,8 +66,8 @@ async fn invoices(conn: &mut Conn<'_>, report: &mut Report, progress: Progress<'
             all.check(invoice, report);
         }
     }
-    all.check_numbers(storage::operations::reconcile_invoices::counters(conn).await?, report);
-    for (business, number, sid) in storage::operations::reconcile_invoices::stray_payments(conn).await? {
+    all.check_numbers(stored::invoices::counters(conn).await?, report);
+    for (business, number, sid) in stored::invoices::stray_payments(conn).await? {
         report.problem(Check::Payments, || match number {
             Some(number) => format!("{number} of {business} was paid by {sid}, which is no credit of its wallet"),
             None => format!("a draft of {business} was paid by {sid}, and nothing is due on a draft"),
@@ -80,7 +80,7 @@ async fn rates(conn: &mut Conn<'_>, report: &mut Report) -> Result<RateBook> {
     let mut book = RateBook::default();
     let mut after = 0;
     loop {
-        let rates = stored::rates(conn, after).await?;
+        let rates = stored::usage::rates(conn, after).await?;
         let Some(last) = rates.last() else { return Ok(book) };
         after = last.id;
         report.checked(Check::Rates, rates.len() as u64);
@@ -103,29 +103,29 @@ impl Walk<'_> {
         let mut spans = Spans::of(conn, Spanned::Ledger).await?;
         let (mut entries, mut debits, mut told) = (0, 0, 0);
         while let Some(span) = spans.next(conn).await? {
-            for (wallet_id, tally) in stored::tallies(conn, span).await? {
+            for (wallet_id, tally) in stored::wallets::tallies(conn, span).await? {
                 entries += tally.entries.unsigned_abs();
                 self.tallies.add(wallet_id, tally);
             }
-            for link in stored::broken_links(conn, span).await? {
+            for link in stored::entries::broken_links(conn, span).await? {
                 link.check(report);
             }
-            for mark in stored::unmarked(conn, span).await? {
+            for mark in stored::entries::unmarked(conn, span).await? {
                 mark.check(report);
             }
-            for group in stored::debit_groups(conn, span).await? {
+            for group in stored::usage::debit_groups(conn, span).await? {
                 debits += group.messages.unsigned_abs();
                 self.usage.add_group(group);
             }
-            for debit in stored::bad_debits(conn, span).await? {
+            for debit in stored::entries::bad_debits(conn, span).await? {
                 self.usage.check_debit(&debit, report);
             }
-            for debit in stored::debits_of_parts(conn, span).await? {
+            for debit in stored::entries::debits_of_parts(conn, span).await? {
                 debits += 1;
                 self.usage.check_debit(&debit, report);
                 self.usage.add_debit(&debit);
             }
-            for (business, sid, kind) in stored::strays(conn, span).await? {
+            for (business, sid, kind) in stored::entries::strays(conn, span).await? {
                 report.problem(Check::Refunds, || format!("{sid} of {business} is a {kind} of no debit"));
             }
             if entries / TELL_EVERY > told {
@@ -137,7 +137,7 @@ impl Walk<'_> {
         report.checked(Check::Debits, debits);
         report.checked(Check::Messages, debits);
         (self.progress)("marks");
-        let (count, strays) = stored::marks(conn).await?;
+        let (count, strays) = stored::entries::marks(conn).await?;
         report.checked(Check::Marks, count.unsigned_abs());
         for mark in strays {
             mark.check(report);
@@ -147,7 +147,7 @@ impl Walk<'_> {
 
     async fn messages(&mut self, conn: &mut Conn<'_>, report: &mut Report) -> Result<()> {
         (self.progress)("messages");
-        for (business, message, charges) in stored::doubles(conn).await? {
+        for (business, message, charges) in stored::entries::doubles(conn).await? {
             report.problem(Check::Messages, || format!("{business} was charged {charges} times for {message}"));
         }
         Ok(())
@@ -158,7 +158,7 @@ impl Walk<'_> {
         let mut walk = RefundWalk::default();
         let mut place = (Uuid::nil(), 0);
         loop {
-            let (refunds, last) = stored::refunds(conn, place).await?;
+            let (refunds, last) = stored::refunds::refunds(conn, place).await?;
             let Some(last) = last else { return Ok(()) };
             place = last;
             report.checked(Check::Refunds, refunds.len() as u64);
@@ -172,11 +172,11 @@ impl Walk<'_> {
         (self.progress)("delivery reports");
         let mut spans = Spans::of(conn, Spanned::Reports).await?;
         while let Some(span) = spans.next(conn).await? {
-            for (debits, has_failed) in stored::report_groups(conn, span).await? {
+            for (debits, has_failed) in stored::usage::report_groups(conn, span).await? {
                 report.checked(Check::Deliveries, debits.messages.unsigned_abs());
                 self.usage.add_reports(debits, has_failed);
             }
-            for sid in stored::stray_reports(conn, span).await? {
+            for sid in stored::usage::stray_reports(conn, span).await? {
                 report.checked(Check::Deliveries, 1);
                 report.problem(Check::Deliveries, || format!("there is a report of {sid}, which is no debit"));
             }
@@ -187,7 +187,7 @@ impl Walk<'_> {
     async fn invoice_items(&mut self, conn: &mut Conn<'_>, report: &mut Report) -> Result<()> {
         let mut after = Uuid::nil();
         loop {
-            let items = stored::items(conn, after).await?;
+            let items = stored::refunds::items(conn, after).await?;
             let Some(last) = items.last() else { return Ok(()) };
             after = last.sid.uuid();
             report.checked(Check::InvoiceItems, items.len() as u64);
@@ -202,7 +202,7 @@ impl Walk<'_> {
         let tiers = self.usage.tiers();
         let mut after = 0;
         loop {
-            let wallets = stored::wallets(conn, after).await?;
+            let wallets = stored::wallets::wallets(conn, after).await?;
             let Some(last) = wallets.last() else { break };
             after = last.id;
             report.checked(Check::Wallets, wallets.len() as u64);
@@ -220,7 +220,7 @@ impl Walk<'_> {
         (self.progress)("usage");
         let mut after = 0;
         loop {
-            let (rows, last) = stored::usage(conn, after).await?;
+            let (rows, last) = stored::usage::usage(conn, after).await?;
             let Some(last) = last else { break };
             after = last;
             report.checked(Check::Usage, rows.len() as u64);

@@ -1,7 +1,7 @@
-//! What businesses pay from, such as phone numbers: sealed in the database, masked where people see it. Not a use case, but
-//! what payments and the settings of recharges work with.
+//! Encrypts and masks payment methods, such as the phone numbers that businesses pay from.
+//! Not a use case: payments and recharge settings use it.
 
-use crate::domain::payments::PaymentMethod;
+use crate::domain::payments::providers::PaymentMethod;
 use crate::domain::values::sid::BusinessSid;
 use crate::error::{Error, Result};
 use crate::services::Billing;

@@ -1,4 +1,4 @@
-//! Payments through a provider: asking for one, following it up, and what the provider says of it.
+//! Requests payments from providers, follows them up, and shows them.
 
 pub mod methods;
 pub mod providers;
@@ -12,10 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::jobs::{JobKind, NewJob, Next};
-use crate::domain::payments::{
-    Confirmation, Payment, PaymentMethod, PaymentOutcome, PaymentPurpose, PaymentStatus, ProviderName,
-    ProviderReference, Verdict, check_decimals,
-};
+use crate::domain::payments::confirmations::{Confirmation, PaymentOutcome, Verdict};
+use crate::domain::payments::providers::{PaymentMethod, ProviderName, ProviderReference};
+use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, check_decimals};
 use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::paging::{Cursor, Limit, Page};

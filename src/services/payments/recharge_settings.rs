@@ -1,4 +1,4 @@
-//! How a wallet is recharged by itself: what its owner decides, and how it stands.
+//! Shows and changes the auto-recharge settings of a wallet.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::methods;
 use crate::domain::access::rights::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
+use crate::domain::payments::check_decimals;
+use crate::domain::payments::providers::{PaymentMethod, ProviderName};
 use crate::domain::payments::recharges::{MOST_PER_DAY, RechargeTerms, Recharging};
-use crate::domain::payments::{PaymentMethod, ProviderName, check_decimals};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, PaymentSid};

@@ -1,4 +1,4 @@
-//! Auto-recharge of wallets, beside what happens with every message.
+//! Judges again whether to recharge a wallet, once the wait after a failed recharge is over.
 
 use crate::domain::jobs::Next;
 use crate::error::Result;

@@ -1,14 +1,13 @@
-//! What becomes of a provider's word, in one transaction: the money and its entry, the payment, the wallet's recharge, and
-//! whoever is told.
+//! Settles a provider's confirmation in one transaction: the payment, its ledger entry, the recharge and the events.
 
 use super::Billing;
 use crate::domain::audit::Actor;
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::events::{Event, EventType};
-use crate::domain::payments::{
-    Confirmation, ConfirmationFacts, Payment, PaymentEventBody, PaymentOutcome, PaymentPurpose, PaymentStatus,
-    ProviderReference, Suspended, SuspenseCause, SuspenseStatus, Verdict, failure_text, judge,
-};
+use crate::domain::payments::confirmations::{Confirmation, ConfirmationFacts, PaymentOutcome, Verdict, judge};
+use crate::domain::payments::providers::{ProviderReference, failure_text};
+use crate::domain::payments::suspense::{Suspended, SuspenseCause, SuspenseStatus};
+use crate::domain::payments::{Payment, PaymentEventBody, PaymentPurpose, PaymentStatus};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{PaymentSid, SuspenseSid, TransactionSid};
 use crate::domain::values::time::{Timestamp, day_after};

@@ -1,9 +1,9 @@
-//! Money that fits no payment: admins look at it, and say whose it is.
+//! Lists money in suspense, and assigns it to a business or dismisses it.
 
 use serde_json::{Value, json};
 
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::payments::{Suspended, SuspenseStatus};
+use crate::domain::payments::suspense::{Suspended, SuspenseStatus};
 use crate::domain::values::listing::{ListPage, ListRequest};
 use crate::domain::values::sid::{BusinessSid, SuspenseSid, TransactionSid};
 use crate::domain::values::text::Reason;

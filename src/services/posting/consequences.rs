@@ -1,5 +1,5 @@
-//! What follows from a change of a wallet, written in the transaction that changes it: alerts, events for webhooks, and
-//! recharges. Not a use case: charging and [`crate::services::posting`] both end with it.
+//! Writes the consequences of a balance change in the same transaction: alerts, webhook events and recharges.
+//! Not a use case: charging and [`crate::services::posting`] both end with it.
 
 use crate::clock::Clock;
 use crate::domain::audit::Actor;

@@ -1,5 +1,6 @@
-//! Letting credits pay open invoices, in the transaction that enters them. Not a use case: [`crate::services::posting`] does it with
-//! every credit, and the month's close with those that came before the invoice did.
+//! Pays open invoices from a credit, in the transaction that enters the credit.
+//! Not a use case: [`crate::services::posting`] does it with every credit, and the month close with credits older than
+//! the invoice.
 
 use chrono::NaiveDate;
 

@@ -1,5 +1,6 @@
-//! Entering money into a wallet that is no message's: what follows from it is written along. Not a use case: top-ups,
-//! adjustments and settled payments all end with it.
+//! Posts money to wallets (top-ups, adjustments, payments), and writes all that follows from it.
+//! Not a use case: every use case that enters money ends with it. Charges of messages have their own way, in
+//! `charges/batch`.
 
 pub mod consequences;
 pub mod credits;

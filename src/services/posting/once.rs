@@ -1,8 +1,8 @@
-//! Runs a use case once under an `Idempotency-Key`, however often it is asked.
+//! Runs a use case once per `Idempotency-Key`, and answers repeats from storage.
 //!
-//! Every use case that takes a key stands in this one frame: begin → lock → answer as before, or run → store → commit. The
+//! Every use case that takes a key runs inside [`Once::run`]: begin → lock → the stored answer, or run → store → commit. The
 //! [`Lock`] keeps two requests with one key apart, so that the second sees what the first left; the [`Codec`] says how the
-//! answer is kept for 30 days. Where nobody knows whether the COMMIT happened, the key tells.
+//! answer is stored for 30 days. Where the outcome of the COMMIT is unknown, the key is looked up again.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,7 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// A request that may have been answered before. Without a key it never was.
+/// A request that may have been answered before. Without a key there is no earlier answer.
 #[derive(Debug)]
 pub struct Once<'a> {
     pub billing: &'a Billing,
@@ -26,42 +26,42 @@ pub struct Once<'a> {
     pub now: Timestamp,
 }
 
-/// What a transaction holds before it looks for an earlier answer, and until it ends.
+/// What a transaction locks before it looks for an earlier answer, until it ends.
 pub trait Lock: Sync {
-    /// What was found as it was taken.
+    /// What the lock reads.
     type Held: Send;
 
-    /// Takes it. `key`: that of the request, where it has one.
+    /// Takes the lock. `key`: the idempotency key of the request, if it has one.
     ///
     /// # Errors
-    /// Those of what is held, where it is not there or none of the caller's, and those of the database.
+    /// [`Error::NotFound`] where there is nothing to lock for this caller, and those of the database.
     fn take(&self, conn: &mut Conn<'_>, key: Option<&KeyScope>) -> impl Future<Output = Result<Self::Held>> + Send;
 
-    /// Waits until a transaction that holds it has ended, should the database still be at it, and changes nothing.
+    /// Waits until a transaction whose outcome is unknown has ended, in case the database still works on it. Creates nothing.
     ///
     /// # Errors
     /// Those of the database.
     fn wait(&self, conn: &mut Conn<'_>, key: &KeyScope) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// How an answer is kept, and given again.
+/// How an answer is stored, and read again.
 pub trait Codec<T>: Sync {
-    /// What is kept of it: JSON, for 30 days, so secrets only sealed.
+    /// The JSON to store for 30 days. Secrets are in it only sealed.
     ///
     /// # Errors
     /// [`Error::Corrupt`] where it cannot be written.
     fn encode(&self, answer: &T) -> Result<Box<RawValue>>;
 
-    /// The answer again, from what was kept and, where that is not all, from rows.
+    /// The answer again, from the stored JSON and, where that holds only a part, from other rows.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] where it cannot be read; what else a codec says; those of the database.
+    /// [`Error::Corrupt`] where it cannot be read; [`Error::Impossible`] where a secret no longer opens; those of the database.
     fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> impl Future<Output = Result<T>> + Send;
 }
 
 impl Once<'_> {
-    /// Runs the work in a transaction that holds the lock, stores its answer under the key and commits both; or gives the
-    /// answer that was stored before.
+    /// Runs `work` in a transaction that holds the lock, stores its answer under the key and commits; or returns the answer
+    /// that was stored before, and rolls back.
     ///
     /// # Errors
     /// [`Error::IdempotencyConflict`] where the key came with another input before; [`Error::OutcomeUnknown`] where there is
@@ -121,7 +121,7 @@ impl Once<'_> {
     }
 }
 
-/// Keeps an answer whole, as plain JSON: for all that holds no secret.
+/// Stores a whole answer as JSON: for answers without secrets.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainJson;
 
@@ -135,7 +135,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for PlainJson {
     }
 }
 
-/// What is kept of an answer, as JSON.
+/// Writes what a codec stores.
 ///
 /// # Errors
 /// [`Error::Corrupt`] where it cannot be JSON.
@@ -143,15 +143,15 @@ pub fn kept_json(kept: &impl Serialize) -> Result<Box<RawValue>> {
     to_raw_value(kept).map_err(|error| Error::Corrupt(format!("an idempotent answer: {error}")))
 }
 
-/// What was kept, read again.
+/// Reads what a codec stored.
 ///
 /// # Errors
-/// [`Error::Corrupt`] where it is another's.
+/// [`Error::Corrupt`] where the JSON is of another shape.
 pub fn from_kept<T: DeserializeOwned>(kept: &RawValue) -> Result<T> {
     serde_json::from_str(kept.get()).map_err(|error| Error::Corrupt(format!("an idempotent answer: {error}")))
 }
 
-/// Holds the key itself, for what has no row of its own to hold.
+/// Locks the idempotency key itself, for use cases without a row to lock.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyTurn;
 
@@ -170,7 +170,7 @@ impl Lock for KeyTurn {
     }
 }
 
-/// Holds the wallet of a business, if it has one. Two requests with one key concern one business, so its wallet keeps them
+/// Locks the wallet of a business, if it has one. Two requests with one key concern one business, so its wallet keeps them
 /// apart.
 #[derive(Clone, Copy, Debug)]
 pub struct HeldWallet<'a>(pub &'a BusinessSid);
@@ -187,7 +187,7 @@ impl Lock for HeldWallet<'_> {
     }
 }
 
-/// Holds the wallet of a business; both are made where they do not exist.
+/// Locks the wallet of a business; business and wallet are created where they do not exist.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenedWallet<'a>(pub &'a Opening<'a>);
 
@@ -203,7 +203,7 @@ impl Lock for OpenedWallet<'_> {
     }
 }
 
-/// Holds the wallet of a business that exists, and else fails with [`Error::NotFound`]; a wallet is made where there is none.
+/// Locks the wallet of a business that exists, creating it where there is none. Without such a business: [`Error::NotFound`].
 #[derive(Clone, Copy, Debug)]
 pub struct WalletOfExisting<'a>(pub &'a Opening<'a>);
 

@@ -1,4 +1,4 @@
-//! The book of prices that messages are rated by: kept in memory, replaced whole when a plan or a rate card changes.
+//! Keeps the price book in memory, and replaces it whole when a plan or a rate card changes.
 
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;

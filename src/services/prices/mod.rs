@@ -1,4 +1,4 @@
-//! Manages plans and rate cards, and keeps the book of prices in memory.
+//! Manages plans and rate cards, and keeps the price book in memory.
 
 pub mod book;
 pub mod plan_csv;

@@ -1,4 +1,4 @@
-//! Pricing plans as a sheet: out, and in again.
+//! Exports plans as CSV, and imports an edited CSV.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Pricing plans, and what admins do with them.
+//! Lists, creates, changes and deletes plans.
 
 use serde_json::Value;
 

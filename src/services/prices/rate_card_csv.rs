@@ -1,4 +1,4 @@
-//! Rate cards as a sheet: out, and in again.
+//! Exports rate cards as CSV, and imports an edited CSV.
 
 use crate::domain::audit::{AuditAction, AuditEntry, Author};
 use crate::domain::prices::rate_card_csv::{self, COLUMNS, RateCardImport};

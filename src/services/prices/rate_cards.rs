@@ -1,4 +1,4 @@
-//! Rate cards, and what admins do with them.
+//! Lists, creates, changes and deletes rate cards.
 
 use chrono::NaiveDate;
 use serde_json::Value;

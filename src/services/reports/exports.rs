@@ -1,8 +1,8 @@
-//! Exports: a sheet of all there is, in pieces, each read when the one before is taken.
+//! Exports transactions, charges or usage as CSV, in pieces, while the client reads.
 //!
-//! A piece is read through a connection that goes back before the piece is handed on, and in a task of its own, so that it
-//! goes back however slowly a client reads. While a client reads one piece, the next is read already: two pieces are all that
-//! an export holds.
+//! A piece is read through a connection that goes back before the piece is handed on, and in a task of its own, so that
+//! it goes back however slowly a client reads. While a client reads one piece, the next is read already: two pieces are
+//! all that an export holds.
 
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -19,7 +19,7 @@ use crate::services::Billing;
 use crate::storage;
 use crate::storage::db::{Conn, Db};
 use crate::storage::reports::exports::Walk;
-use crate::storage::wallets::transactions::Span;
+use crate::storage::wallets::history::Span;
 
 /// A sheet that is read piece by piece. It shows what was there when it began.
 #[derive(Debug)]
@@ -188,8 +188,7 @@ impl Source {
             Source::Rare { span, wanted } => {
                 let limit = Limit::LARGEST;
                 let mut conn = db.read().await?;
-                let mut rows =
-                    storage::wallets::transactions::page_of_type(&mut conn.conn(), span, wanted, limit).await?;
+                let mut rows = storage::wallets::history::page_of_type(&mut conn.conn(), span, wanted, limit).await?;
                 drop(conn);
                 let has_more = rows.len() > limit.get();
                 rows.truncate(limit.get());

@@ -1,4 +1,4 @@
-//! A wallet's history.
+//! Lists a wallet's history, entries and payments, and for admins the whole ledger.
 
 use uuid::Uuid;
 
@@ -20,7 +20,8 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::payments::UnsettledQuery;
 use crate::storage::wallets::StoredWallet;
-use crate::storage::wallets::transactions::{NumberedTransaction, Span};
+use crate::storage::wallets::history::Span;
+use crate::storage::wallets::ledger_lists::NumberedTransaction;
 
 /// A page of a wallet's history, newest first, its open and failed payments among its entries. A business that nobody has
 /// used yet has none.
@@ -112,11 +113,11 @@ async fn entries(
     let mut span = Span::between(conn, stored.id, last, filter.from, filter.until).await?;
     span.end_seq = span.end_seq.min(cursor.position());
     Ok(match filter.transaction_type {
-        None => page(storage::wallets::transactions::page(conn, span, limit).await?, limit),
+        None => page(storage::wallets::history::page(conn, span, limit).await?, limit),
         Some(TransactionType::SmsDebit | TransactionType::Commission) => {
             walk(conn, span, filter.transaction_type, limit).await?
         }
-        Some(rare) => page(storage::wallets::transactions::page_of_type(conn, span, rare, limit).await?, limit),
+        Some(rare) => page(storage::wallets::history::page_of_type(conn, span, rare, limit).await?, limit),
     })
 }
 
@@ -137,7 +138,7 @@ async fn walk(
 ) -> Result<Page<Transaction>> {
     let (mut found, mut walked, mut step) = (Vec::new(), 0, limit);
     loop {
-        let rows = storage::wallets::transactions::page(conn, span, step).await?;
+        let rows = storage::wallets::history::page(conn, span, step).await?;
         walked += rows.len();
         let Some(lowest) = rows.last().map(|row| row.entry.seq) else { return Ok(page(found, limit)) };
         found.extend(rows.into_iter().filter(|row| Some(row.posting.transaction_type) == wanted));
@@ -196,7 +197,7 @@ async fn everybody(
         Some(_) => return Err(other_query()),
     };
     let rows =
-        storage::wallets::transactions::page_of_all(&mut billing.db.read().await?.conn(), lowest, end, limit).await?;
+        storage::wallets::ledger_lists::page_of_all(&mut billing.db.read().await?.conn(), lowest, end, limit).await?;
     Ok(cut(rows, limit, |(_, last)| next("everybody", ListValue::Id(last.transaction.entry.sid.uuid()))))
 }
 
@@ -221,7 +222,7 @@ async fn of_message(
         Some(ListValue::Integer(last)) => wallet_ids.end = wallet_ids.end.min(last),
         Some(_) => return Err(other_query()),
     }
-    let rows = storage::wallets::transactions::page_of_message(&mut conn, message, wallet_ids, limit).await?;
+    let rows = storage::wallets::ledger_lists::page_of_message(&mut conn, message, wallet_ids, limit).await?;
     Ok(cut(rows, limit, |(wallet_id, _)| next("message", ListValue::Integer(*wallet_id))))
 }
 

@@ -1,4 +1,4 @@
-//! Reads across subjects: history, usage and exports.
+//! Reads reports across subjects: history, usage and exports.
 
 pub mod exports;
 pub mod history;

@@ -1,4 +1,4 @@
-//! Usage of a business.
+//! Shows the usage of a business over a period.
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::charges::usage::{PeriodRequest, UsageMetrics, summarise};

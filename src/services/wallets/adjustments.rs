@@ -1,4 +1,4 @@
-//! Adjustments: what an admin adds to a wallet or takes from it by hand, with a reason.
+//! Adjusts a wallet by hand: an admin adds or takes an amount, with a reason.
 
 use serde::{Deserialize, Serialize};
 

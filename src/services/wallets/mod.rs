@@ -1,4 +1,4 @@
-//! Reading a wallet, and putting money in.
+//! Shows a wallet and tops it up.
 
 pub mod adjustments;
 pub mod reads;

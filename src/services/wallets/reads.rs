@@ -1,7 +1,7 @@
-//! Reading wallets many at a time.
+//! Reads wallets for many callers with one statement.
 //!
-//! A statement costs several times what finding the row does: sqlx hands it to the connection's own thread and waits for
-//! that thread's answer. So a read that finds another one under way waits in line, and one statement then answers
+//! A statement costs several times what finding the row does: sqlx hands it to the connection's own thread and waits
+//! for that thread's answer. So a read that finds another one under way waits in line, and one statement then answers
 //! everybody in line. A batch is read after its reads were asked for, so everyone sees what was committed before they
 //! asked, and no balance is kept in memory.
 

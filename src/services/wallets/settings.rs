@@ -1,4 +1,4 @@
-//! Wallets as admins see them, and what they decide about them.
+//! Lists wallets for admins, and changes their plan and credit limit.
 
 use serde_json::Value;
 

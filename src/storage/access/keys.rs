@@ -1,4 +1,4 @@
-//! API keys.
+//! Stores API keys, as hashes, with their rotation, revocation and last use.
 
 use std::collections::HashSet;
 use std::sync::Arc;

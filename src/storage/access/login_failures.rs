@@ -1,4 +1,4 @@
-//! Failed logins, counted by whose login it was to be and by where they came from.
+//! Counts failed logins by user and by client address, and forgets old counts.
 
 use crate::domain::access::users::FailureSubject;
 use crate::domain::values::time::Timestamp;

@@ -1,4 +1,4 @@
-//! Sessions of users who logged in.
+//! Stores the sessions of logged-in users.
 
 use sqlx::FromRow;
 

@@ -1,4 +1,4 @@
-//! Users.
+//! Stores users: finds, lists, inserts, updates and deletes them.
 
 use sqlx::FromRow;
 

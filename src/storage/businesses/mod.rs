@@ -1,4 +1,4 @@
-//! Businesses.
+//! Stores businesses and reads their hierarchy.
 
 use serde_json::json;
 use sqlx::FromRow;

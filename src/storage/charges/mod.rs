@@ -1,5 +1,6 @@
-//! Charges, found by the message they are for. What keeps a message from being charged twice is the unique index behind
-//! [`FIND`]; whoever replaces it by something faster replaces this file.
+//! Finds charges by message, and stores delivery reports.
+//! The unique index behind [`FIND`] keeps a message from being charged twice; to replace it by something faster,
+//! replace this file.
 
 pub mod usage;
 

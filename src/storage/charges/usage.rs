@@ -1,4 +1,4 @@
-//! Usage, read from rollups: never from the messages themselves.
+//! Reads usage from the daily rollups and adds to them; never reads the messages themselves.
 
 use std::sync::Arc;
 

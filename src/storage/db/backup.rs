@@ -1,4 +1,4 @@
-//! A consistent copy of the database, made while it is in use.
+//! Backs up the database: writes a consistent copy while it is in use.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! Statements over many rows: what the batches of the committer are written and read with.
+//! Runs statements over many rows: one array per column on Postgres, row by row on SQLite.
 //!
 //! A statement costs tens of microseconds on its way to Postgres and back, a row a few, so there all rows go in one: an
-//! array per column. On SQLite there is no way to go ([`super::local`]), and each row is a statement of its own, prepared
-//! once: the simplest statements it has are the fastest.
+//! array per column. On SQLite there is no way to go ([`super::local`]), and each row is a statement of its own,
+//! prepared once: the simplest statements it has are the fastest.
 
 use std::fmt::Write;
 use std::sync::OnceLock;

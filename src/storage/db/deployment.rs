@@ -1,4 +1,4 @@
-//! Facts fixed when a database is first used, and what an operator asks about it.
+//! Stores facts about the deployment: the billing time zone and the version of the prices.
 
 use super::{Conn, on};
 use crate::domain::values::time::Timestamp;

@@ -1,4 +1,4 @@
-//! Answers to remember.
+//! Stores idempotent answers, finds them by key, and forgets old ones.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

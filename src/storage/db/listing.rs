@@ -1,12 +1,12 @@
-//! Lists that are searched, filtered, sorted and paged, each declared once as a static [`Listing`].
+//! Searches, filters, sorts and pages lists, each declared once as a static [`Listing`].
 //!
 //! To add one: declare what is read, from where, and what may be asked of it; derive `FromRow` for what is read; call
 //! [`Listing::page`] with the caller's [`ListRequest`] (and with filters of your own, such as whose rows they may see);
-//! list the static in `tests/it/query_plans.rs`, which has both databases plan every order of it.
+//! list the static in `tests/it/house/query_plans.rs`, which has both databases plan every order of it.
 //!
-//! The SQL is made of the declaration's own texts alone; whatever callers give is bound. A page begins after a row, by its
-//! sort key and its id, so that pages do not shift when rows are added. A list that grows with time needs an index for each
-//! of its sorts: on the sort's column, then the id.
+//! The SQL is made of the declaration's own texts alone; whatever callers give is bound. A page begins after a row, by
+//! its sort key and its id, so that pages do not shift when rows are added. A list that grows with time needs an index
+//! for each of its sorts: on the sort's column, then the id.
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;

@@ -1,8 +1,8 @@
-//! A connection to SQLite that runs its statements where it is called.
+//! Opens a SQLite connection that runs statements on the calling thread, for the committer's batches.
 //!
-//! sqlx hands each statement to a thread of its own and waits for that; under load each such hop costs more than what the
-//! statement does. The committer's batches are all statements and no waiting, so theirs run here, on the thread that
-//! decides them: row by row, with one prepared statement each. It blocks, so nothing else may use it.
+//! sqlx hands each statement to a thread of its own and waits for that; under load each such hop costs more than what
+//! the statement does. The committer's batches are all statements and no waiting, so theirs run here, on the thread
+//! that decides them: row by row, with one prepared statement each. It blocks, so nothing else may use it.
 
 use std::path::Path;
 use std::time::Duration;

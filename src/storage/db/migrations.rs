@@ -1,4 +1,4 @@
-//! The tables a database must have, and what is fixed at its first use.
+//! Migrates the database to this program's schema, and fixes the time zone at its first use.
 
 use std::time::Duration;
 

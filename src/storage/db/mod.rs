@@ -1,4 +1,4 @@
-//! Where it is decided which of the two databases a statement runs on.
+//! Runs each statement on the database that is open, SQLite or Postgres: connections, transactions, dialects.
 
 pub mod backup;
 pub mod bulk;

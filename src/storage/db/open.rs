@@ -1,26 +1,29 @@
-//! Opening a database: where it is, and how its connections are set up.
+//! Opens a database from its URL: connection pools, pragmas, and the oldest SQLite version accepted.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection, SqlitePool};
 
 use tokio::sync::Mutex;
 
 use super::local::{Local, SQLITE_WRITER};
 use super::{Db, Turns};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_passing};
 
 /// Older ones can lose committed rows when a write-ahead log is reset (<https://sqlite.org/wal.html>, section 11).
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// How long a statement waits for another process that writes to the same SQLite file.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait before a new file that is locked is opened again.
+const SQLITE_TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// An idle Postgres connection is asked whether it still lives before it is used again after this long.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
@@ -136,12 +139,26 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
         .acquire_timeout(pools.acquire_timeout);
     let writer_options = SQLITE_WRITER.into_iter().fold(file.clone(), |file, (name, value)| file.pragma(name, value));
     let writer = keep_open.clone().max_connections(1);
-    let writer = writer.connect_with(writer_options).await.map_err(|error| explain(&error))?;
+    let writer = connect_to_sqlite(writer, writer_options).await.map_err(|error| explain(&error))?;
     refuse_old_sqlite(&mut *writer.acquire().await?).await?;
     let readers = keep_open.max_connections(pools.sqlite_readers).connect_lazy_with(file.read_only(true));
     let local = Local::open(path, SQLITE_BUSY_TIMEOUT).map_err(|error| explain(&error))?;
     let turns = Turns { local: Arc::new(Mutex::new(local)), timeout: pools.acquire_timeout };
     Ok(Db::Sqlite { readers, writer, turns })
+}
+
+/// Opens the connection that turns a new file to WAL. Where two processes do that at the same moment, SQLite tells one of
+/// them at once that the file is locked, whatever its busy timeout: then it is tried again for as long.
+async fn connect_to_sqlite(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
+    let deadline = Instant::now() + SQLITE_BUSY_TIMEOUT;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error @ sqlx::Error::Database(_)) if is_passing(&error) && Instant::now() < deadline => {
+                tokio::time::sleep(SQLITE_TRY_AGAIN_AFTER).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Makes the file where there is none: an empty file is an empty database. This one holds other people's money, so only its

@@ -1,4 +1,4 @@
-//! Carries values to bulk statements and reads rows from their answers, whichever database is open.
+//! Binds values to bulk statements and reads rows from their answers, whichever database is open.
 
 use chrono::NaiveDate;
 use rusqlite::types::FromSql;

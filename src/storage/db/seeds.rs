@@ -1,4 +1,4 @@
-//! Which items of the sample data were loaded before.
+//! Records which items of the sample data were loaded, so that each is loaded once.
 
 use super::{Conn, on};
 use crate::domain::values::time::Timestamp;

@@ -1,4 +1,4 @@
-//! Turns at deciding what many rows are looked at for, so that no single one could be held.
+//! Serialises decisions that depend on many rows: advisory locks on Postgres, nothing on SQLite.
 
 use super::Conn;
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! Which months were closed.
+//! Records which months were closed, and how many invoices each has.
 
 use chrono::NaiveDate;
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Credit notes: rows among the invoices, each of which names the one it takes something off.
+//! Stores credit notes: rows among the invoices, each with the invoice it corrects.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;

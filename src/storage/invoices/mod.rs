@@ -1,4 +1,4 @@
-//! Invoices and their frozen lines.
+//! Stores invoices, their frozen lines, and invoice items.
 
 pub mod closed_months;
 pub mod credit_notes;

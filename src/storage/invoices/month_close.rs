@@ -1,4 +1,4 @@
-//! What closing a month reads and writes: many wallets at a time.
+//! Reads and writes what the month close needs, many wallets at a time.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;
@@ -72,7 +72,7 @@ pub static ITEMS: Bulk = Bulk::new(
     ),
 );
 
-/// Balances before an instant. The first marked row at or after it is found by halving, as `transactions` does; from there
+/// Balances before an instant. The first marked row at or after it is found by halving, as `history` does; from there
 /// (or from the newest row) the chain leads down to the first row before the instant, which is not far.
 pub static BALANCES: Bulk = Bulk::new(
     &[("wallet_id", "BIGINT"), ("last_seq", "BIGINT"), ("last_uid", "UUID"), ("instant", "BIGINT")],

@@ -1,4 +1,4 @@
-//! Whom finalised invoices name as seller and as buyer.
+//! Stores seller and buyer of finalised invoices, as they were named at the close.
 
 use sqlx::FromRow;
 

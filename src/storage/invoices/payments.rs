@@ -1,4 +1,4 @@
-//! What credits paid of invoices.
+//! Stores which credits paid which open invoices, and how much.
 
 use chrono::NaiveDate;
 use serde_json::value::RawValue;

@@ -1,4 +1,4 @@
-//! Of which invoices somebody was reminded.
+//! Finds invoices to remind of, and records the reminders sent.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;

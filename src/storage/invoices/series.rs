@@ -1,5 +1,5 @@
-//! The numbers of invoices: gapless for each seller and series, because whoever takes some holds the counter's row until
-//! they are used or given up.
+//! Takes the next invoice numbers of a series, without gaps.
+//! The counter's row stays locked until the transaction that took the numbers commits them or rolls back.
 
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};

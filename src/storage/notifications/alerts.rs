@@ -1,4 +1,4 @@
-//! Alerts.
+//! Stores alerts, lists them, counts the unread and marks them read.
 
 use sqlx::FromRow;
 

@@ -1,4 +1,4 @@
-//! The outbox: events of businesses, a row for each endpoint that asks for them, in the transaction of what they tell of.
+//! Writes events to the outbox: a row for each subscribed endpoint, in the transaction that causes the event.
 
 use uuid::Uuid;
 

@@ -1,4 +1,4 @@
-//! Stores alerts, events, webhooks and their messages.
+//! Stores alerts, events, webhook endpoints and their deliveries.
 
 pub mod alerts;
 pub mod events;

@@ -1,4 +1,4 @@
-//! Messages to webhooks, and the attempts to deliver them. `storage::events` writes most of them.
+//! Stores webhook deliveries and their attempts. [`super::events`] inserts most of them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Webhooks: the endpoints of businesses.
+//! Stores webhook endpoints and their state: secret, status, and since when deliveries fail.
 
 use sqlx::FromRow;
 

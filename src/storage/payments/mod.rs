@@ -1,5 +1,5 @@
-//! Payments through providers: asked for, taken, settled. Those of one wallet are settled while its row is held, so none
-//! needs a lock of its own.
+//! Stores payments through providers, from request to settlement.
+//! A wallet's payments are settled while its row is locked, so none needs a lock of its own.
 
 pub mod recharges;
 pub mod suspense;
@@ -7,7 +7,8 @@ pub mod suspense;
 use sqlx::FromRow;
 
 use crate::domain::audit::Actor;
-use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus, ProviderName, ProviderReference};
+use crate::domain::payments::providers::{ProviderName, ProviderReference};
+use crate::domain::payments::{Payment, PaymentPurpose, PaymentStatus};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::paging::{Cursor, Limit};

@@ -1,7 +1,7 @@
-//! How wallets are recharged by themselves, and the payments asked for.
+//! Stores auto-recharge settings and their state, and inserts the payments they request.
 
 use crate::domain::audit::Actor;
-use crate::domain::payments::ProviderName;
+use crate::domain::payments::providers::ProviderName;
 use crate::domain::payments::recharges::Recharging;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;

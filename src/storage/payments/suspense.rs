@@ -1,8 +1,9 @@
-//! Money that fits no payment, until an admin decides.
+//! Stores money in suspense, until an admin assigns or dismisses it.
 
 use sqlx::FromRow;
 
-use crate::domain::payments::{ProviderName, ProviderReference, Suspended, SuspenseCause, SuspenseStatus};
+use crate::domain::payments::providers::{ProviderName, ProviderReference};
+use crate::domain::payments::suspense::{Suspended, SuspenseCause, SuspenseStatus};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::values::money::Money;

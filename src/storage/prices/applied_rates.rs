@@ -1,4 +1,4 @@
-//! The rates that messages were charged at: each stored once, named by a number.
+//! Stores the rates that messages were charged at: each once, referenced by a number.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Pricing plans and their tiers.
+//! Stores plans and their tiers.
 
 use std::collections::HashMap;
 

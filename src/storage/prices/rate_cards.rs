@@ -1,4 +1,4 @@
-//! Rate cards.
+//! Stores rate cards, lists them and finds those in force.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;

@@ -1,4 +1,5 @@
-//! What exports read: a wallet's history and its usage, a page at a time. What a page costs does not grow with either.
+//! Reads exports page by page: a wallet's history, its charges and its usage.
+//! The cost of a page does not grow with the length of the export.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;
@@ -12,7 +13,7 @@ use crate::domain::values::time::{DayRange, Timestamp};
 use crate::domain::wallets::transactions::TransactionType;
 use crate::error::{Error, Result};
 use crate::storage::db::{Conn, on};
-use crate::storage::wallets::transactions::{Span, start_at};
+use crate::storage::wallets::history::{Span, start_at};
 
 /// How many rows of a history one page has: sixteen marks. Larger ones are no faster.
 const PAGE_ROWS: i64 = 1_024;

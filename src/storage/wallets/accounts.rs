@@ -1,4 +1,4 @@
-//! Wallets as charging reads and writes them: many at a time.
+//! Loads and updates wallets in bulk, as charging reads and writes them.
 
 use crate::domain::notifications::events::EventSet;
 use crate::domain::values::currency::Currency;

@@ -1,6 +1,8 @@
-//! Wallets, and how they come to be.
+//! Stores wallets, opens them, and updates their settings.
 
 pub mod accounts;
+pub mod history;
+pub mod ledger_lists;
 pub mod transactions;
 pub mod watches;
 

@@ -1,4 +1,4 @@
-//! What is watched of wallets, where it changes; [`super::accounts`] reads it along with their balances.
+//! Updates warning levels, recharge states and thresholds of wallets. [`super::accounts`] loads them with the balances.
 
 use chrono::NaiveDate;
 

@@ -1,4 +1,4 @@
-//! API keys: made, shown once, rotated, revoked, and never above those who make them.
+//! Tests API keys: created, shown once, rotated, revoked, and never with more rights than their creator.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

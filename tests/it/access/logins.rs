@@ -1,4 +1,4 @@
-//! Logging in and out: cookies, locks, passwords, and pages of other origins.
+//! Tests logins: cookies, locks, passwords, and requests from other origins.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Tests who may do what: rights, keys, logins, users, secrets.
+//! Tests access: rights, API keys, logins, users, secrets.
 
 pub mod keys;
 pub mod logins;

@@ -1,4 +1,4 @@
-//! Who may do what: every route, asked by everybody about their own and about others' things.
+//! Tests who may do what: every route as every role, about own and others' objects.
 //!
 //! The table here is the one of the billing rules, written down a second time. A route that has no row in it fails.
 

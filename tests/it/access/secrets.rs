@@ -1,4 +1,4 @@
-//! Secrets stay where they belong: canaries are planted in every place that takes one, and looked for everywhere else.
+//! Tests that secrets do not leak: plants canaries wherever one is stored, and searches everywhere else.
 
 use std::path::Path;
 

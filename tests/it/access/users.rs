@@ -1,4 +1,4 @@
-//! Users, as admins make, change and delete them.
+//! Tests how admins create, change and delete users.
 
 use std::time::Duration;
 

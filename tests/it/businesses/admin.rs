@@ -1,4 +1,4 @@
-//! Businesses, as admins make, move, suspend and delete them.
+//! Tests how admins create, move, suspend and delete businesses.
 
 use std::time::Duration;
 

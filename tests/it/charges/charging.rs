@@ -1,4 +1,4 @@
-//! Charging through HTTP: what passes, what is refused, what is remembered.
+//! Tests charging through HTTP: accepted, refused and repeated messages.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Group commit when something goes wrong: full queues, poison, lost connections, callers that leave.
+//! Tests group commit under faults: full queues, poisoned batches, lost connections, callers that hang up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Delivery reports and refunds.
+//! Tests delivery reports and refunds.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

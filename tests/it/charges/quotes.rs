@@ -1,4 +1,4 @@
-//! Quotes: what a charge would cost, and nothing stored.
+//! Tests quotes: the price of a charge, and nothing stored.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The wire contract: each of the eight answers against a JSON Schema written from it, and as a snapshot.
+//! Tests the wire contract: the eight answers, each against a JSON Schema and as a snapshot.
 
 use insta::assert_json_snapshot;
 use reqwest::{Method, StatusCode};

@@ -1,4 +1,4 @@
-//! Bad input: what each is answered, that the answer names the field, and that nothing changes.
+//! Tests bad input: the answer names the field, and nothing changes.
 
 use reqwest::Method;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What a real browser makes of it: the documentation page, and a page of another origin that calls the API.
+//! Tests in a real browser: the documentation page, and a page of another origin that calls the API.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What holds for every address: slashes, methods, CORS, errors, headers, probes.
+//! Tests HTTP at every address: slashes, methods, CORS, errors, headers, probes.
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;

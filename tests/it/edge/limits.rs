@@ -1,4 +1,4 @@
-//! What is too much: connections, heads, bodies; and whose word on an address counts.
+//! Tests limits: connections, heads, bodies, requests per minute, and trusted proxies.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! What admins list of all businesses: each search, filter and order, page by page; and alerts that tenants mark.
+//! Tests admin lists: each search, filter and order, page by page; and alerts that tenants mark.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

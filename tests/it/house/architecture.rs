@@ -1,4 +1,4 @@
-//! Who may use whom: the rule of `src/lib.rs`, read off the sources.
+//! Checks the rules of `src/lib.rs` on imports between layers and subjects, read from the sources.
 
 use std::path::{Path, PathBuf};
 

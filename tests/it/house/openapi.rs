@@ -1,4 +1,4 @@
-//! The OpenAPI document: complete, true, and with examples that work as they stand.
+//! Checks the OpenAPI document: complete, true to the answers, with examples that work as they stand.
 
 use std::collections::BTreeSet;
 

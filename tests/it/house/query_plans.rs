@@ -1,4 +1,5 @@
-//! No query of an endpoint may read more the longer the history grows: the databases' own plans say so.
+//! Checks query plans: no endpoint's query may read more the longer the history grows.
+//! The plans are those of both databases.
 
 use sqlx::Row;
 use wecall_billing::storage;
@@ -103,11 +104,11 @@ const QUERIES: &[(&str, &str)] = &[
     ("access::users::REPLACE_PASSWORD", storage::access::users::REPLACE_PASSWORD),
     ("access::users::SET_LAST_LOGIN", storage::access::users::SET_LAST_LOGIN),
     ("wallets::FIND", storage::wallets::FIND),
-    ("wallets::transactions::CHAIN", storage::wallets::transactions::CHAIN),
-    ("wallets::transactions::REFUNDS_OF_CHARGE", storage::wallets::transactions::REFUNDS_OF_CHARGE),
-    ("wallets::transactions::MARK_ABOVE", storage::wallets::transactions::MARK_ABOVE),
-    ("wallets::transactions::FIRST_MARK_SINCE", storage::wallets::transactions::FIRST_MARK_SINCE),
-    ("wallets::transactions::FIRST_SEQ_SINCE", storage::wallets::transactions::FIRST_SEQ_SINCE),
+    ("wallets::history::CHAIN", storage::wallets::history::CHAIN),
+    ("wallets::history::REFUNDS_OF_CHARGE", storage::wallets::history::REFUNDS_OF_CHARGE),
+    ("wallets::history::MARK_ABOVE", storage::wallets::history::MARK_ABOVE),
+    ("wallets::history::FIRST_MARK_SINCE", storage::wallets::history::FIRST_MARK_SINCE),
+    ("wallets::history::FIRST_SEQ_SINCE", storage::wallets::history::FIRST_SEQ_SINCE),
     ("reports::exports::HISTORY", storage::reports::exports::HISTORY),
     ("reports::exports::CHARGES", storage::reports::exports::CHARGES),
     ("reports::exports::USAGE", storage::reports::exports::USAGE),
@@ -150,8 +151,8 @@ const QUERIES: &[(&str, &str)] = &[
     ("notifications::alerts::PAGE_OF_UNREAD", storage::notifications::alerts::PAGE_OF_UNREAD),
     ("wallets::FIND_PLAN", storage::wallets::FIND_PLAN),
     ("wallets::UPDATE_SETTINGS", storage::wallets::UPDATE_SETTINGS),
-    ("wallets::transactions::PAGE_OF_ALL", storage::wallets::transactions::PAGE_OF_ALL),
-    ("wallets::transactions::PAGE_OF_MESSAGE", storage::wallets::transactions::PAGE_OF_MESSAGE),
+    ("wallets::ledger_lists::PAGE_OF_ALL", storage::wallets::ledger_lists::PAGE_OF_ALL),
+    ("wallets::ledger_lists::PAGE_OF_MESSAGE", storage::wallets::ledger_lists::PAGE_OF_MESSAGE),
     ("invoices::FIND_BY_SID", storage::invoices::FIND_BY_SID),
     ("notifications::alerts::FIND", storage::notifications::alerts::FIND),
     ("notifications::alerts::MARK", storage::notifications::alerts::MARK),
@@ -247,15 +248,11 @@ static BULKS: &[(&str, &Bulk)] = &[
 const DIALECTS: &[(Database, &str, &str)] = &[
     (Database::Sqlite, "wallets::FIND_MANY_ON_SQLITE", storage::wallets::FIND_MANY_ON_SQLITE),
     (Database::Postgres, "wallets::FIND_MANY_ON_POSTGRES", storage::wallets::FIND_MANY_ON_POSTGRES),
-    (
-        Database::Sqlite,
-        "wallets::transactions::PAGE_OF_TYPE_ON_SQLITE",
-        storage::wallets::transactions::PAGE_OF_TYPE_ON_SQLITE,
-    ),
+    (Database::Sqlite, "wallets::history::PAGE_OF_TYPE_ON_SQLITE", storage::wallets::history::PAGE_OF_TYPE_ON_SQLITE),
     (
         Database::Postgres,
-        "wallets::transactions::PAGE_OF_TYPE_ON_POSTGRES",
-        storage::wallets::transactions::PAGE_OF_TYPE_ON_POSTGRES,
+        "wallets::history::PAGE_OF_TYPE_ON_POSTGRES",
+        storage::wallets::history::PAGE_OF_TYPE_ON_POSTGRES,
     ),
     (Database::Sqlite, "invoices::month_close::NEXT_ON_SQLITE", storage::invoices::month_close::NEXT_ON_SQLITE),
     (Database::Postgres, "invoices::month_close::NEXT_ON_POSTGRES", storage::invoices::month_close::NEXT_ON_POSTGRES),
@@ -387,18 +384,18 @@ on_each_database! {
     /// A page reads no more rows than it shows: its index knows every column it asks for, in the order it shows them.
     async fn pages_read_what_they_show(server) {
         let by_type = match server.database {
-            Database::Sqlite => storage::wallets::transactions::PAGE_OF_TYPE_ON_SQLITE,
-            Database::Postgres => storage::wallets::transactions::PAGE_OF_TYPE_ON_POSTGRES,
+            Database::Sqlite => storage::wallets::history::PAGE_OF_TYPE_ON_SQLITE,
+            Database::Postgres => storage::wallets::history::PAGE_OF_TYPE_ON_POSTGRES,
         };
         for (sql, index, columns) in [
-            (storage::wallets::transactions::CHAIN, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
+            (storage::wallets::history::CHAIN, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
             (by_type, ["transactions_by_type", "transactions_by_type"], ["wallet_id", "type", "seq"]),
             (storage::reports::exports::HISTORY, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
             (storage::reports::exports::CHARGES, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
             (storage::reports::exports::USAGE, ["sqlite_autoindex_usage_metrics", "usage_metrics_wallet_id_day"], ["wallet_id", "day", "day"]),
-            (storage::wallets::transactions::PAGE_OF_ALL, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
+            (storage::wallets::ledger_lists::PAGE_OF_ALL, ["sqlite_autoindex_transactions", "transactions_pkey"], ["uid", "uid", "uid"]),
             (
-                storage::wallets::transactions::PAGE_OF_MESSAGE,
+                storage::wallets::ledger_lists::PAGE_OF_MESSAGE,
                 ["transactions_by_message", "transactions_by_message"],
                 ["message_sid", "wallet_id", "wallet_id"],
             ),
@@ -421,9 +418,9 @@ on_each_database! {
             // The rows of a chain come in order, but only we know it; there are no more of them than the page shows. A page of
             // all wallets is put in order again after it was cut.
             let sorts_a_page = [
-                storage::wallets::transactions::CHAIN,
-                storage::wallets::transactions::PAGE_OF_ALL,
-                storage::wallets::transactions::PAGE_OF_MESSAGE,
+                storage::wallets::history::CHAIN,
+                storage::wallets::ledger_lists::PAGE_OF_ALL,
+                storage::wallets::ledger_lists::PAGE_OF_MESSAGE,
                 storage::reports::exports::HISTORY,
                 storage::reports::exports::CHARGES,
             ];

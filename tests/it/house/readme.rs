@@ -1,4 +1,4 @@
-//! The README's commands, as a reader would run them.
+//! Runs the README's commands as a reader would.
 
 use std::process::Command;
 

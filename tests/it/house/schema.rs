@@ -1,4 +1,4 @@
-//! The tables: equal in both dialects, strict, and keeping their promises whoever writes.
+//! Checks the tables: equal in both dialects, strict, and with constraints that hold whoever writes.
 
 use std::collections::BTreeMap;
 

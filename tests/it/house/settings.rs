@@ -1,4 +1,4 @@
-//! The settings: the same in the code, in `.env.example`, in `--help` and in the README.
+//! Checks the settings: the same in the code, in `.env.example`, in `--help` and in the README.
 
 use std::collections::BTreeMap;
 

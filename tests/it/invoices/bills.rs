@@ -1,4 +1,4 @@
-//! What happens to invoices after their close: credits pay them, they are cancelled and credited.
+//! Tests invoices after their close: paid by credits, cancelled, corrected by credit notes.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Invoices by their SID: JSON, HTML and PDF.
+//! Tests invoices by their SID: JSON, HTML and PDF.
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Closing months into invoices.
+//! Tests closing months into invoices.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How long it takes to close the month of 10,000 businesses with 1,000,000 charges, and how long messages wait meanwhile:
+//! Measures the close of a month of 10,000 businesses with 1,000,000 charges, and how long messages wait meanwhile:
 //!
 //! ```sh
 //! cargo build --release

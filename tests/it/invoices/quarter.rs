@@ -1,5 +1,6 @@
-//! A quarter of a year, day by day: messages, failures, refunds, recharges that are declined and recover, months that close
-//! themselves, and an invoice that is paid late. All of it by the clock, on both databases, and every millionth in its place.
+//! Tests a quarter of a year day by day, by the clock, on both databases, to the last millionth.
+//! It has messages, failures, refunds, recharges that are declined and recover, months that close themselves, and an
+//! invoice that is paid late.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Endpoint 7: one invoice.
+//! Tests endpoint 7: one invoice.
 
 use serde_json::json;
 

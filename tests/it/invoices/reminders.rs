@@ -1,4 +1,4 @@
-//! Reminders of invoices that are due soon or overdue: each once, however the clock steps and how many workers there are.
+//! Tests reminders of invoices due soon or overdue: each once, however the clock steps and many workers run.
 
 use serde_json::{Value, json};
 use wecall_billing::worker;

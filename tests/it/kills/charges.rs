@@ -1,4 +1,4 @@
-//! The real server, killed at random moments under load: nothing it acknowledged is lost, and nothing happens twice.
+//! Kills the real server while it charges: nothing acknowledged is lost, and nothing happens twice.
 //!
 //! `CRASH_CYCLES` says how often it is killed; `CRASH_SEED` repeats what an earlier run did, as far as timing allows.
 

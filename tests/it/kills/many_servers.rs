@@ -1,4 +1,4 @@
-//! Several server processes on one Postgres charge the same wallets at the same time.
+//! Runs several server processes on one Postgres, which charge the same wallets at the same time.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,6 @@
-//! The real server, killed again and again while payments are under way: what a gateway has taken is credited once and to
-//! the cent, what it has declined is not, and a wallet waits for one recharge at a time.
+//! Kills the real server while payments are under way: each is credited once, to the cent.
+//! Money that a gateway has taken is credited once, a payment that it declined is not, and a wallet waits for one
+//! recharge at a time.
 //!
 //! `CRASH_SEED` repeats what an earlier run did, as far as timing allows.
 

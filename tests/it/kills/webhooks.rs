@@ -1,5 +1,5 @@
-//! The real server, killed again and again while it delivers webhooks: every event arrives at least once, always under the
-//! same id, and nothing arrives that did not happen.
+//! Kills the real server while it delivers webhooks: every event arrives at least once, under the same id.
+//! Nothing arrives that did not happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Webhooks: what is sent, signed, tried again, given up; and what its owner sees of it.
+//! Tests webhooks: events sent, signed, retried and given up, and the log their owner sees.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The real program: what it says, what it refuses, and how it ends.
+//! Tests the real program: its output, its refusals, and how it stops.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -221,7 +221,7 @@ async fn another_versions_database_is_left_alone() {
 #[test]
 fn processes_may_migrate_at_once() {
     let home = home();
-    let children: Vec<_> = (0..6)
+    let children: Vec<_> = (0..16)
         .map(|_| program(home.path()).arg("migrate").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
         .collect();
     for child in children {

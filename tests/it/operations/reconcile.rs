@@ -1,4 +1,4 @@
-//! Reconciling: a database that the server wrote is found right, and whatever somebody changes by hand is named.
+//! Tests reconcile: the server's own database passes, and every change made by hand is named.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The sample data.
+//! Tests the sample data.
 
 use serde_json::json;
 use wecall_billing::seed::{self, Loaded};

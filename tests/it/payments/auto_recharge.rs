@@ -1,4 +1,4 @@
-//! Wallets that are recharged by themselves.
+//! Tests auto-recharge of wallets.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Tests payments through providers, and wallets that recharge themselves.
+//! Tests payments through providers, and auto-recharge.
 
 pub mod auto_recharge;
 pub mod mpesa;

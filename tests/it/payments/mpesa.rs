@@ -1,5 +1,5 @@
-//! Payments through M-Pesa: this server, an adapter, a Daraja and phones. The adapter is the worked example that the README
-//! names, so it is tried here as much as the server is.
+//! Tests payments through M-Pesa: this server, an adapter, a simulated Daraja and phones.
+//! The adapter is the worked example that the README names, so it is tested here as much as the server is.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

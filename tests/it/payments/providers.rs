@@ -1,4 +1,4 @@
-//! Payments through providers: from the request to the ledger, whatever the provider says, and however often.
+//! Tests payments through providers: from the request to the ledger, whatever a provider confirms, and however often.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Plans and rate cards as sheets: out, and in again.
+//! Tests export and import of plans and rate cards as CSV.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

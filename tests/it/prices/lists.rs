@@ -1,4 +1,4 @@
-//! Endpoints 4 and 5: plans and rate cards.
+//! Tests endpoints 4 and 5: plans and rate cards.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Pricing plans, as admins make and change them.
+//! Tests how admins create, change and delete plans.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Rate cards, as admins add, change and delete them.
+//! Tests how admins add, change and delete rate cards.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Exports: sheets of a wallet's history, its charges and its usage, whole or broken off, never something between.
+//! Tests CSV exports of transactions, charges and usage: complete or broken off, never silently short.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! Endpoint 6: usage, read from rollups.
+//! Tests endpoint 6: usage, read from rollups.
 
 use serde_json::{Value, json};
 

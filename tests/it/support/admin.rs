@@ -1,4 +1,4 @@
-//! An admin's requests, and all that an answer says.
+//! Sends an admin's requests, and returns the whole answer.
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Finalised invoices, made by hand.
+//! Inserts finalised invoices by hand.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,5 +1,6 @@
-//! A payment gateway, adapter and all, that outlives the servers it works for. It keeps a book of its own of the money it
-//! takes, and sends its word until somebody acknowledges it, as the README asks of writers of adapters.
+//! Simulates a payment gateway with its adapter, which outlives the servers it works for.
+//! It keeps a book of its own of the money it takes, and repeats each confirmation until it is acknowledged, as the
+//! README asks of writers of adapters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};

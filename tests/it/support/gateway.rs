@@ -1,4 +1,4 @@
-//! Gateways that use a server from outside: random numbers that can be repeated, and what is left in its database.
+//! Simulates SMS gateways: repeatable random numbers, and checks of the database they leave.
 
 use serde_json::{Value, json};
 use sqlx::Row;

@@ -1,4 +1,4 @@
-//! A server per test, in this process, on a database of its own.
+//! Starts a server per test, in this process, on a database of its own.
 
 pub mod admin;
 pub mod bills;

@@ -1,4 +1,4 @@
-//! A Postgres to test on: the one that `TEST_DATABASE_URL` gives, or one of our own that lives as long as the tests.
+//! Provides a Postgres to test on: the one that `TEST_DATABASE_URL` gives, or a private one.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

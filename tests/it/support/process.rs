@@ -1,4 +1,4 @@
-//! The real program, as a process.
+//! Runs the real program as a process.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Somebody who gets webhooks: keeps what arrives, and answers as it is told.
+//! Receives webhooks: stores what arrives, and answers as it is told.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Admins and wallets: settings with versions, and adjustments that are entered once.
+//! Tests how admins change wallets: settings with versions, and adjustments that are entered once.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

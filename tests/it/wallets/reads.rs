@@ -1,4 +1,4 @@
-//! Endpoint 1: the wallet.
+//! Tests endpoint 1: the wallet.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Endpoint 3: topping up, and doing it once.
+//! Tests endpoint 3: top-ups, entered once.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

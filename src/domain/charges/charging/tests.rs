@@ -1,4 +1,4 @@
-//! What charging decides, checked against what a database would hold of it.
+//! Tests charging against a small database in memory.
 
 mod charges;
 mod database;

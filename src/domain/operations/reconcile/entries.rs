@@ -1,11 +1,11 @@
-//! Single rows of the ledger, each beside what it must agree with.
+//! Checks single ledger entries against the entry before them and against their marks and debits.
 
 use super::{Check, Report};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
 use crate::domain::values::time::Timestamp;
 
-/// An entry and the one that it says it follows.
+/// An entry, and the one that it names as its predecessor.
 #[derive(Clone, Debug)]
 pub struct Link {
     pub business: String,
@@ -15,7 +15,7 @@ pub struct Link {
     pub balance_after: Money,
     pub created_at: Timestamp,
     pub previous_sid: Option<TransactionSid>,
-    /// None where there is no such entry.
+    /// `None` where there is no such entry.
     pub previous: Option<Previous>,
 }
 
@@ -28,7 +28,7 @@ pub struct Previous {
 }
 
 impl Link {
-    /// Names what is wrong with it, if anything.
+    /// Reports a problem with the entry, if there is one.
     pub fn check(&self, report: &mut Report) {
         if let Some(problem) = self.problem() {
             let Link { business, sid, seq, .. } = self;
@@ -59,12 +59,12 @@ impl Link {
     }
 }
 
-/// An entry that by its number must be marked, or a mark, where the two do not agree.
+/// An entry whose mark does not match its number, or a mark without its entry.
 #[derive(Clone, Debug)]
 pub struct BadMark {
     pub business: String,
     pub seq: i64,
-    /// Whether there is a mark at all.
+    /// Whether there is a mark.
     pub is_marked: bool,
 }
 
@@ -78,7 +78,7 @@ impl BadMark {
     }
 }
 
-/// What the price of a debit is made of: a rate and the segments at it.
+/// A part of a debit's price: the number of a rate, and the segments at that rate.
 pub type Part = (i64, i64);
 
 /// The debit of a message.
@@ -91,15 +91,15 @@ pub struct Debit {
     pub created_at: Timestamp,
     pub rate_id: i64,
     pub segments: i64,
-    /// `[[rate, segments], …]` of the parts after the first.
+    /// `[[rate, segments], …]`, the parts after the first.
     pub more_parts: Option<String>,
 }
 
 impl Debit {
-    /// In order, the first part being what the others leave of the segments.
+    /// The parts in order, the first being the segments that the others leave.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// What is wrong with the parts.
     pub fn parts(&self) -> Result<Vec<Part>, String> {
         let mut parts = vec![(self.rate_id, self.segments)];
         if let Some(text) = &self.more_parts {

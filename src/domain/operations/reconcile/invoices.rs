@@ -1,4 +1,4 @@
-//! Finalised invoices beside the usage and the items of their months, their numbers, and what was paid of them.
+//! Checks finalised invoices against usage, invoice items, number series and payments.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,52 +9,52 @@ use super::{Check, Report};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 
-/// A line as it is stored.
+/// A stored line of an invoice.
 #[derive(Clone, Debug)]
 pub struct StoredLine {
     pub description: String,
     pub quantity: i64,
     pub unit_price: Money,
     pub total: Money,
-    /// What was rounded.
+    /// The exact amount before rounding.
     pub cost: Option<Money>,
     /// Country and operator, on a line for messages.
     pub destination: Option<(String, String)>,
 }
 
-/// What a month was charged for.
+/// The charges and items of a month.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Month {
-    /// Segments and cost.
+    /// Segments and cost, by price.
     pub usage: HashMap<PriceKey, (i64, Money)>,
-    /// Their descriptions and amounts.
+    /// Descriptions and amounts of the items.
     pub items: Vec<(String, Money)>,
 }
 
-/// An invoice or a credit note that is no draft.
+/// A stored invoice or credit note that is no draft.
 #[derive(Clone, Debug)]
 pub struct StoredInvoice {
     pub business: String,
     pub wallet_id: i64,
     pub currency: Currency,
-    /// A credit note otherwise.
+    /// Whether it is an invoice; otherwise a credit note.
     pub is_invoice: bool,
     pub number: String,
     pub status: String,
-    /// 0: the platform.
+    /// 0 for the platform.
     pub seller_id: i64,
     pub period_start: NaiveDate,
     pub total: Money,
     pub amount_due: Money,
-    /// What of it comes on top of the net.
+    /// The tax that comes on top of the net.
     pub added_tax: Money,
-    /// What its payments come to.
+    /// The sum of its payments.
     pub paid: Money,
     pub lines: Vec<StoredLine>,
     pub month: Month,
 }
 
-/// All numbers that were given, and all months that were invoiced. Takes a number for each invoice.
+/// All numbers given and all months invoiced, which takes memory for each invoice.
 #[derive(Debug, Default)]
 pub struct Invoices {
     numbers: BTreeMap<(i64, String), Vec<i64>>,
@@ -62,7 +62,7 @@ pub struct Invoices {
 }
 
 impl Invoices {
-    /// Names what is wrong with an invoice by itself, and remembers its number and month.
+    /// Reports problems with an invoice by itself, and remembers its number and month.
     pub fn check(&mut self, invoice: &StoredInvoice, report: &mut Report) {
         let StoredInvoice { business, number, .. } = invoice;
         let is_in_force = invoice.is_invoice && invoice.status != "CANCELLED";
@@ -113,7 +113,7 @@ fn series_name(series: &str, seller_id: i64) -> String {
 }
 
 impl StoredInvoice {
-    /// Lines that are not rounded as they must be, or do not add up.
+    /// The problem where lines are not rounded correctly, or do not add up.
     fn sum_problem(&self) -> Option<String> {
         let sum: i128 = self.lines.iter().map(|line| i128::from(line.total.micros())).sum();
         if sum != i128::from(self.total.micros()) {
@@ -129,7 +129,7 @@ impl StoredInvoice {
         })
     }
 
-    /// Whether it lists what its month was charged for, to the millionth.
+    /// The problem where it does not list the charges and items of its month to the millionth.
     fn month_problem(&self) -> Option<String> {
         let mut listed = Month::default();
         for line in &self.lines {

@@ -1,7 +1,8 @@
-//! Reconciling: what must hold in any database of this program, and what to say where it does not. Pure.
+//! Reconciles the books: names the checks that hold in every sound database, and collects findings.
 //!
-//! The rules are stated here a second time, apart from [`crate::domain::charges::charging`] and [`crate::domain::wallets::ledger`], on purpose: what wrote
-//! the rows must not be what finds them right.
+//! The rules are stated here a second time, apart from [`crate::domain::charges::charging`] and
+//! [`crate::domain::wallets::ledger`], on purpose: the code that wrote the rows must not be the code that finds them
+//! right.
 
 pub mod entries;
 pub mod invoices;
@@ -11,10 +12,10 @@ pub mod wallets;
 
 use std::collections::BTreeMap;
 
-/// How many problems of a kind are told; the others are counted.
+/// How many problems of a check are listed; the others are counted.
 const TOLD_MAX: usize = 20;
 
-/// One kind of thing that must hold.
+/// A check: a rule that must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
     Chain,
@@ -51,7 +52,7 @@ impl Check {
         Check::Payments,
     ];
 
-    /// A word to find its lines by.
+    /// The name that starts the check's lines.
     pub const fn name(self) -> &'static str {
         match self {
             Check::Chain => "chain",
@@ -71,7 +72,7 @@ impl Check {
         }
     }
 
-    /// What holds where nothing is found.
+    /// The rule that holds where no problem is found.
     pub const fn promise(self) -> &'static str {
         match self {
             Check::Chain => "each entry follows the one before it, in balance and in time",
@@ -94,17 +95,17 @@ impl Check {
     }
 }
 
-/// What one check came to.
+/// The result of one check.
 #[derive(Clone, Debug, Default)]
 pub struct Finding {
-    /// How many rows were looked at.
+    /// How many rows were checked.
     pub rows: u64,
     pub problems: u64,
-    /// The first of them, a sentence each.
+    /// The first problems, a sentence each.
     pub told: Vec<String>,
 }
 
-/// What all checks came to.
+/// The results of all checks.
 #[derive(Clone, Debug, Default)]
 pub struct Report(BTreeMap<Check, Finding>);
 
@@ -113,7 +114,7 @@ impl Report {
         self.0.entry(check).or_default().rows += rows;
     }
 
-    /// Many problems cost no more memory than few.
+    /// Adds a problem. Many problems take no more memory than few.
     pub fn problem(&mut self, check: Check, sentence: impl FnOnce() -> String) {
         let finding = self.0.entry(check).or_default();
         finding.problems += 1;
@@ -122,7 +123,7 @@ impl Report {
         }
     }
 
-    /// Every check, in order.
+    /// All checks with their results, in order.
     pub fn findings(&self) -> impl Iterator<Item = (Check, Finding)> {
         Check::ALL.into_iter().map(|check| (check, self.0.get(&check).cloned().unwrap_or_default()))
     }

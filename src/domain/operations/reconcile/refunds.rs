@@ -1,4 +1,4 @@
-//! Refunds beside the debits they reverse.
+//! Checks refunds against the debits they reverse.
 
 use super::entries::Debit;
 use super::usage::Usage;
@@ -6,7 +6,7 @@ use super::{Check, Report};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
 
-/// A refund, and the entry that it says it reverses.
+/// A refund, and the entry that it names as its debit.
 #[derive(Clone, Debug)]
 pub struct Refund {
     pub business: String,
@@ -16,19 +16,19 @@ pub struct Refund {
     /// Whether an invoice lists it: then usage stays as it was invoiced.
     pub is_invoiced: bool,
     pub charge_sid: TransactionSid,
-    /// None where that is no debit of a message.
+    /// `None` where that entry is no debit of a message.
     pub debit: Option<Debit>,
 }
 
-/// Goes through refunds, those of one charge one after the other in the order they were made.
+/// Checks refunds, given charge by charge, those of each in the order they were made.
 #[derive(Debug, Default)]
 pub struct RefundWalk {
-    /// The charge whose refunds are gone through, and what was given back of it so far.
+    /// The charge of the refunds so far, and the sum of them.
     charge: Option<(TransactionSid, i128)>,
 }
 
 impl RefundWalk {
-    /// Names what is wrong with a refund, if anything; else takes it back from usage.
+    /// Reports a problem with a refund, if there is one; else subtracts it from the expected usage.
     pub fn check(&mut self, refund: &Refund, usage: &mut Usage, report: &mut Report) {
         let before = match self.charge {
             Some((charge, refunded)) if charge == refund.charge_sid => refunded,
@@ -55,12 +55,12 @@ impl RefundWalk {
     }
 }
 
-/// What an invoice lists beside messages, and the entry it says it is of.
+/// An item of an invoice, and the entry that it names as its source.
 #[derive(Clone, Debug)]
 pub struct Item {
     pub business: String,
     pub sid: TransactionSid,
-    /// None where that entry is gone.
+    /// `None` where that entry is gone.
     pub entry: Option<ItemEntry>,
 }
 
@@ -68,11 +68,11 @@ pub struct Item {
 pub struct ItemEntry {
     pub is_of_same_wallet: bool,
     pub kind: String,
-    /// Whether what the invoice takes off is what the wallet got.
+    /// Whether the invoice takes off the amount that the wallet got.
     pub is_reversed: bool,
 }
 
-/// Entries that an invoice may list beside the messages of its month.
+/// The types of entries that an invoice may list beside messages.
 const LISTED: [&str; 3] = ["REFUND", "FEE", "CREDIT_ADJUSTMENT"];
 
 impl Item {

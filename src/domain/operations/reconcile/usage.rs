@@ -1,6 +1,6 @@
-//! Usage and tier counters, made anew from debits, reports and refunds.
+//! Checks usage rollups and tier counters by recomputing them from debits, delivery reports and refunds.
 //!
-//! Held in memory: a count for each row that the rollups ought to have, however many messages they count.
+//! It holds one count in memory for each row that the rollups ought to have, however many messages they count.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::domain::prices::rating::AppliedRate;
 use crate::domain::values::money::Money;
 use crate::domain::values::time::{BillingCalendar, DayRange, Timestamp};
 
-/// A rate that messages were charged at, as it is stored.
+/// A stored rate that messages were charged at.
 #[derive(Clone, Debug)]
 pub struct StoredRate {
     pub id: i64,
     pub price: PriceKey,
-    /// None where it cannot be read.
+    /// `None` where it cannot be read.
     pub explanation: Option<AppliedRate>,
 }
 
-/// Which of a wallet's rollup rows of a day.
+/// The part of a rollup's key that is not wallet or day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PriceKey {
     pub country: String,
@@ -35,7 +35,7 @@ pub struct PriceKey {
 /// Every rate by its number. Few differ, however many messages there are.
 #[derive(Debug, Default)]
 pub struct RateBook {
-    /// Rates of one price share a number of ours, which stands for it in memory.
+    /// Rates of one price share a number of their own, to save memory.
     rates: HashMap<i64, (u32, Money)>,
     numbers: HashMap<Arc<PriceKey>, u32>,
     prices: Vec<Arc<PriceKey>>,
@@ -68,7 +68,7 @@ impl RateBook {
     }
 }
 
-/// A debit's share in the rollups: one row, the segments counted there and what they cost.
+/// The part of a debit that counts in one rollup row: its key, the segments and their cost.
 type Share = (Key, i64, i128);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,14 +83,14 @@ struct Key {
 pub struct DebitGroup {
     pub wallet_id: i64,
     pub rate_id: i64,
-    /// Any instant within that quarter: every zone's days begin and end between two quarters of an hour, so that all of
-    /// it lies in one day.
+    /// Any instant within that quarter: in every time zone days begin and end between two quarters of an hour, so that
+    /// all of it lies in one day.
     pub at: Timestamp,
     pub messages: i64,
     pub segments: i64,
 }
 
-/// A row of the rollups as it is stored.
+/// A stored rollup row.
 #[derive(Clone, Debug)]
 pub struct StoredUsage {
     pub business: String,
@@ -100,7 +100,7 @@ pub struct StoredUsage {
     pub counts: UsageCounts,
 }
 
-/// Counts that are summed up; sums are taken wider than what is stored, so that none overflows.
+/// Sums of counts, wider than the stored ones, so that none overflows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     sent: i64,
@@ -122,7 +122,7 @@ impl From<UsageCounts> for Counts {
     }
 }
 
-/// What usage ought to be.
+/// The expected usage rollups.
 #[derive(Debug)]
 pub struct Usage {
     calendar: BillingCalendar,
@@ -135,7 +135,7 @@ impl Usage {
         Usage { calendar, rates, rows: HashMap::new() }
     }
 
-    /// Counts debits of one part. Those at a rate that is gone are left out: each of them is named by itself.
+    /// Counts debits of one part. Those whose rate is gone are left out: each is reported by itself.
     pub fn add_group(&mut self, group: DebitGroup) {
         let Some((price, unit_price)) = self.rates.rates.get(&group.rate_id) else { return };
         let key = Key { wallet_id: group.wallet_id, day: self.calendar.day_of(group.at), price: *price };
@@ -145,7 +145,7 @@ impl Usage {
         row.cost += i128::from(unit_price.micros()) * i128::from(group.segments);
     }
 
-    /// Names what is wrong with a debit, if anything.
+    /// Reports a problem with a debit, if there is one.
     pub fn check_debit(&self, debit: &Debit, report: &mut Report) {
         let problem = match self.shares(debit) {
             Err(problem) => problem,
@@ -171,7 +171,7 @@ impl Usage {
         }
     }
 
-    /// Counts reports of debits of one first part.
+    /// Counts delivery reports of debits that share their first part.
     pub fn add_reports(&mut self, debits: DebitGroup, has_failed: bool) {
         let Some((price, _)) = self.rates.rates.get(&debits.rate_id) else { return };
         let key = Key { wallet_id: debits.wallet_id, day: self.calendar.day_of(debits.at), price: *price };
@@ -183,7 +183,7 @@ impl Usage {
         }
     }
 
-    /// Takes a refund back from the rows of its debit: the millionths of the price from `from` until `until`, counted
+    /// Subtracts a refund from the rows of its debit: the millionths of the price from `from` until `until`, counted
     /// from the first part on; and, where that is the last of them, the message and its segments.
     pub fn take_back(&mut self, debit: &Debit, from: i128, until: i128) {
         let is_whole = until == -i128::from(debit.amount.micros());
@@ -211,7 +211,7 @@ impl Usage {
         debit.parts()?.into_iter().map(share).collect()
     }
 
-    /// What the tier counters ought to be, by wallet: the month of its last debit and the segments used in it.
+    /// The expected tier counters, by wallet: the month of its last debit and the segments used in it.
     pub fn tiers(&self) -> Tiers {
         let mut tiers: HashMap<i64, (NaiveDate, i64)> = HashMap::new();
         for (key, counts) in &self.rows {
@@ -227,7 +227,7 @@ impl Usage {
         Tiers(tiers)
     }
 
-    /// Compares a stored row with what it ought to be, which is then forgotten.
+    /// Compares a stored row with the expected one, and removes the latter.
     pub fn check(&mut self, stored: &StoredUsage, report: &mut Report) {
         let price = self.rates.number_of(stored.price.clone());
         let key = Key { wallet_id: stored.wallet_id, day: stored.day, price };
@@ -240,7 +240,7 @@ impl Usage {
         }
     }
 
-    /// What is left has no row. Rows of nothing but zeros need none.
+    /// Reports expected rows that are not stored. Rows of nothing but zeros need none.
     pub fn check_rest(self, report: &mut Report) {
         let Usage { rates, rows, .. } = self;
         for (key, expected) in rows.into_iter().filter(|(_, counts)| *counts != Counts::default()) {
@@ -267,7 +267,7 @@ fn differences(found: Counts, expected: Counts) -> String {
     said.collect::<Vec<_>>().join("; ")
 }
 
-/// What tier counters ought to be.
+/// The expected tier counters.
 #[derive(Debug)]
 pub struct Tiers(HashMap<i64, (NaiveDate, i64)>);
 

@@ -1,4 +1,4 @@
-//! Wallets beside their entries.
+//! Checks the balance and counters of wallets against their ledger entries.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
 use crate::domain::values::time::Timestamp;
 
-/// What some entries of a wallet come to.
+/// Sums over some entries of a wallet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub entries: i64,
     pub last_seq: i64,
-    /// The sum of their numbers: that of 1 to n is known, so a gap or a number used twice shows.
+    /// The sum of their `seq` numbers: that of 1 to n is known, so a gap or a number used twice shows.
     pub seqs: i128,
     pub amounts: i128,
 }
@@ -33,7 +33,7 @@ impl Tally {
     }
 }
 
-/// A wallet as it is stored.
+/// A stored wallet.
 #[derive(Clone, Debug)]
 pub struct StoredWallet {
     pub id: i64,
@@ -44,13 +44,13 @@ pub struct StoredWallet {
     pub updated_at: Timestamp,
     pub tier_month: Option<NaiveDate>,
     pub tier_segments: i64,
-    /// The entry that `last_sid` names: its number and when it was made. None where this wallet has no such entry.
+    /// The entry that `last_sid` names: its number and when it was made. `None` where this wallet has no such entry.
     pub newest: Option<(i64, Timestamp)>,
-    /// What it says its open recharge will bring, and what the payment that is open for it is for.
+    /// The amount that the wallet expects of its open recharge, and the amount of the payment that is open for it.
     pub recharge: (Money, Money),
 }
 
-/// What the entries of every wallet come to.
+/// The sums over the entries of every wallet.
 #[derive(Clone, Debug, Default)]
 pub struct Tallies(HashMap<i64, Tally>);
 
@@ -59,7 +59,7 @@ impl Tallies {
         self.0.entry(wallet_id).or_default().add(tally);
     }
 
-    /// Compares a wallet with its entries, which are then forgotten.
+    /// Compares a wallet with its entries, and removes their sums.
     pub fn check(&mut self, wallet: &StoredWallet, report: &mut Report) {
         let tally = self.0.remove(&wallet.id).unwrap_or_default();
         for problem in problems(wallet, tally) {
@@ -67,7 +67,7 @@ impl Tallies {
         }
     }
 
-    /// What is left belongs to nobody.
+    /// Reports entries that belong to no wallet.
     pub fn check_rest(self, report: &mut Report) {
         for (id, tally) in self.0 {
             report.problem(Check::Wallets, || format!("{} entries are of wallet {id}, which is gone", tally.entries));

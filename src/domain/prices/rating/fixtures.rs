@@ -1,4 +1,4 @@
-//! Plans, rate cards and books of prices for tests.
+//! Builds plans, rate cards and price books for tests.
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -53,7 +53,7 @@ pub fn destination(code: &str, operator: &str) -> Destination {
     }
 }
 
-/// The card numbered so, in US dollars and from 2024 on.
+/// The card with this number, in US dollars, in force from 2024 on.
 pub fn card(number: u128, country_code: &str, operator: &str, price: &str) -> RateCard {
     RateCard {
         sid: RateCardSid::new(Uuid::from_u128(number)),
@@ -75,7 +75,7 @@ pub fn plan_sid(number: u128) -> PlanSid {
     PlanSid::new(Uuid::from_u128(number))
 }
 
-/// The plan numbered so, which gives failed messages all their price back.
+/// The plan with this number, which refunds failed messages in full.
 pub fn plan(number: u128, base_price: &str, card_discount_percent: i64, tiers: Vec<VolumeTier>) -> PricingPlan {
     PricingPlan {
         sid: plan_sid(number),

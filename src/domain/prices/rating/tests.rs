@@ -1,3 +1,5 @@
+//! Tests rating: which rule sets the price, by destination, day and tier.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

@@ -1,3 +1,5 @@
+//! Tests when a wallet warns and asks for a recharge.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

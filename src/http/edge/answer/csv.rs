@@ -1,4 +1,4 @@
-//! Sheets as they travel: `text/csv` (RFC 4180, RFC 7111).
+//! Answers with CSV, to show or to download (`text/csv`, RFC 4180 and RFC 7111).
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};

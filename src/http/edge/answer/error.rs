@@ -1,4 +1,4 @@
-//! Every error's one shape: RFC 9457 problem details, with `detail` as a sentence a person can act on.
+//! Turns every error into problem details (RFC 9457), with `detail` as a sentence a person can act on.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What every list that is searched and sorted is asked in one way, and how its pages are answered.
+//! Reads search, sort and cursor of lists, and answers their pages.
 
 use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What Prometheus scrapes.
+//! Collects the metrics and renders them for Prometheus.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Pages of lists that run from the newest down: how they are asked for, and the `Link` header that leads from one to the
-//! next (RFC 8288). Lists that are searched and sorted are in [`super::listing`].
+//! Pages lists that run from the newest down: limit, cursor, and the `Link` header (RFC 8288).
+//! Lists that are searched and sorted are in [`super::listing`].
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! Which form of an answer a caller prefers: the `Accept` header (RFC 9110, section 12.5.1).
+//! Negotiates the media type of an answer from the `Accept` header (RFC 9110, section 12.5.1).
 
 use axum::http::{HeaderMap, StatusCode, header};
 

@@ -1,4 +1,4 @@
-//! Many requests in one: each item passes or fails by itself.
+//! Parses batches of items, and answers item by item: each passes or fails by itself.
 
 use std::sync::Arc;
 

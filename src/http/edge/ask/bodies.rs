@@ -1,4 +1,4 @@
-//! Reading bodies: within the size limit, in time, and in bounded memory however many arrive at once.
+//! Reads bodies within the size limit, in time, and in bounded memory however many arrive at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! The `ETag` of what is answered and the `If-Match` of who changes it (RFC 9110, sections 8.8.3 and 13.1.1): nobody
-//! overwrites what they have not read.
+//! Writes `ETag` and checks `If-Match` (RFC 9110, 8.8.3 and 13.1.1), so that nobody overwrites unread changes.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -1,4 +1,4 @@
-//! Extractors whose refusals have our shape.
+//! Extracts paths, queries and JSON bodies, and refuses bad ones with problem details.
 
 use std::str::FromStr;
 

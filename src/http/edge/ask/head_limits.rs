@@ -1,4 +1,4 @@
-//! How large the head of a request may be.
+//! Limits the size of a request's head.
 
 use axum::http::{HeaderMap, StatusCode, Uri};
 

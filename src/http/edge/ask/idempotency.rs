@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` of a request, and the header that says of an answer that it was given before.
+//! Reads the `Idempotency-Key` header, and marks answers that were given before.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -1,4 +1,4 @@
-//! How deep JSON may be nested, found out without parsing it.
+//! Limits how deep JSON may be nested, without parsing it.
 
 /// The deepest body that is taken. A batch of messages with metadata needs five levels; deeper ones are made to exhaust
 /// whatever follows them down.

@@ -1,4 +1,4 @@
-//! Who asks, and whether they may.
+//! Authorises requests: extractors that require a right, and the caller who has it.
 
 use std::marker::PhantomData;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! How often something may happen in a minute, counted by key, in bounded memory.
+//! Counts events per key with token buckets, in bounded memory.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};

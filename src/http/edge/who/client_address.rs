@@ -1,4 +1,4 @@
-//! Where a request comes from, through the proxies the operator trusts.
+//! Finds the client's address behind trusted proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;

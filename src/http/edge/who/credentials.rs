@@ -1,4 +1,4 @@
-//! What a request says of who sends it, and whether it may go on: the first door, before any handler's own.
+//! Authenticates every request by its API key or session cookie, before any handler runs.
 
 use std::net::IpAddr;
 

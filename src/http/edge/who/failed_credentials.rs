@@ -1,4 +1,4 @@
-//! Who guesses credentials is not listened to for a while.
+//! Blocks addresses that guess credentials, for a while.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

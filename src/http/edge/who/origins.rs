@@ -1,4 +1,4 @@
-//! Which web pages may write here, and by which names the server goes.
+//! Checks `Origin` and `Host`: which web pages may write here, and under which names the server answers.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};

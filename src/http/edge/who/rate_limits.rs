@@ -1,5 +1,5 @@
-//! How many requests a caller may make in a minute, and what its answers say about it. Each server counts for itself, in
-//! memory: several on one database allow that much each.
+//! Limits how many requests a caller makes per minute, and writes the rate limit headers.
+//! Each server counts for itself, in memory: several on one database allow that much each.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;

@@ -1,5 +1,6 @@
-//! A provider behind an adapter: a small program of the operator's that speaks our language on one side and a gateway's on
-//! the other. What goes there and what comes back is described in the README.
+//! Calls a payment provider's adapter over HTTP.
+//! An adapter is a small program of the operator's that speaks our protocol on one side and a gateway's on the other.
+//! The README describes the requests and the answers.
 
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use serde::Deserialize;
 
 use super::{Request, RequestBody, Said};
 use crate::clock::Clock;
+use crate::domain::payments::confirmations::PaymentOutcome;
+use crate::domain::payments::providers::{AnswerStatus, ProviderName, ProviderReference, failure_text};
 use crate::domain::payments::signatures::{SignedMessage, SigningSecret};
-use crate::domain::payments::{AnswerStatus, PaymentOutcome, ProviderName, ProviderReference, failure_text};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::PaymentSid;

@@ -1,6 +1,6 @@
-//! Payment providers: who is asked for money. Not a use case, but what payments work with. One small interface: a provider
-//! is asked for a payment ([`Provider::request`]), and what became of it ([`Provider::status`]); what it says by itself comes
-//! in as a confirmation.
+//! Defines payment providers: each takes payment requests and reports their status.
+//! Not a use case: payments call [`Provider::request`] and [`Provider::status`]. What a provider sends unasked comes in
+//! as a confirmation.
 
 mod http;
 mod simulated;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::domain::payments::confirmations::PaymentOutcome;
+use crate::domain::payments::providers::{PaymentMethod, ProviderName, ProviderReference};
 use crate::domain::payments::signatures::SigningSecret;
-use crate::domain::payments::{
-    Payment, PaymentMethod, PaymentOutcome, PaymentPurpose, ProviderName, ProviderReference,
-};
+use crate::domain::payments::{Payment, PaymentPurpose};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::error::{Error, Result};

@@ -1,8 +1,10 @@
-//! The provider for development: a few seconds after it was asked it has the money, which is nobody's. An amount that ends in
-//! 13 hundredths fails, and so does a reference or a method with the word "decline" in it.
+//! Simulates a payment provider, for development: it confirms after a few seconds, and no money moves.
+//! An amount that ends in 13 hundredths fails, and so does a reference or a method with the word "decline" in it.
 
 use super::{Request, Said};
-use crate::domain::payments::{Payment, PaymentOutcome, ProviderReference};
+use crate::domain::payments::Payment;
+use crate::domain::payments::confirmations::PaymentOutcome;
+use crate::domain::payments::providers::ProviderReference;
 use crate::error::{Error, Result};
 
 /// How long it takes.

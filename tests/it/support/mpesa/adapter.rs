@@ -1,8 +1,8 @@
-//! The adapter: what the README asks of one, for M-Pesa. It checks who asks, has the phone prompted once, and confirms what
-//! comes of it, once Daraja has borne it out.
+//! Serves as the M-Pesa adapter that the README describes.
+//! It checks signatures, has the phone prompted once, and confirms the outcome once Daraja has borne it out.
 //!
-//! An operator's keeps its book in a database, and writes a payment there before it asks Daraja: the book is what a phone is
-//! not prompted twice by, and what the billing server is told the same by each time.
+//! An operator's adapter keeps its book in a database, and writes a payment there before it asks Daraja: the book keeps
+//! a phone from being prompted twice, and keeps the billing server's answers the same each time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,4 +1,4 @@
-//! What an adapter says to Daraja: it fetches a token, has a phone prompted, and asks what became of that.
+//! Calls Daraja for the adapter: fetches a token, has a phone prompted, and asks for the outcome.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A Daraja with phones: it takes what Safaricom's takes, refuses what that refuses, and the phones' owners do as the last
-//! four digits of their numbers say.
+//! Simulates Daraja with phones: accepts and refuses what Safaricom's does.
+//! The phones' owners act as the last four digits of their numbers say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};

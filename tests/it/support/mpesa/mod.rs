@@ -1,4 +1,4 @@
-//! M-Pesa, as this server reaches it: an adapter that speaks Safaricom's Daraja, and a Daraja to try it with.
+//! Simulates M-Pesa as this server reaches it: an adapter for Safaricom's Daraja, and a Daraja.
 //!
 //! `adapter.rs` and `client.rs` are what an operator would write, but that they hold in memory what belongs into a database;
 //! `daraja.rs` is what Safaricom has. The adapter asks for one thing, an STK push: the payer's phone asks for the PIN, and

@@ -1,4 +1,4 @@
-//! Debits: which pass, which are refused, and what each leaves.
+//! Tests debits: which are accepted, which are refused, and the rows that each writes.
 
 use rstest::rstest;
 

@@ -1,4 +1,4 @@
-//! What a database would hold: rows, from which the state of every batch is read anew.
+//! Stands in for the database: holds rows, and loads the state of every batch from them anew.
 
 use std::collections::{HashMap, HashSet};
 

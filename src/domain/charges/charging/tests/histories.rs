@@ -1,4 +1,4 @@
-//! Random histories: charging must come to what the model comes to.
+//! Runs random histories through charging and the independent model, and compares the two.
 
 use std::sync::LazyLock;
 

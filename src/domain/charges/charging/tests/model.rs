@@ -1,5 +1,6 @@
-//! The rules told once more, in whole numbers and without a running total: a list of what happened, and every question
-//! answered by going over all of it. It shares no code with what it is held against.
+//! Models charging a second time, independently, as a reference for the random histories.
+//! It uses whole numbers and no running total: it keeps a list of all that happened, and answers every question by
+//! going over all of it. It shares no code with what it is compared to.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The settings of payment providers: who is asked for money, where, and what both sides sign with.
+//! Reads the settings of payment providers: names, URLs and signing secrets.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+use crate::domain::payments::providers::{ProviderName, SIMULATED};
 use crate::domain::payments::signatures::SigningSecret;
-use crate::domain::payments::{ProviderName, SIMULATED};
 
 /// A provider as a setting names it: `simulated`, or `name=https://…` for one behind an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]

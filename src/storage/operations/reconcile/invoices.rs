@@ -1,4 +1,5 @@
-//! What reconciling reads of invoices. Not public, as in `reconcile`: an operator's tool may read whole tables.
+//! Reads invoices, number counters and payments for reconcile.
+//! Its statements are not public, as in `reconcile`: an operator's tool may read whole tables.
 
 use std::collections::HashMap;
 

@@ -1,0 +1,39 @@
+//! Reconciles the database, and says of each invariant whether it holds.
+
+use std::io::Write;
+
+use super::output::{CliResult, not_migrated, problems_found, say};
+use crate::config::Settings;
+use crate::services;
+use crate::storage;
+use crate::storage::db::open::IfMissing;
+
+/// Says of each invariant of the data whether it holds; fails if one does not.
+pub(super) async fn reconcile(settings: &Settings) -> CliResult {
+    let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
+    let pending = storage::db::migrations::pending(&db).await?;
+    if !pending.is_empty() {
+        return Err(not_migrated(&pending).into());
+    }
+    let progress = |what: &str| {
+        let _ = writeln!(std::io::stderr(), "checking {what}");
+    };
+    let report = services::operations::reconcile::reconcile(&db, settings.billing_timezone, &progress).await?;
+    db.close().await;
+    for (check, finding) in report.findings() {
+        let name = check.name();
+        match finding.problems {
+            0 => say!("ok       {name}: {} ({} rows)", check.promise(), finding.rows),
+            problems => {
+                for problem in &finding.told {
+                    say!("problem  {name}: {problem}");
+                }
+                let more = problems - finding.told.len() as u64;
+                if more > 0 {
+                    say!("problem  {name}: and {more} more");
+                }
+            }
+        }
+    }
+    problems_found(report.problems())
+}

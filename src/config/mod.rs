@@ -1,0 +1,16 @@
+//! Reads every setting: a flag, an environment variable, and a default. `.env` in the working directory is read too; the
+//! environment wins over it, and a flag over both.
+
+mod checks;
+pub mod command_line;
+mod derived;
+pub mod payment_providers;
+pub mod settings;
+pub mod sources;
+pub mod values;
+
+pub use command_line::Cli;
+pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;
