@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+use wecall_billing::domain::access::key_rules::{KeyKeeper, NewKey};
 use wecall_billing::domain::access::rights::{KeyMode, Reach, Role, Tenant};
 use wecall_billing::services::Billing;
-use wecall_billing::services::access::keys::{self, KeyKeeper, NewKey};
+use wecall_billing::services::access::keys;
 
 use crate::calls::{Businesses, Charges, Random};
 use crate::client::Client;

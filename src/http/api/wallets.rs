@@ -15,6 +15,7 @@ use crate::domain::values::sid::{BusinessSid, PlanSid, WalletSid};
 use crate::domain::values::text::Reference;
 use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::Wallet;
+use crate::domain::wallets::topups::Topup;
 use crate::error::Error;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Json};
@@ -25,7 +26,6 @@ use crate::http::openapi::{CommonErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::payments::{ProviderTopup, Requested};
-use crate::services::wallets::Topup;
 
 /// What a business has to spend.
 #[derive(Debug, Serialize, ToSchema)]
