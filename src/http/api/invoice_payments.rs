@@ -1,12 +1,11 @@
 //! Paying invoices.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::transactions::TransactionBody;
-use super::wallets::check_direct;
 use crate::domain::invoices::InvoiceStatus;
 use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::values::money::Money;
@@ -131,11 +130,19 @@ pub async fn pay_invoice(
 ) -> Result<(HeaderMap, Json<PaymentBody>), Problem> {
     let business = tenant.sid().clone();
     let payment = InvoicePayment::new(tenant, invoice, request.amount, request.reference.unwrap_or_default())?;
-    check_direct(state.auth, may.principal.as_deref())?;
+    if !may.credits_at_once(&state) {
+        return Err(only_operators());
+    }
     let actor = may.actor;
     let key =
         idempotency.scope(&actor, "POST /api/billing/invoices/{business_sid}/{invoice_sid}/payments/", Some(business));
     let pay = async move { services::invoices::payments::pay(&state.billing, payment, key, &actor).await };
     let answer = to_the_end(pay).await?;
     Ok((replayed(answer.replayed), Json(answer.value.try_into()?)))
+}
+
+fn only_operators() -> Problem {
+    let detail = "Only an operator can enter the payment of an invoice. Top up the wallet instead: what comes in pays open \
+                  invoices, the oldest first.";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail)
 }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use super::client_address::ClientAddress;
-use crate::domain::access::rights::{Denial, Principal, Reach, Right, Tenant, reach_of_anybody};
+use crate::domain::access::rights::{Denial, Principal, Reach, Right, Tenant, may_credit_at_once, reach_of_anybody};
 use crate::domain::audit::Actor;
 use crate::domain::values::sid::BusinessSid;
 use crate::http::edge::answer::error::Problem;
@@ -124,6 +124,13 @@ impl May<ReadPrices> {
     /// Whether the platform's own prices are for them to see. Who buys from a reseller sees that reseller's alone.
     pub fn sees_platform_prices(&self) -> bool {
         !self.principal.as_ref().is_some_and(|principal| principal.is_resold)
+    }
+}
+
+impl May<TopUp> {
+    /// Whether their word is enough to credit a wallet at once.
+    pub fn credits_at_once(&self, state: &AppState) -> bool {
+        may_credit_at_once(state.auth == AuthMode::Open, self.principal.as_deref())
     }
 }
 
