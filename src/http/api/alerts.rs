@@ -11,7 +11,7 @@ use crate::domain::values::sid::{AlertSid, BusinessSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{AlertPath, BusinessPath, Flag, Json, Query};
+use crate::http::edge::ask::extract::{BusinessPath, Flag, Json, OwnPath, Query};
 use crate::http::edge::who::auth::{Manage, Read};
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
@@ -129,7 +129,7 @@ pub struct AlertChangesBody {
 )]
 pub async fn mark_alert(
     State(state): State<AppState>,
-    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    OwnPath { tenant, sid: alert, may }: OwnPath<Manage, AlertSid>,
     Json(body): Json<AlertChangesBody>,
 ) -> Result<Json<AlertBody>, Problem> {
     let business = tenant.sid().clone();
@@ -159,7 +159,7 @@ pub async fn mark_alert(
 )]
 pub async fn read_alert(
     State(state): State<AppState>,
-    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    OwnPath { tenant, sid: alert, may }: OwnPath<Manage, AlertSid>,
 ) -> Result<Json<AlertBody>, Problem> {
     let business = tenant.sid().clone();
     let mark =

@@ -13,7 +13,7 @@ use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::Reference;
 use crate::http::admin::invoices::InvoiceSummaryBody;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::extract::{InvoicePath, Json, present};
+use crate::http::edge::ask::extract::{Json, OwnPath, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::TopUp;
 use crate::http::edge::writes::to_the_end;
@@ -124,7 +124,7 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
 )]
 pub async fn pay_invoice(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, may }: InvoicePath<TopUp>,
+    OwnPath { tenant, sid: invoice, may }: OwnPath<TopUp, InvoiceSid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<PaymentRequest>,
 ) -> Result<(HeaderMap, Json<PaymentBody>), Problem> {

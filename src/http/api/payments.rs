@@ -13,7 +13,7 @@ use crate::domain::values::text::Reference;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{BusinessPath, Json, PaymentPath, Query};
+use crate::http::edge::ask::extract::{BusinessPath, Json, OwnPath, Query};
 use crate::http::edge::who::auth::Read;
 use crate::http::openapi::{CommonErrors, Missing};
 use crate::http::state::AppState;
@@ -117,7 +117,7 @@ pub async fn list_payments(
 )]
 pub async fn show_payment(
     State(state): State<AppState>,
-    PaymentPath { tenant, payment, .. }: PaymentPath<Read>,
+    OwnPath { tenant, sid: payment, .. }: OwnPath<Read, PaymentSid>,
 ) -> Result<Json<PaymentBody>, Problem> {
     let payment = services::payments::show(&state.billing, &tenant, payment).await?;
     Ok(Json(PaymentBody::new(&state.billing, payment)))
