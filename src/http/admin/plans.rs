@@ -1,11 +1,11 @@
 //! Pricing plans, as admins make and change them.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery};
 use crate::domain::prices::plan_terms::{PlanChanges, PlanTerms, TierTerms};
 use crate::domain::prices::plans::{PlanType, PricingPlan};
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -14,7 +14,7 @@ use crate::domain::values::sid::PlanSid;
 use crate::http::api::plans::PlanBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, optional_whole_number, present, whole_number};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -178,10 +178,7 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
     }
 }
 
-/// A plan as it is answered to who reads or changes it.
-type OnePlan = ([(HeaderName, HeaderValue); 1], Json<PlanBody>);
-
-fn one(plan: PricingPlan) -> OnePlan {
+fn one(plan: PricingPlan) -> Versioned<PlanBody> {
     (etag(plan.version()), Json(plan.into()))
 }
 
@@ -247,7 +244,7 @@ pub async fn show_plan(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<PlanSid>,
-) -> Result<OnePlan, Problem> {
+) -> Result<Versioned<PlanBody>, Problem> {
     Ok(one(services::prices::plans::show(&state.billing, sid).await?))
 }
 
@@ -274,11 +271,10 @@ pub async fn create_plan(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<PlanTermsBody>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<PlanBody>), Problem> {
+) -> Result<(StatusCode, Versioned<PlanBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::prices::plans::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
 /// Change a plan
@@ -308,13 +304,10 @@ pub async fn create_plan(
 )]
 pub async fn change_plan(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<PlanSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<PlanSid>,
     Json(body): Json<PlanChangesBody>,
-) -> Result<OnePlan, Problem> {
-    let (author, changes) = (reason.author(may), body.try_into()?);
+) -> Result<Versioned<PlanBody>, Problem> {
+    let changes = body.try_into()?;
     let change = async move { services::prices::plans::change(&state.billing, sid, &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
 }
@@ -335,12 +328,8 @@ pub async fn change_plan(
 )]
 pub async fn delete_plan(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<PlanSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<PlanSid>,
 ) -> Result<StatusCode, Problem> {
-    let author = reason.author(may);
     let delete = async move { services::prices::plans::delete(&state.billing, sid, &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

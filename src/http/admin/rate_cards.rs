@@ -1,11 +1,11 @@
 //! Rate cards, as admins make and change them.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery};
 use crate::domain::prices::rate_card_terms::{RateCardChanges, RateCardTerms};
 use crate::domain::prices::rate_cards::{Network, RateCard};
 use crate::domain::values::countries::CountryCode;
@@ -18,7 +18,7 @@ use crate::domain::values::time::CalendarDay;
 use crate::http::api::rate_cards::{NetworkBody, RateCardBody};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -107,10 +107,7 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
     }
 }
 
-/// A row as it is answered to who reads or changes it.
-type OneCard = ([(HeaderName, HeaderValue); 1], Json<RateCardBody>);
-
-fn one(card: RateCard) -> OneCard {
+fn one(card: RateCard) -> Versioned<RateCardBody> {
     (etag(card.version()), Json(card.into()))
 }
 
@@ -199,7 +196,7 @@ pub async fn show_rate_card(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<RateCardSid>,
-) -> Result<OneCard, Problem> {
+) -> Result<Versioned<RateCardBody>, Problem> {
     Ok(one(services::prices::rate_cards::show(&state.billing, sid).await?))
 }
 
@@ -227,11 +224,10 @@ pub async fn create_rate_card(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<RateCardTermsBody>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<RateCardBody>), Problem> {
+) -> Result<(StatusCode, Versioned<RateCardBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::prices::rate_cards::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
 /// Change a price row
@@ -261,13 +257,10 @@ pub async fn create_rate_card(
 )]
 pub async fn change_rate_card(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<RateCardSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<RateCardSid>,
     Json(body): Json<RateCardChangesBody>,
-) -> Result<OneCard, Problem> {
-    let (author, changes) = (reason.author(may), body.try_into()?);
+) -> Result<Versioned<RateCardBody>, Problem> {
+    let changes = body.try_into()?;
     let change =
         async move { services::prices::rate_cards::change(&state.billing, sid, &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
@@ -289,12 +282,8 @@ pub async fn change_rate_card(
 )]
 pub async fn delete_rate_card(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<RateCardSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<RateCardSid>,
 ) -> Result<StatusCode, Problem> {
-    let author = reason.author(may);
     let delete = async move { services::prices::rate_cards::delete(&state.billing, sid, &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,12 +1,12 @@
 //! Users, as admins make and change them.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
-use crate::domain::access::rights::{Credential, Role};
+use super::changes::{Edit, ReasonQuery};
+use crate::domain::access::rights::Role;
 use crate::domain::access::user_rules::UserChanges;
 use crate::domain::access::users::{Password, User, UserStatus};
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -15,7 +15,7 @@ use crate::domain::values::text::{Email, Title};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, nullable, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -61,22 +61,8 @@ impl From<User> for UserAccountBody {
     }
 }
 
-/// A user as they are answered to who reads or changes them.
-type OneUser = ([(HeaderName, HeaderValue); 1], Json<UserAccountBody>);
-
-fn one(user: User) -> OneUser {
+fn one(user: User) -> Versioned<UserAccountBody> {
     (etag(user.version()), Json(user.into()))
-}
-
-impl ReasonQuery {
-    /// Whose login it is counts where people change people.
-    fn keeper(self, may: May<Administer>) -> UserKeeper {
-        let login = may.principal.as_ref().and_then(|principal| match principal.credential {
-            Credential::Login { user, .. } => Some(user),
-            Credential::Key { .. } => None,
-        });
-        UserKeeper { author: self.author(may), login }
-    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -148,7 +134,7 @@ pub async fn show_user(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<UserSid>,
-) -> Result<OneUser, Problem> {
+) -> Result<Versioned<UserAccountBody>, Problem> {
     Ok(one(services::access::users::show(&state.billing, sid).await?))
 }
 
@@ -195,13 +181,12 @@ pub async fn create_user(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<UserRequest>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<UserAccountBody>), Problem> {
+) -> Result<(StatusCode, Versioned<UserAccountBody>), Problem> {
     let author = reason.author(may);
     let UserRequest { email, name, role, business_sid, password } = body;
     let new = NewUser { email, name, role, business: business_sid, password };
     let create = async move { services::access::users::create(&state.billing, new, &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
 /// What is to become of a user; what is left out stays.
@@ -258,13 +243,10 @@ impl TryFrom<UserChangesBody> for UserChanges {
 )]
 pub async fn change_user(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<UserSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, login }: Edit<UserSid>,
     Json(body): Json<UserChangesBody>,
-) -> Result<OneUser, Problem> {
-    let (keeper, changes) = (reason.keeper(may), body.try_into()?);
+) -> Result<Versioned<UserAccountBody>, Problem> {
+    let (keeper, changes) = (UserKeeper { author, login }, body.try_into()?);
     let change = async move { services::access::users::change(&state.billing, sid, &seen, changes, &keeper).await };
     Ok(one(to_the_end(change).await?))
 }
@@ -326,12 +308,9 @@ pub async fn set_password(
 )]
 pub async fn delete_user(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<UserSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, login }: Edit<UserSid>,
 ) -> Result<StatusCode, Problem> {
-    let keeper = reason.keeper(may);
+    let keeper = UserKeeper { author, login };
     let delete = async move { services::access::users::delete(&state.billing, sid, &seen, &keeper).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -5,6 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::extract::Json;
 use crate::domain::values::versions::{Seen, Version};
 use crate::http::edge::answer::error::Problem;
 use crate::http::state::AppState;
@@ -17,6 +18,9 @@ pub fn etag(version: Version) -> [(HeaderName, HeaderValue); 1] {
     let value = HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
     [(header::ETAG, value)]
 }
+
+/// A thing as it is answered to who reads or changes it.
+pub type Versioned<T> = ([(HeaderName, HeaderValue); 1], Json<T>);
 
 /// What the caller takes the thing to be that they change. Without the header nothing is changed.
 #[derive(Debug)]

@@ -34,10 +34,18 @@ impl<R: Needs> FromRequestParts<AppState> for BusinessPath<R> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<BusinessPath<R>, Problem> {
         let may = May::<R>::from_request_parts(parts, state).await?;
-        let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
-        let tenant = may.tenant(state, parse_business(&text.unwrap_or_default())?).await?;
+        let tenant = tenant(&may, parts, state).await?;
         Ok(BusinessPath { tenant, may })
     }
+}
+
+/// The business that a path names and nothing else, where the caller has the right over it.
+///
+/// # Errors
+/// 400 where it names none, 404 `business_not_found` where it is none of theirs.
+pub(in crate::http) async fn tenant<R>(may: &May<R>, parts: &mut Parts, state: &AppState) -> Result<Tenant, Problem> {
+    let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
+    may.tenant(state, parse_business(&text.unwrap_or_default())?).await
 }
 
 /// The `{business_sid}` of a path and the SID after it, of a business that the caller has the right `R` over.
