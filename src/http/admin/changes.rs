@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::access::rights::{Credential, Tenant};
+use crate::domain::access::rights::{Credential, Right, Tenant};
 use crate::domain::audit::Author;
 use crate::domain::values::csv::RefusedLine;
 use crate::domain::values::sid::UserSid;
@@ -16,6 +16,7 @@ use crate::domain::values::versions::Seen;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::etag::IfMatch;
 use crate::http::edge::ask::extract::{self, Flag, InPath, Query, SidPath};
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::state::AppState;
 
@@ -44,6 +45,10 @@ pub struct Edit<T> {
     pub author: Author,
     /// Whose login it comes by; none for a key.
     pub login: Option<UserSid>,
+}
+
+impl<T> Asks for Edit<T> {
+    const RIGHT: Option<Right> = May::<Administer>::RIGHT;
 }
 
 impl<T: Target> FromRequestParts<AppState> for Edit<T> {

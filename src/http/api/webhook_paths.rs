@@ -4,10 +4,11 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use utoipa::IntoParams;
 
-use crate::domain::access::rights::Tenant;
+use crate::domain::access::rights::{Right, Tenant};
 use crate::domain::values::sid::{BusinessSid, MessageEventSid, WebhookSid};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{parse_business, parse_sid};
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{May, Needs};
 use crate::http::state::AppState;
 
@@ -30,6 +31,10 @@ pub struct DeliveryPath<R> {
     pub webhook: WebhookSid,
     pub delivery: MessageEventSid,
     pub may: May<R>,
+}
+
+impl<R: Needs> Asks for DeliveryPath<R> {
+    const RIGHT: Option<Right> = May::<R>::RIGHT;
 }
 
 impl<R: Needs> FromRequestParts<AppState> for DeliveryPath<R> {

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::extract::Json;
 use crate::domain::values::versions::{Seen, Version};
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::who::access::Asks;
 use crate::http::state::AppState;
 
 const NAME: &str = "If-Match";
@@ -26,6 +27,8 @@ pub type Versioned<T> = ([(HeaderName, HeaderValue); 1], Json<T>);
 #[derive(Debug)]
 pub struct IfMatch(pub Seen);
 
+impl Asks for IfMatch {}
+
 impl FromRequestParts<AppState> for IfMatch {
     type Rejection = Problem;
 
@@ -37,6 +40,8 @@ impl FromRequestParts<AppState> for IfMatch {
 /// The same where the header may be left out: then whatever the thing has become is overwritten.
 #[derive(Debug)]
 pub struct IfMatchOrAnything(pub Seen);
+
+impl Asks for IfMatchOrAnything {}
 
 impl FromRequestParts<AppState> for IfMatchOrAnything {
     type Rejection = Problem;

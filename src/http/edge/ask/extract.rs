@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{bodies, json_depth};
-use crate::domain::access::rights::Tenant;
+use crate::domain::access::rights::{Right, Tenant};
 use crate::domain::prices::messages::MessageSid;
 use crate::domain::prices::segments::SEGMENTS_MAX;
 use crate::domain::values::named_enum::deserialize_from_str;
@@ -19,6 +19,7 @@ use crate::domain::values::sid::{
     SuspenseSid, UserSid, WebhookSid,
 };
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{May, Needs};
 use crate::http::state::AppState;
 
@@ -27,6 +28,10 @@ use crate::http::state::AppState;
 pub struct BusinessPath<R> {
     pub tenant: Tenant,
     pub may: May<R>,
+}
+
+impl<R: Needs> Asks for BusinessPath<R> {
+    const RIGHT: Option<Right> = May::<R>::RIGHT;
 }
 
 impl<R: Needs> FromRequestParts<AppState> for BusinessPath<R> {
@@ -54,6 +59,10 @@ pub struct OwnPath<R, S> {
     pub tenant: Tenant,
     pub sid: S,
     pub may: May<R>,
+}
+
+impl<R: Needs, S> Asks for OwnPath<R, S> {
+    const RIGHT: Option<Right> = May::<R>::RIGHT;
 }
 
 impl<R: Needs, S: InPath + Send> FromRequestParts<AppState> for OwnPath<R, S> {
@@ -92,6 +101,8 @@ in_path! {
 #[derive(Debug)]
 pub struct SidPath<S>(pub S);
 
+impl<S> Asks for SidPath<S> {}
+
 impl<S: InPath> FromRequestParts<AppState> for SidPath<S> {
     type Rejection = Problem;
 
@@ -117,6 +128,8 @@ fn invalid_business_sid() -> Problem {
 /// The query string. Parameters nobody asked for are ignored, and so are empty ones.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
+
+impl<T> Asks for Query<T> {}
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
     type Rejection = Problem;
@@ -150,6 +163,8 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub fn json(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
+
+impl<T> Asks for Json<T> {}
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
     type Rejection = Problem;

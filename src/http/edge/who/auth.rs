@@ -8,6 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 
+use super::access::Asks;
 use super::client_address::ClientAddress;
 use crate::domain::access::rights::{Denial, Principal, Reach, Right, Tenant, may_credit_at_once, reach_of_anybody};
 use crate::domain::audit::Actor;
@@ -75,6 +76,10 @@ pub struct May<R> {
     /// Where the request comes from; none only in tests that go past the accept loop.
     pub client: Option<ClientAddress>,
     right: PhantomData<fn() -> R>,
+}
+
+impl<R: Needs> Asks for May<R> {
+    const RIGHT: Option<Right> = Some(R::RIGHT);
 }
 
 impl<R: Needs> FromRequestParts<AppState> for May<R> {
