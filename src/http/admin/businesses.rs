@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::{Edit, ReasonQuery};
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::access::rights::Tenant;
 use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessStatus};
 use crate::domain::values::countries::CountryCode;
@@ -87,12 +87,11 @@ pub struct BusinessFilter {
 
 impl BusinessFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("parent_sid", self.parent_sid.map(|parent| text(parent.as_str())))
-            .filtered("country_code", self.country_code.map(|country| text(country.as_str())))
+            .filtered("kind", self.kind.map(|kind| ListValue::text(kind.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("parent_sid", self.parent_sid.map(|parent| ListValue::text(parent.as_str())))
+            .filtered("country_code", self.country_code.map(|country| ListValue::text(country.as_str())))
     }
 }
 
@@ -246,7 +245,7 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
     type Error = Problem;
 
     fn try_from(body: BusinessChangesBody) -> Result<BusinessChanges, Problem> {
-        let changes = BusinessChanges {
+        some_change(BusinessChanges {
             kind: body.kind,
             status: body.status,
             parent: body.parent_sid,
@@ -255,8 +254,7 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
             address: body.address,
             country: body.country_code,
             tax_id: body.tax_id,
-        };
-        if changes == BusinessChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 

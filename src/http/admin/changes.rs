@@ -90,6 +90,14 @@ impl Target for Tenant {
     }
 }
 
+/// The changes, if they are any.
+///
+/// # Errors
+/// 400 where nothing is to change.
+pub fn some_change<C: Default + PartialEq>(changes: C) -> Result<C, Problem> {
+    if changes == C::default() { Err(Problem::no_change()) } else { Ok(changes) }
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {

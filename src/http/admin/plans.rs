@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::{Edit, ReasonQuery};
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::prices::plan_terms::{PlanChanges, PlanTerms, TierTerms};
 use crate::domain::prices::plans::{PlanType, PricingPlan};
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -164,7 +164,7 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
     type Error = Problem;
 
     fn try_from(body: PlanChangesBody) -> Result<PlanChanges, Problem> {
-        let changes = PlanChanges {
+        some_change(PlanChanges {
             name: body.name,
             description: body.description,
             plan_type: body.plan_type,
@@ -173,8 +173,7 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
             features: body.features,
             card_discount_percent: body.card_discount_percent,
             failed_refund_percent: body.failed_refund_percent,
-        };
-        if changes == PlanChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
@@ -192,7 +191,7 @@ pub struct PlanFilter {
 
 impl PlanFilter {
     pub fn of(self, query: ListQuery) -> ListRequest {
-        let plan_type = self.plan_type.map(|plan_type| ListValue::Text(plan_type.as_str().to_owned()));
+        let plan_type = self.plan_type.map(|plan_type| ListValue::text(plan_type.as_str()));
         ListRequest::from(query).filtered("type", plan_type)
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::{Edit, ReasonQuery};
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::prices::rate_card_terms::{RateCardChanges, RateCardTerms};
 use crate::domain::prices::rate_cards::{Network, RateCard};
 use crate::domain::values::countries::CountryCode;
@@ -94,7 +94,7 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
     type Error = Problem;
 
     fn try_from(body: RateCardChangesBody) -> Result<RateCardChanges, Problem> {
-        let changes = RateCardChanges {
+        some_change(RateCardChanges {
             price_per_sms: body.price_per_sms,
             networks: body.networks.map(|networks| networks.into_iter().map(Network::from).collect()),
             notes: body.notes,
@@ -102,8 +102,7 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
             operator: body.operator,
             currency: body.currency,
             effective_from: body.effective_from.map(CalendarDay::date),
-        };
-        if changes == RateCardChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
@@ -136,12 +135,11 @@ pub struct RateCardListFilter {
 
 impl RateCardListFilter {
     pub fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         let day = |day: CalendarDay| ListValue::Day(day.date());
         ListRequest::from(query)
-            .filtered("country_code", self.country_code.map(|country| text(country.as_str())))
+            .filtered("country_code", self.country_code.map(|country| ListValue::text(country.as_str())))
             .filtered("operator", self.operator.map(|name| ListValue::Text(OperatorName::key(name.as_str()))))
-            .filtered("currency", self.currency.map(|currency| text(currency.code())))
+            .filtered("currency", self.currency.map(|currency| ListValue::text(currency.code())))
             .filtered("from", self.from.map(day))
             .filtered("to", self.to.map(day))
             .filtered("as_of", self.as_of.map(day))

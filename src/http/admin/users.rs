@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::{Edit, ReasonQuery};
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::access::rights::Role;
 use crate::domain::access::user_rules::UserChanges;
 use crate::domain::access::users::{Password, User, UserStatus};
@@ -79,11 +79,10 @@ pub struct UserFilter {
 
 impl UserFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("role", self.role.map(|role| text(role.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
+            .filtered("role", self.role.map(|role| ListValue::text(role.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("business_sid", self.business_sid.map(|business| ListValue::text(business.as_str())))
     }
 }
 
@@ -211,8 +210,7 @@ impl TryFrom<UserChangesBody> for UserChanges {
 
     fn try_from(body: UserChangesBody) -> Result<UserChanges, Problem> {
         let UserChangesBody { name, role, business_sid, status } = body;
-        let changes = UserChanges { name, role, business: business_sid, status };
-        if changes == UserChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        some_change(UserChanges { name, role, business: business_sid, status })
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::{Edit, ReasonQuery};
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::access::rights::Tenant;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -49,7 +49,7 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D
 impl WalletFilter {
     fn of(self, query: ListQuery) -> ListRequest {
         ListRequest::from(query)
-            .filtered("currency", self.currency.map(|currency| ListValue::Text(currency.code().to_owned())))
+            .filtered("currency", self.currency.map(|currency| ListValue::text(currency.code())))
             .filtered("plan", self.plan.map(|plan| ListValue::Id(plan.uuid())))
             .filtered("balance_below", self.balance_below.map(|amount| ListValue::Integer(amount.micros())))
     }
@@ -130,8 +130,7 @@ impl TryFrom<WalletChangesBody> for WalletChanges {
     type Error = Problem;
 
     fn try_from(body: WalletChangesBody) -> Result<WalletChanges, Problem> {
-        let changes = WalletChanges { credit_limit: body.credit_limit, pricing_plan_sid: body.pricing_plan_sid };
-        if changes == WalletChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        some_change(WalletChanges { credit_limit: body.credit_limit, pricing_plan_sid: body.pricing_plan_sid })
     }
 }
 

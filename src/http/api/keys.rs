@@ -11,7 +11,7 @@ use crate::domain::values::sid::{BusinessSid, KeySid};
 use crate::domain::values::text::Title;
 use crate::domain::values::time::{Instant, Timestamp};
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
+use crate::http::edge::answer::pages::{self, PageQuery};
 use crate::http::edge::ask::extract::{Json, Query, SidPath};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::{Manage, May};
@@ -158,7 +158,7 @@ pub async fn list_keys(
     };
     let (cursor, limit) = page.bounds();
     let page = services::access::keys::list(&state.billing, business.as_ref(), &may.keeper()?, cursor, limit).await?;
-    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(KeyBody::from).collect())))
+    Ok(pages::answer(&uri, page.map(KeyBody::from)))
 }
 
 /// A key to make.

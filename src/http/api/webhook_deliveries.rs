@@ -12,7 +12,7 @@ use crate::domain::notifications::webhook_messages::{Attempt, DeliveryError, Mes
 use crate::domain::values::sid::{MessageEventSid, WebhookSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
+use crate::http::edge::answer::pages::{self, PageQuery};
 use crate::http::edge::ask::extract::{Json, OwnPath, Query};
 use crate::http::edge::who::auth::Manage;
 use crate::http::edge::writes::to_the_end;
@@ -132,7 +132,7 @@ pub async fn list_webhook_deliveries(
     let page =
         services::notifications::webhook_log::list(&state.billing, &tenant, webhook, query.status, cursor, limit)
             .await?;
-    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(DeliveryBody::from).collect())))
+    Ok(pages::answer(&uri, page.map(DeliveryBody::from)))
 }
 
 /// Show a message of a webhook
