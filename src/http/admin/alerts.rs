@@ -35,11 +35,10 @@ pub struct AlertFilter {
 
 impl AlertFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
-            .filtered("type", self.alert_type.map(|alert_type| text(alert_type.as_str())))
-            .filtered("severity", self.severity.map(|severity| text(severity.as_str())))
+            .filtered("business_sid", self.business_sid.map(|business| ListValue::text(business.as_str())))
+            .filtered("type", self.alert_type.map(|alert_type| ListValue::text(alert_type.as_str())))
+            .filtered("severity", self.severity.map(|severity| ListValue::text(severity.as_str())))
             .filtered("unread", self.unread.map(|unread| ListValue::Flag(unread.is_set())))
     }
 }

@@ -1,11 +1,12 @@
 //! Lists, shows, creates, changes and deletes businesses.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
+use crate::domain::access::rights::Tenant;
 use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessStatus};
 use crate::domain::values::countries::CountryCode;
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -14,7 +15,7 @@ use crate::domain::values::text::{Address, BusinessName, Email, TaxId};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query, nullable, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -65,10 +66,7 @@ impl From<Business> for BusinessBody {
     }
 }
 
-/// The answer with one business, and its `ETag`.
-type OneBusiness = ([(HeaderName, HeaderValue); 1], Json<BusinessBody>);
-
-fn one(business: Business) -> OneBusiness {
+fn one(business: Business) -> Versioned<BusinessBody> {
     (etag(business.version()), Json(business.into()))
 }
 
@@ -89,12 +87,11 @@ pub struct BusinessFilter {
 
 impl BusinessFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("parent_sid", self.parent_sid.map(|parent| text(parent.as_str())))
-            .filtered("country_code", self.country_code.map(|country| text(country.as_str())))
+            .filtered("kind", self.kind.map(|kind| ListValue::text(kind.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("parent_sid", self.parent_sid.map(|parent| ListValue::text(parent.as_str())))
+            .filtered("country_code", self.country_code.map(|country| ListValue::text(country.as_str())))
     }
 }
 
@@ -144,7 +141,7 @@ pub async fn list_businesses(
 pub async fn show_business(
     State(state): State<AppState>,
     path: BusinessPath<Administer>,
-) -> Result<OneBusiness, Problem> {
+) -> Result<Versioned<BusinessBody>, Problem> {
     Ok(one(services::businesses::show(&state.billing, path.tenant.sid()).await?))
 }
 
@@ -208,11 +205,10 @@ pub async fn create_business(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<BusinessRequest>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<BusinessBody>), Problem> {
+) -> Result<(StatusCode, Versioned<BusinessBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::businesses::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
 /// What is to become of a business; what is left out stays.
@@ -249,7 +245,7 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
     type Error = Problem;
 
     fn try_from(body: BusinessChangesBody) -> Result<BusinessChanges, Problem> {
-        let changes = BusinessChanges {
+        some_change(BusinessChanges {
             kind: body.kind,
             status: body.status,
             parent: body.parent_sid,
@@ -258,8 +254,7 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
             address: body.address,
             country: body.country_code,
             tax_id: body.tax_id,
-        };
-        if changes == BusinessChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
@@ -289,13 +284,12 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
 )]
 pub async fn change_business(
     State(state): State<AppState>,
-    path: BusinessPath<Administer>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target, seen, author, .. }: Edit<Tenant>,
     Json(body): Json<BusinessChangesBody>,
-) -> Result<OneBusiness, Problem> {
-    let (sid, author, changes) = (path.tenant.into_sid(), reason.author(path.may), body.try_into()?);
-    let change = async move { services::businesses::change(&state.billing, &sid, &seen, changes, &author).await };
+) -> Result<Versioned<BusinessBody>, Problem> {
+    let changes = body.try_into()?;
+    let change =
+        async move { services::businesses::change(&state.billing, target.sid(), &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
 }
 
@@ -323,12 +317,9 @@ pub async fn change_business(
 )]
 pub async fn delete_business(
     State(state): State<AppState>,
-    path: BusinessPath<Administer>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target, seen, author, .. }: Edit<Tenant>,
 ) -> Result<StatusCode, Problem> {
-    let (sid, author) = (path.tenant.into_sid(), reason.author(path.may));
-    let delete = async move { services::businesses::delete(&state.billing, &sid, &seen, &author).await };
+    let delete = async move { services::businesses::delete(&state.billing, target.sid(), &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }

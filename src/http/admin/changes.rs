@@ -2,14 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::access::rights::{Credential, Right, Tenant};
 use crate::domain::audit::Author;
 use crate::domain::values::csv::RefusedLine;
+use crate::domain::values::sid::UserSid;
 use crate::domain::values::text::Reason;
-use crate::http::edge::ask::extract::Flag;
+use crate::domain::values::versions::Seen;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::ask::etag::IfMatch;
+use crate::http::edge::ask::extract::{self, Flag, InPath, Query, SidPath};
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{Administer, May};
+use crate::http::state::AppState;
 
 /// Why something is changed.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -24,6 +33,69 @@ impl ReasonQuery {
     pub fn author(self, may: May<Administer>) -> Author {
         Author { actor: may.actor, reason: self.reason }
     }
+}
+
+/// An admin's change of something that is there: of what, in which state they saw it, and why.
+///
+/// It is refused in this order: 403 for who may not, 400 or 404 for the path, 428 or 400 for `If-Match`, 400 for the reason.
+#[derive(Debug)]
+pub struct Edit<T> {
+    pub target: T,
+    pub seen: Seen,
+    pub author: Author,
+    /// Whose login it comes by; none for a key.
+    pub login: Option<UserSid>,
+}
+
+impl<T> Asks for Edit<T> {
+    const RIGHT: Option<Right> = May::<Administer>::RIGHT;
+}
+
+impl<T: Target> FromRequestParts<AppState> for Edit<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Edit<T>, Problem> {
+        let may = May::<Administer>::from_request_parts(parts, state).await?;
+        let target = T::find(&may, parts, state).await?;
+        let IfMatch(seen) = IfMatch::from_request_parts(parts, state).await?;
+        let Query(reason) = Query::<ReasonQuery>::from_request_parts(parts, state).await?;
+        let login = may.principal.as_ref().and_then(|principal| match principal.credential {
+            Credential::Login { user, .. } => Some(user),
+            Credential::Key { .. } => None,
+        });
+        Ok(Edit { target, seen, author: reason.author(may), login })
+    }
+}
+
+/// What an admin can change, as the path names it.
+pub trait Target: Sized + Send {
+    /// # Errors
+    /// Where the path names none.
+    fn find(
+        may: &May<Administer>,
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> impl Future<Output = Result<Self, Problem>> + Send;
+}
+
+impl<S: InPath + Send> Target for S {
+    async fn find(_: &May<Administer>, parts: &mut Parts, state: &AppState) -> Result<S, Problem> {
+        SidPath::from_request_parts(parts, state).await.map(|SidPath(sid)| sid)
+    }
+}
+
+impl Target for Tenant {
+    async fn find(may: &May<Administer>, parts: &mut Parts, state: &AppState) -> Result<Tenant, Problem> {
+        extract::tenant(may, parts, state).await
+    }
+}
+
+/// The changes, if they are any.
+///
+/// # Errors
+/// 400 where nothing is to change.
+pub fn some_change<C: Default + PartialEq>(changes: C) -> Result<C, Problem> {
+    if changes == C::default() { Err(Problem::no_change()) } else { Ok(changes) }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -122,12 +122,11 @@ pub struct InvoiceFilter {
 
 impl InvoiceFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         let month = |day: CalendarDay| ListValue::Day(DayRange::month_of(day.date()).first);
         ListRequest::from(query)
-            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
+            .filtered("business_sid", self.business_sid.map(|business| ListValue::text(business.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("kind", self.kind.map(|kind| ListValue::text(kind.as_str())))
             .filtered("period_start", self.period_start.map(month))
     }
 }

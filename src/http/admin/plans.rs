@@ -1,11 +1,11 @@
 //! Lists, shows, creates, changes and deletes plans.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::prices::plan_terms::{PlanChanges, PlanTerms, TierTerms};
 use crate::domain::prices::plans::{PlanType, PricingPlan};
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -14,7 +14,7 @@ use crate::domain::values::sid::PlanSid;
 use crate::http::api::plans::PlanBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, optional_whole_number, present, whole_number};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -164,7 +164,7 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
     type Error = Problem;
 
     fn try_from(body: PlanChangesBody) -> Result<PlanChanges, Problem> {
-        let changes = PlanChanges {
+        some_change(PlanChanges {
             name: body.name,
             description: body.description,
             plan_type: body.plan_type,
@@ -173,15 +173,11 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
             features: body.features,
             card_discount_percent: body.card_discount_percent,
             failed_refund_percent: body.failed_refund_percent,
-        };
-        if changes == PlanChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
-/// The answer with one plan, and its `ETag`.
-type OnePlan = ([(HeaderName, HeaderValue); 1], Json<PlanBody>);
-
-fn one(plan: PricingPlan) -> OnePlan {
+fn one(plan: PricingPlan) -> Versioned<PlanBody> {
     (etag(plan.version()), Json(plan.into()))
 }
 
@@ -195,7 +191,7 @@ pub struct PlanFilter {
 
 impl PlanFilter {
     pub fn of(self, query: ListQuery) -> ListRequest {
-        let plan_type = self.plan_type.map(|plan_type| ListValue::Text(plan_type.as_str().to_owned()));
+        let plan_type = self.plan_type.map(|plan_type| ListValue::text(plan_type.as_str()));
         ListRequest::from(query).filtered("type", plan_type)
     }
 }
@@ -247,7 +243,7 @@ pub async fn show_plan(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<PlanSid>,
-) -> Result<OnePlan, Problem> {
+) -> Result<Versioned<PlanBody>, Problem> {
     Ok(one(services::prices::plans::show(&state.billing, sid).await?))
 }
 
@@ -274,11 +270,10 @@ pub async fn create_plan(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<PlanTermsBody>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<PlanBody>), Problem> {
+) -> Result<(StatusCode, Versioned<PlanBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::prices::plans::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
 /// Change a plan
@@ -308,13 +303,10 @@ pub async fn create_plan(
 )]
 pub async fn change_plan(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<PlanSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<PlanSid>,
     Json(body): Json<PlanChangesBody>,
-) -> Result<OnePlan, Problem> {
-    let (author, changes) = (reason.author(may), body.try_into()?);
+) -> Result<Versioned<PlanBody>, Problem> {
+    let changes = body.try_into()?;
     let change = async move { services::prices::plans::change(&state.billing, sid, &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
 }
@@ -335,12 +327,8 @@ pub async fn change_plan(
 )]
 pub async fn delete_plan(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<PlanSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<PlanSid>,
 ) -> Result<StatusCode, Problem> {
-    let author = reason.author(may);
     let delete = async move { services::prices::plans::delete(&state.billing, sid, &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,11 +1,11 @@
 //! Lists, shows, creates, changes and deletes rate cards.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::prices::rate_card_terms::{RateCardChanges, RateCardTerms};
 use crate::domain::prices::rate_cards::{Network, RateCard};
 use crate::domain::values::countries::CountryCode;
@@ -18,7 +18,7 @@ use crate::domain::values::time::CalendarDay;
 use crate::http::api::rate_cards::{NetworkBody, RateCardBody};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -94,7 +94,7 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
     type Error = Problem;
 
     fn try_from(body: RateCardChangesBody) -> Result<RateCardChanges, Problem> {
-        let changes = RateCardChanges {
+        some_change(RateCardChanges {
             price_per_sms: body.price_per_sms,
             networks: body.networks.map(|networks| networks.into_iter().map(Network::from).collect()),
             notes: body.notes,
@@ -102,15 +102,11 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
             operator: body.operator,
             currency: body.currency,
             effective_from: body.effective_from.map(CalendarDay::date),
-        };
-        if changes == RateCardChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
-/// The answer with one rate card, and its `ETag`.
-type OneCard = ([(HeaderName, HeaderValue); 1], Json<RateCardBody>);
-
-fn one(card: RateCard) -> OneCard {
+fn one(card: RateCard) -> Versioned<RateCardBody> {
     (etag(card.version()), Json(card.into()))
 }
 
@@ -139,12 +135,11 @@ pub struct RateCardListFilter {
 
 impl RateCardListFilter {
     pub fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         let day = |day: CalendarDay| ListValue::Day(day.date());
         ListRequest::from(query)
-            .filtered("country_code", self.country_code.map(|country| text(country.as_str())))
+            .filtered("country_code", self.country_code.map(|country| ListValue::text(country.as_str())))
             .filtered("operator", self.operator.map(|name| ListValue::Text(OperatorName::key(name.as_str()))))
-            .filtered("currency", self.currency.map(|currency| text(currency.code())))
+            .filtered("currency", self.currency.map(|currency| ListValue::text(currency.code())))
             .filtered("from", self.from.map(day))
             .filtered("to", self.to.map(day))
             .filtered("as_of", self.as_of.map(day))
@@ -199,7 +194,7 @@ pub async fn show_rate_card(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<RateCardSid>,
-) -> Result<OneCard, Problem> {
+) -> Result<Versioned<RateCardBody>, Problem> {
     Ok(one(services::prices::rate_cards::show(&state.billing, sid).await?))
 }
 
@@ -227,11 +222,10 @@ pub async fn create_rate_card(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<RateCardTermsBody>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<RateCardBody>), Problem> {
+) -> Result<(StatusCode, Versioned<RateCardBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::prices::rate_cards::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
 /// Change a price row
@@ -261,13 +255,10 @@ pub async fn create_rate_card(
 )]
 pub async fn change_rate_card(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<RateCardSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<RateCardSid>,
     Json(body): Json<RateCardChangesBody>,
-) -> Result<OneCard, Problem> {
-    let (author, changes) = (reason.author(may), body.try_into()?);
+) -> Result<Versioned<RateCardBody>, Problem> {
+    let changes = body.try_into()?;
     let change =
         async move { services::prices::rate_cards::change(&state.billing, sid, &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
@@ -289,12 +280,8 @@ pub async fn change_rate_card(
 )]
 pub async fn delete_rate_card(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<RateCardSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<RateCardSid>,
 ) -> Result<StatusCode, Problem> {
-    let author = reason.author(may);
     let delete = async move { services::prices::rate_cards::delete(&state.billing, sid, &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

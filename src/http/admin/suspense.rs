@@ -95,10 +95,9 @@ pub async fn list_suspense(
     Query(filter): Query<SuspenseFilter>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<SuspenseBody>>), Problem> {
-    let text = |text: &str| ListValue::Text(text.to_owned());
     let request = ListRequest::from(list)
-        .filtered("status", filter.status.map(|status| text(status.as_str())))
-        .filtered("provider", filter.provider.map(|provider| text(provider.as_str())));
+        .filtered("status", filter.status.map(|status| ListValue::text(status.as_str())))
+        .filtered("provider", filter.provider.map(|provider| ListValue::text(provider.as_str())));
     Ok(answer(&uri, services::payments::suspense::list(&state.billing, &request).await?))
 }
 

@@ -1,12 +1,12 @@
 //! Lists, shows, creates, changes and deletes users, and sets passwords.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
-use crate::domain::access::rights::{Credential, Role};
+use super::changes::{Edit, ReasonQuery, some_change};
+use crate::domain::access::rights::Role;
 use crate::domain::access::user_rules::UserChanges;
 use crate::domain::access::users::{Password, User, UserStatus};
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -15,7 +15,7 @@ use crate::domain::values::text::{Email, Title};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, nullable, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -61,22 +61,8 @@ impl From<User> for UserAccountBody {
     }
 }
 
-/// The answer with one user, and its `ETag`.
-type OneUser = ([(HeaderName, HeaderValue); 1], Json<UserAccountBody>);
-
-fn one(user: User) -> OneUser {
+fn one(user: User) -> Versioned<UserAccountBody> {
     (etag(user.version()), Json(user.into()))
-}
-
-impl ReasonQuery {
-    /// The author of a change to users, with their own user where they are logged in.
-    fn keeper(self, may: May<Administer>) -> UserKeeper {
-        let login = may.principal.as_ref().and_then(|principal| match principal.credential {
-            Credential::Login { user, .. } => Some(user),
-            Credential::Key { .. } => None,
-        });
-        UserKeeper { author: self.author(may), login }
-    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -93,11 +79,10 @@ pub struct UserFilter {
 
 impl UserFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("role", self.role.map(|role| text(role.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
+            .filtered("role", self.role.map(|role| ListValue::text(role.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("business_sid", self.business_sid.map(|business| ListValue::text(business.as_str())))
     }
 }
 
@@ -148,7 +133,7 @@ pub async fn show_user(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<UserSid>,
-) -> Result<OneUser, Problem> {
+) -> Result<Versioned<UserAccountBody>, Problem> {
     Ok(one(services::access::users::show(&state.billing, sid).await?))
 }
 
@@ -195,13 +180,12 @@ pub async fn create_user(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<UserRequest>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<UserAccountBody>), Problem> {
+) -> Result<(StatusCode, Versioned<UserAccountBody>), Problem> {
     let author = reason.author(may);
     let UserRequest { email, name, role, business_sid, password } = body;
     let new = NewUser { email, name, role, business: business_sid, password };
     let create = async move { services::access::users::create(&state.billing, new, &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
 /// What is to become of a user; what is left out stays.
@@ -226,8 +210,7 @@ impl TryFrom<UserChangesBody> for UserChanges {
 
     fn try_from(body: UserChangesBody) -> Result<UserChanges, Problem> {
         let UserChangesBody { name, role, business_sid, status } = body;
-        let changes = UserChanges { name, role, business: business_sid, status };
-        if changes == UserChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        some_change(UserChanges { name, role, business: business_sid, status })
     }
 }
 
@@ -258,13 +241,10 @@ impl TryFrom<UserChangesBody> for UserChanges {
 )]
 pub async fn change_user(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<UserSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, login }: Edit<UserSid>,
     Json(body): Json<UserChangesBody>,
-) -> Result<OneUser, Problem> {
-    let (keeper, changes) = (reason.keeper(may), body.try_into()?);
+) -> Result<Versioned<UserAccountBody>, Problem> {
+    let (keeper, changes) = (UserKeeper { author, login }, body.try_into()?);
     let change = async move { services::access::users::change(&state.billing, sid, &seen, changes, &keeper).await };
     Ok(one(to_the_end(change).await?))
 }
@@ -326,12 +306,9 @@ pub async fn set_password(
 )]
 pub async fn delete_user(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<UserSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, login }: Edit<UserSid>,
 ) -> Result<StatusCode, Problem> {
-    let keeper = reason.keeper(may);
+    let keeper = UserKeeper { author, login };
     let delete = async move { services::access::users::delete(&state.billing, sid, &seen, &keeper).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

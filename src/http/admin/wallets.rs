@@ -1,12 +1,13 @@
 //! Lists wallets, shows their settings and changes them.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, Uri};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
+use crate::domain::access::rights::Tenant;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::listing::{ListRequest, ListValue};
 use crate::domain::values::money::Money;
@@ -16,7 +17,7 @@ use crate::http::api::wallets::WalletBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::ListQuery;
 use crate::http::edge::answer::pages::next_link;
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -48,7 +49,7 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D
 impl WalletFilter {
     fn of(self, query: ListQuery) -> ListRequest {
         ListRequest::from(query)
-            .filtered("currency", self.currency.map(|currency| ListValue::Text(currency.code().to_owned())))
+            .filtered("currency", self.currency.map(|currency| ListValue::text(currency.code())))
             .filtered("plan", self.plan.map(|plan| ListValue::Id(plan.uuid())))
             .filtered("balance_below", self.balance_below.map(|amount| ListValue::Integer(amount.micros())))
     }
@@ -82,10 +83,7 @@ pub async fn list_wallets(
     Ok((next_link(&uri, page.next), Json(wallets)))
 }
 
-/// The answer with one wallet, and its `ETag`.
-type OneWallet = ([(HeaderName, HeaderValue); 1], Json<WalletBody>);
-
-fn one(wallet: Wallet) -> Result<OneWallet, Problem> {
+fn one(wallet: Wallet) -> Result<Versioned<WalletBody>, Problem> {
     Ok((etag(wallet.settings_version()), Json(wallet.try_into()?)))
 }
 
@@ -109,7 +107,7 @@ fn one(wallet: Wallet) -> Result<OneWallet, Problem> {
 pub async fn show_wallet_settings(
     State(state): State<AppState>,
     BusinessPath { tenant, .. }: BusinessPath<Administer>,
-) -> Result<OneWallet, Problem> {
+) -> Result<Versioned<WalletBody>, Problem> {
     one(services::wallets::settings::show(&state.billing, tenant.sid()).await?)
 }
 
@@ -132,8 +130,7 @@ impl TryFrom<WalletChangesBody> for WalletChanges {
     type Error = Problem;
 
     fn try_from(body: WalletChangesBody) -> Result<WalletChanges, Problem> {
-        let changes = WalletChanges { credit_limit: body.credit_limit, pricing_plan_sid: body.pricing_plan_sid };
-        if changes == WalletChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        some_change(WalletChanges { credit_limit: body.credit_limit, pricing_plan_sid: body.pricing_plan_sid })
     }
 }
 
@@ -164,13 +161,11 @@ impl TryFrom<WalletChangesBody> for WalletChanges {
 )]
 pub async fn change_wallet(
     State(state): State<AppState>,
-    BusinessPath { tenant, may }: BusinessPath<Administer>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target, seen, author, .. }: Edit<Tenant>,
     Json(body): Json<WalletChangesBody>,
-) -> Result<OneWallet, Problem> {
-    let (author, changes, business) = (reason.author(may), body.try_into()?, tenant.into_sid());
+) -> Result<Versioned<WalletBody>, Problem> {
+    let changes = body.try_into()?;
     let change =
-        async move { services::wallets::settings::change(&state.billing, &business, &seen, changes, &author).await };
+        async move { services::wallets::settings::change(&state.billing, target.sid(), &seen, changes, &author).await };
     one(to_the_end(change).await?)
 }

@@ -10,8 +10,8 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::{AlertSid, BusinessSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{AlertPath, BusinessPath, Flag, Json, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{BusinessPath, Flag, Json, OwnPath, Query};
 use crate::http::edge::who::auth::{Manage, Read};
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
@@ -95,9 +95,7 @@ pub async fn list_alerts(
     let unread_only = query.unread.is_some_and(Flag::is_set);
     let (cursor, limit) = page.bounds();
     let page = services::notifications::alerts::list(&state.billing, &tenant, unread_only, cursor, limit).await?;
-    let headers = next_link(&uri, page.next);
-    let alerts = page.items.into_iter().map(|alert| AlertBody::new(tenant.sid().clone(), alert)).collect();
-    Ok((headers, Json(alerts)))
+    Ok(pages::answer(&uri, page.map(|alert| AlertBody::new(tenant.sid().clone(), alert))))
 }
 
 /// Whether an alert was read.
@@ -129,7 +127,7 @@ pub struct AlertChangesBody {
 )]
 pub async fn mark_alert(
     State(state): State<AppState>,
-    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    OwnPath { tenant, sid: alert, may }: OwnPath<Manage, AlertSid>,
     Json(body): Json<AlertChangesBody>,
 ) -> Result<Json<AlertBody>, Problem> {
     let business = tenant.sid().clone();
@@ -159,7 +157,7 @@ pub async fn mark_alert(
 )]
 pub async fn read_alert(
     State(state): State<AppState>,
-    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    OwnPath { tenant, sid: alert, may }: OwnPath<Manage, AlertSid>,
 ) -> Result<Json<AlertBody>, Problem> {
     let business = tenant.sid().clone();
     let mark =

@@ -108,10 +108,10 @@ pub async fn list_audit(
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<AuditBody>>), Problem> {
     let calendar = state.billing.calendar;
-    let text = |text: AuditText| ListValue::Text(text.as_str().to_owned());
+    let text = |text: AuditText| ListValue::text(text.as_str());
     let request = ListRequest::from(list)
         .filtered("actor", query.actor.map(text))
-        .filtered("action", query.action.map(|action| ListValue::Text(action.as_str().to_owned())))
+        .filtered("action", query.action.map(|action| ListValue::text(action.as_str())))
         .filtered("subject", query.subject.map(text))
         .filtered("request_id", query.request_id.map(text))
         .filtered("from", query.from.map(|from| ListValue::Integer(calendar.first_instant(from).micros())))

@@ -1,7 +1,6 @@
 //! Shows and changes the auto-recharge of a wallet.
 
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,7 +10,7 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, PaymentSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::etag::{IfMatchOrAnything, etag};
+use crate::http::edge::ask::etag::{IfMatchOrAnything, Versioned, etag};
 use crate::http::edge::ask::extract::{BusinessPath, Json, nullable, optional_whole_number, present};
 use crate::http::edge::who::auth::{Manage, Read};
 use crate::http::edge::writes::to_the_end;
@@ -55,9 +54,7 @@ pub struct AutoRechargeState {
     amount_today: Money,
 }
 
-type OneSetting = ([(HeaderName, HeaderValue); 1], Json<AutoRechargeBody>);
-
-fn one(RechargeStanding { settings, state }: RechargeStanding) -> OneSetting {
+fn one(RechargeStanding { settings, state }: RechargeStanding) -> Versioned<AutoRechargeBody> {
     let version = settings.version();
     let state = AutoRechargeState {
         open_payment_sid: state.open_payment,
@@ -97,7 +94,7 @@ fn one(RechargeStanding { settings, state }: RechargeStanding) -> OneSetting {
 pub async fn show_auto_recharge(
     State(state): State<AppState>,
     BusinessPath { tenant, .. }: BusinessPath<Read>,
-) -> Result<OneSetting, Problem> {
+) -> Result<Versioned<AutoRechargeBody>, Problem> {
     Ok(one(services::payments::recharge_settings::show(&state.billing, &tenant).await?))
 }
 
@@ -175,7 +172,7 @@ pub async fn change_auto_recharge(
     BusinessPath { tenant, may }: BusinessPath<Manage>,
     IfMatchOrAnything(seen): IfMatchOrAnything,
     Json(request): Json<AutoRechargeRequest>,
-) -> Result<OneSetting, Problem> {
+) -> Result<Versioned<AutoRechargeBody>, Problem> {
     let actor = may.actor;
     let change = async move {
         services::payments::recharge_settings::change(&state.billing, &tenant, &seen, request.into(), &actor).await

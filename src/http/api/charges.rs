@@ -24,7 +24,7 @@ use crate::domain::values::time::{Instant, Timestamp};
 use crate::error::Error;
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::batches::{ItemProblem, Items, Results};
-use crate::http::edge::ask::extract::{ChargePath, Json, present, segments};
+use crate::http::edge::ask::extract::{Json, OwnPath, present, segments};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::{self, Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -279,8 +279,9 @@ impl TryFrom<ChargeHistory> for ChargeHistoryBody {
 )]
 pub async fn show_charge(
     State(state): State<AppState>,
-    ChargePath { key, .. }: ChargePath<auth::Quote>,
+    OwnPath { tenant, sid: message, .. }: OwnPath<auth::Quote, MessageSid>,
 ) -> Result<Json<ChargeHistoryBody>, Problem> {
+    let key = ChargeKey { business: tenant.into_sid(), message };
     Ok(Json(services::charges::show(&state.billing, &key).await?.try_into()?))
 }
 
@@ -349,16 +350,17 @@ impl ChargeRefundBody {
 )]
 pub async fn refund_charge(
     State(state): State<AppState>,
-    ChargePath { key, may }: ChargePath<Administer>,
+    OwnPath { tenant, sid: message, may }: OwnPath<Administer, MessageSid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<ChargeRefundRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<ChargeRefundBody>), Problem> {
-    let (actor, business) = (may.actor, key.business.clone());
+    let (actor, business) = (may.actor, tenant.into_sid());
     let idempotency = idempotency.scope(
         &actor,
         "POST /api/billing/charges/{business_sid}/{message_sid}/refund/",
         Some(business.clone()),
     );
+    let key = ChargeKey { business: business.clone(), message };
     let request = RefundRequest::new(key, request.amount, request.reason)?;
     let refund = async move { services::charges::refund(&state.billing, request, idempotency, actor).await };
     let answer = to_the_end(refund).await?;

@@ -16,6 +16,7 @@ use crate::domain::values::named_enum::named_enum;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{Json, from_json};
 use crate::http::edge::ask::{bodies, json_depth};
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{Anyone, May};
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{BodyErrors, CommonErrors, Missing};
@@ -29,6 +30,8 @@ pub struct Signed {
     provider: ProviderName,
     body: Bytes,
 }
+
+impl Asks for Signed {}
 
 impl FromRequest<AppState> for Signed {
     type Rejection = Problem;

@@ -15,7 +15,7 @@ use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::{LongText, Reason};
 use crate::http::admin::invoices::InvoiceSummaryBody;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::extract::{InvoicePath, Json, optional_whole_number, present};
+use crate::http::edge::ask::extract::{Json, OwnPath, optional_whole_number, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::Administer;
 use crate::http::edge::writes::to_the_end;
@@ -57,7 +57,7 @@ pub struct CancelRequest {
 )]
 pub async fn cancel_invoice(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, may }: InvoicePath<Administer>,
+    OwnPath { tenant, sid: invoice, may }: OwnPath<Administer, InvoiceSid>,
     Json(request): Json<CancelRequest>,
 ) -> Result<Json<InvoiceSummaryBody>, Problem> {
     let cancel = async move {
@@ -180,7 +180,7 @@ impl TryFrom<NoteReceipt> for CreditNoteBody {
 )]
 pub async fn write_credit_note(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, may }: InvoicePath<Administer>,
+    OwnPath { tenant, sid: invoice, may }: OwnPath<Administer, InvoiceSid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<CreditNoteRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<CreditNoteBody>), Problem> {

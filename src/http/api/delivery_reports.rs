@@ -15,7 +15,7 @@ use crate::domain::values::text::ErrorCode;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::batches::{ItemProblem, Items, Results};
-use crate::http::edge::ask::extract::{ChargePath, Json};
+use crate::http::edge::ask::extract::{Json, OwnPath};
 use crate::http::edge::who::auth::{Charge, May};
 use crate::http::openapi::{ChargeNotFound, CommonErrors, WriteErrors};
 use crate::http::state::AppState;
@@ -86,9 +86,10 @@ impl From<Reported> for DeliveryBody {
 )]
 pub async fn report_delivery(
     State(state): State<AppState>,
-    ChargePath { key, may }: ChargePath<Charge>,
+    OwnPath { tenant, sid: message, may }: OwnPath<Charge, MessageSid>,
     Json(request): Json<DeliveryRequest>,
 ) -> Result<Json<DeliveryBody>, Problem> {
+    let key = ChargeKey { business: tenant.into_sid(), message };
     let request = ReportRequest { key, status: request.status, error_code: request.error_code };
     Ok(Json(services::charges::report(&state.billing, request, may.actor).await?.into()))
 }

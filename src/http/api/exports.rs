@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use super::transactions::bounds;
 use super::usage::UsageQuery;
-use crate::domain::access::rights::Tenant;
+use crate::domain::access::rights::{Right, Tenant};
 use crate::domain::reports::exports::file_name;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::Moment;
@@ -26,6 +26,7 @@ use crate::http::edge::answer::csv::download;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Query};
 use crate::http::edge::request_id::RequestId;
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::Read;
 use crate::http::openapi::{CommonErrors, ExportErrors};
 use crate::http::state::AppState;
@@ -141,6 +142,10 @@ pub struct Admitted {
     tenant: Tenant,
     request_id: Arc<str>,
     place: ExportSlot,
+}
+
+impl Asks for Admitted {
+    const RIGHT: Option<Right> = BusinessPath::<Read>::RIGHT;
 }
 
 impl FromRequestParts<AppState> for Admitted {

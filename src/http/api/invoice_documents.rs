@@ -15,7 +15,7 @@ use crate::documents::{InvoiceDocument, Logo, html, pdf};
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::accept;
-use crate::http::edge::ask::extract::{InvoicePath, Json};
+use crate::http::edge::ask::extract::{Json, OwnPath};
 use crate::http::edge::who::auth::Read;
 use crate::http::openapi::{CommonErrors, Missing, TenantForbidden};
 use crate::http::state::AppState;
@@ -127,7 +127,7 @@ pub enum FormErrors<'a> {
 )]
 pub async fn show_own_invoice(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+    OwnPath { tenant, sid: invoice, .. }: OwnPath<Read, InvoiceSid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let form = accept::best(&headers, &[JSON, HTML, PDF])?;
@@ -161,7 +161,7 @@ pub async fn show_own_invoice(
 )]
 pub async fn show_invoice_as_html(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+    OwnPath { tenant, sid: invoice, .. }: OwnPath<Read, InvoiceSid>,
 ) -> Result<Response, Problem> {
     let own = services::invoices::find_own(&state.billing, &tenant, invoice).await?;
     Ok(state.documents.html(own))
@@ -187,7 +187,7 @@ pub async fn show_invoice_as_html(
 )]
 pub async fn show_invoice_as_pdf(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+    OwnPath { tenant, sid: invoice, .. }: OwnPath<Read, InvoiceSid>,
 ) -> Result<Response, Problem> {
     let own = services::invoices::find_own(&state.billing, &tenant, invoice).await?;
     state.documents.pdf(own).await

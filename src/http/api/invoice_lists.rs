@@ -39,12 +39,11 @@ pub struct OwnInvoiceQuery {
 
 impl OwnInvoiceQuery {
     fn request(self) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         let month = |day: CalendarDay| ListValue::Day(DayRange::month_of(day.date()).first);
         let limit = self.limit.unwrap_or_default();
         ListRequest { search: None, filters: Vec::new(), sort: None, cursor: self.cursor, limit }
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("kind", self.kind.map(|kind| ListValue::text(kind.as_str())))
             .filtered("period_start", self.period_start.map(month))
     }
 }

@@ -1,12 +1,11 @@
 //! Enters payments of invoices.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::transactions::TransactionBody;
-use super::wallets::check_direct;
 use crate::domain::invoices::InvoiceStatus;
 use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::invoices::payments::InvoicePayment;
@@ -15,7 +14,7 @@ use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::Reference;
 use crate::http::admin::invoices::InvoiceSummaryBody;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::extract::{InvoicePath, Json, present};
+use crate::http::edge::ask::extract::{Json, OwnPath, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::TopUp;
 use crate::http::edge::writes::to_the_end;
@@ -126,17 +125,25 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
 )]
 pub async fn pay_invoice(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, may }: InvoicePath<TopUp>,
+    OwnPath { tenant, sid: invoice, may }: OwnPath<TopUp, InvoiceSid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<PaymentRequest>,
 ) -> Result<(HeaderMap, Json<PaymentBody>), Problem> {
     let business = tenant.sid().clone();
     let payment = InvoicePayment::new(tenant, invoice, request.amount, request.reference.unwrap_or_default())?;
-    check_direct(state.auth, may.principal.as_deref())?;
+    if !may.credits_at_once(&state) {
+        return Err(only_operators());
+    }
     let actor = may.actor;
     let key =
         idempotency.scope(&actor, "POST /api/billing/invoices/{business_sid}/{invoice_sid}/payments/", Some(business));
     let pay = async move { services::invoices::payments::pay(&state.billing, payment, key, &actor).await };
     let answer = to_the_end(pay).await?;
     Ok((replayed(answer.replayed), Json(answer.value.try_into()?)))
+}
+
+fn only_operators() -> Problem {
+    let detail = "Only an operator can enter the payment of an invoice. Top up the wallet instead: what comes in pays open \
+                  invoices, the oldest first.";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail)
 }

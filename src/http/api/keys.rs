@@ -1,6 +1,6 @@
 //! Lists, creates, rotates and revokes API keys.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,8 +12,8 @@ use crate::domain::values::sid::{BusinessSid, KeySid};
 use crate::domain::values::text::Title;
 use crate::domain::values::time::{Instant, Timestamp};
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{Json, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{Json, Query, SidPath};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::{Manage, May};
 use crate::http::edge::writes::to_the_end;
@@ -161,7 +161,7 @@ pub async fn list_keys(
     };
     let (cursor, limit) = page.bounds();
     let page = services::access::keys::list(&state.billing, business.as_ref(), &may.keeper()?, cursor, limit).await?;
-    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(KeyBody::from).collect())))
+    Ok(pages::answer(&uri, page.map(KeyBody::from)))
 }
 
 /// A key to make.
@@ -231,10 +231,6 @@ pub async fn create_key(
     Ok((StatusCode::CREATED, replayed(made.replayed), Json(made.value.into())))
 }
 
-fn parse_sid(text: &str) -> Result<KeySid, Problem> {
-    text.parse().map_err(|problem: String| Problem::invalid("key_sid", problem))
-}
-
 /// Show a key
 ///
 /// Everything about it but its secret.
@@ -248,9 +244,9 @@ fn parse_sid(text: &str) -> Result<KeySid, Problem> {
 pub async fn show_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    Path(sid): Path<String>,
+    SidPath(sid): SidPath<KeySid>,
 ) -> Result<Json<KeyBody>, Problem> {
-    Ok(Json(services::access::keys::show(&state.billing, parse_sid(&sid)?, &may.keeper()?).await?.into()))
+    Ok(Json(services::access::keys::show(&state.billing, sid, &may.keeper()?).await?.into()))
 }
 
 /// How to rotate a key.
@@ -287,11 +283,11 @@ pub struct RotateRequest {
 pub async fn rotate_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    Path(sid): Path<String>,
+    SidPath(sid): SidPath<KeySid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedKeyBody>), Problem> {
-    let (sid, keeper, overlap) = (parse_sid(&sid)?, may.keeper()?, request.overlap_seconds.unwrap_or(0));
+    let (keeper, overlap) = (may.keeper()?, request.overlap_seconds.unwrap_or(0));
     let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/{key_sid}/rotate/", None);
     let rotate =
         async move { services::access::keys::rotate(&state.billing, sid, overlap, &keeper, idempotency).await };
@@ -312,9 +308,9 @@ pub async fn rotate_key(
 pub async fn revoke_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    Path(sid): Path<String>,
+    SidPath(sid): SidPath<KeySid>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let (sid, keeper) = (parse_sid(&sid)?, may.keeper()?);
+    let keeper = may.keeper()?;
     let revoke = async move { services::access::keys::revoke(&state.billing, sid, &keeper).await };
     Ok(Json(to_the_end(revoke).await?.into()))
 }

@@ -13,8 +13,8 @@ use crate::domain::values::sid::{BusinessSid, PaymentSid, TransactionSid};
 use crate::domain::values::text::Reference;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{BusinessPath, Json, PaymentPath, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{BusinessPath, Json, OwnPath, Query};
 use crate::http::edge::who::auth::Read;
 use crate::http::openapi::{CommonErrors, Missing};
 use crate::http::state::AppState;
@@ -98,9 +98,7 @@ pub async fn list_payments(
 ) -> Result<(HeaderMap, Json<Vec<PaymentBody>>), Problem> {
     let (cursor, limit) = page.bounds();
     let page = services::payments::list(&state.billing, &tenant, cursor, limit).await?;
-    let headers = next_link(&uri, page.next);
-    let payments = page.items.into_iter().map(|payment| PaymentBody::new(&state.billing, payment)).collect();
-    Ok((headers, Json(payments)))
+    Ok(pages::answer(&uri, page.map(|payment| PaymentBody::new(&state.billing, payment))))
 }
 
 /// Show a payment
@@ -118,7 +116,7 @@ pub async fn list_payments(
 )]
 pub async fn show_payment(
     State(state): State<AppState>,
-    PaymentPath { tenant, payment, .. }: PaymentPath<Read>,
+    OwnPath { tenant, sid: payment, .. }: OwnPath<Read, PaymentSid>,
 ) -> Result<Json<PaymentBody>, Problem> {
     let payment = services::payments::show(&state.billing, &tenant, payment).await?;
     Ok(Json(PaymentBody::new(&state.billing, payment)))

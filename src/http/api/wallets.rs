@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::transactions::TransactionBody;
-use crate::domain::access::rights::{Principal, Role};
 use crate::domain::payments::providers::{PaymentMethod, ProviderName};
 use crate::domain::prices::plans::PlanType;
 use crate::domain::values::currency::Currency;
@@ -20,7 +19,7 @@ use crate::error::Error;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Json};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
-use crate::http::edge::who::auth::{AuthMode, May, Read, TopUp};
+use crate::http::edge::who::auth::{May, Read, TopUp};
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{CommonErrors, WriteErrors};
 use crate::http::state::AppState;
@@ -150,7 +149,7 @@ pub async fn top_up(
     let business = may.tenant(&state, request.business_sid).await?;
     let reference = request.reference.unwrap_or_default();
     let topup = Topup::new(business.clone(), request.amount, reference.clone())?;
-    let is_direct = is_direct(state.auth, may.principal.as_deref()) && request.provider.is_none();
+    let is_direct = may.credits_at_once(&state) && request.provider.is_none();
     if is_direct && request.method.is_some() {
         return Err(Problem::invalid("method", "is for a payment provider: say which, in `provider`"));
     }
@@ -174,23 +173,4 @@ impl TryFrom<Requested> for WalletBody {
     fn try_from(Requested { wallet, payment }: Requested) -> Result<WalletBody, Error> {
         Ok(WalletBody { pending_transaction: Some(payment.into()), ..wallet.try_into()? })
     }
-}
-
-/// Whether money may be credited at once: by anybody in open mode, else by an admin. Anybody else has to pay through a
-/// provider.
-fn is_direct(mode: AuthMode, principal: Option<&Principal>) -> bool {
-    mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin)
-}
-
-/// Checks that a payment of an invoice may be entered: as [`is_direct`].
-///
-/// # Errors
-/// 422 `no_payment_provider`.
-pub(super) fn check_direct(mode: AuthMode, principal: Option<&Principal>) -> Result<(), Problem> {
-    if is_direct(mode, principal) {
-        return Ok(());
-    }
-    let detail = "Only an operator can enter the payment of an invoice. Top up the wallet instead: what comes in pays open \
-                  invoices, the oldest first.";
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail))
 }

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::webhook_paths::{DeliveryPath, WebhookParams, WebhookPath};
+use super::webhook_paths::{DeliveryPath, WebhookParams};
 use crate::domain::notifications::events::EventType;
 use crate::domain::notifications::webhook_messages::{Attempt, DeliveryError, MessageStatus};
-use crate::domain::values::sid::MessageEventSid;
+use crate::domain::values::sid::{MessageEventSid, WebhookSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{Json, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{Json, OwnPath, Query};
 use crate::http::edge::who::auth::Manage;
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{CommonErrors, Missing, TenantForbidden, WriteErrors};
@@ -123,7 +123,7 @@ pub struct DeliveryQuery {
 )]
 pub async fn list_webhook_deliveries(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, .. }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, .. }: OwnPath<Manage, WebhookSid>,
     Query(query): Query<DeliveryQuery>,
     Query(page): Query<PageQuery>,
     uri: Uri,
@@ -132,7 +132,7 @@ pub async fn list_webhook_deliveries(
     let page =
         services::notifications::webhook_log::list(&state.billing, &tenant, webhook, query.status, cursor, limit)
             .await?;
-    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(DeliveryBody::from).collect())))
+    Ok(pages::answer(&uri, page.map(DeliveryBody::from)))
 }
 
 /// Show a message of a webhook
@@ -207,7 +207,7 @@ pub async fn resend_webhook_delivery(
 )]
 pub async fn test_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
 ) -> Result<(StatusCode, Json<WholeDeliveryBody>), Problem> {
     let test =
         async move { services::notifications::webhook_log::test(&state.billing, &tenant, webhook, &may.actor).await };

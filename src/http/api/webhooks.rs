@@ -5,14 +5,14 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::webhook_paths::{WebhookParams, WebhookPath};
+use super::webhook_paths::WebhookParams;
 use crate::domain::notifications::webhooks::{NewWebhook, Webhook, WebhookChanges, WebhookStatus, event_names};
 use crate::domain::values::idempotency::OnceAnswer;
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::extract::{BusinessPath, Json, present};
+use crate::http::edge::ask::extract::{BusinessPath, Json, OwnPath, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::Manage;
 use crate::http::edge::writes::to_the_end;
@@ -186,7 +186,7 @@ fn issued(answer: OnceAnswer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBo
 )]
 pub async fn show_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, .. }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, .. }: OwnPath<Manage, WebhookSid>,
 ) -> Result<Json<WebhookBody>, Problem> {
     Ok(Json(services::notifications::webhooks::show(&state.billing, &tenant, webhook).await?.into()))
 }
@@ -226,7 +226,7 @@ pub struct WebhookChangesBody {
 )]
 pub async fn change_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
     Json(body): Json<WebhookChangesBody>,
 ) -> Result<Json<WebhookBody>, Problem> {
     let changes =
@@ -249,7 +249,7 @@ pub async fn change_webhook(
 )]
 pub async fn delete_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
 ) -> Result<StatusCode, Problem> {
     let delete =
         async move { services::notifications::webhooks::delete(&state.billing, &tenant, webhook, &may.actor).await };
@@ -295,7 +295,7 @@ const OVERLAP_HOURS: i64 = 24;
 )]
 pub async fn rotate_webhook_secret(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
     idempotency: IdempotencyHeader,
     Json(body): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedWebhookBody>), Problem> {

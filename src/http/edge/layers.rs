@@ -28,16 +28,19 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
+/// The templates of the paths that ask nobody who they are.
+pub type PublicPaths = &'static [&'static str];
+
 /// Wraps the routes in layers, the outermost last: routes → compression → guard (limits, authentication, deadline,
 /// panics) → CORS → edge (ids, addresses, bodies of problems, log, headers) → slash.
-pub fn around(router: Router<AppState>, state: AppState) -> Service {
+pub fn around(router: Router<AppState>, public: PublicPaths, state: AppState) -> Service {
     let router = router
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(other_method)
         .with_state(state.clone());
     // A PDF is compressed inside.
     let is_compressible = SizeAbove::new(1_024).and(NotForContentType::const_new("application/pdf"));
-    let guard = middleware::from_fn_with_state(state.clone(), guard);
+    let guard = middleware::from_fn_with_state((state.clone(), public), guard);
     let edge = middleware::from_fn_with_state(state.clone(), wrap);
     let for_pages = router
         .clone()
@@ -136,7 +139,7 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
 }
 
 /// The checks before a handler runs. It lies inside CORS, so that a page can read why its request was refused.
-pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn guard(State((state, public)): State<(AppState, PublicPaths)>, request: Request, next: Next) -> Response {
     if let Err(problem) = head_limits::check(request.uri(), request.headers()) {
         return problem.into_response();
     }
@@ -151,7 +154,9 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
         return problem.into_response();
     }
     let (mut parts, body) = request.into_parts();
-    let caller = match credentials::caller(&state, &parts).await {
+    let route = parts.extensions.get::<MatchedPath>();
+    let is_public = route.is_some_and(|route| public.contains(&route.as_str()));
+    let caller = match credentials::caller(&state, &parts, is_public).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::pages::next_link;
+use super::pages;
 use crate::domain::values::listing::{ListCursor, ListPage, ListRequest};
 use crate::domain::values::paging::Limit;
 use crate::domain::values::text::SearchText;
@@ -40,8 +40,7 @@ impl From<ListQuery> for ListRequest {
     }
 }
 
-/// The answer with a page: its rows, and the link to the next one.
+/// A page as it is answered, each row as its body.
 pub fn answer<T, B: From<T> + Serialize>(uri: &Uri, page: ListPage<T>) -> (HeaderMap, Json<Vec<B>>) {
-    let page = page.map(B::from);
-    (next_link(uri, page.next), Json(page.items))
+    pages::answer(uri, page.map(B::from))
 }

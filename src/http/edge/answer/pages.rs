@@ -4,10 +4,11 @@
 use std::fmt::Display;
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::domain::values::paging::{Cursor, Limit};
+use crate::domain::values::paging::{Cursor, Limit, Page};
+use crate::http::edge::ask::extract::Json;
 
 /// The part of the query string that all such lists understand. A list's own filters are another
 /// [`crate::http::edge::ask::extract::Query`] of the same string.
@@ -27,6 +28,11 @@ impl PageQuery {
     pub fn bounds(self) -> (Cursor, Limit) {
         (self.cursor.unwrap_or(Cursor::START), self.limit.unwrap_or_default())
     }
+}
+
+/// A page as it is answered: its rows, and the way to the next.
+pub fn answer<B: Serialize, C: Display>(uri: &Uri, page: Page<B, C>) -> (HeaderMap, Json<Vec<B>>) {
+    (next_link(uri, page.next), Json(page.items))
 }
 
 /// The `Link` header to the next page, if there is one: the same address with the next cursor. It is relative, so that
