@@ -15,7 +15,7 @@ const FEE_MIN: Money = Money::from_units(-1_000_000_000);
 #[derive(Clone, Debug)]
 pub struct Fee {
     pub business: Tenant,
-    /// What the invoice asks: above 0 it takes from the wallet, below 0 it gives.
+    /// Signed: above 0 it is taken from the wallet, below 0 it is credited.
     pub amount: Money,
     pub category: LineCategory,
     pub description: LongText,

@@ -14,7 +14,7 @@ const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
 #[derive(Clone, Debug)]
 pub struct Adjustment {
     pub business: Tenant,
-    /// Signed: what the wallet gains.
+    /// Signed: above zero the wallet gains.
     pub amount: Money,
     pub reason: Reason,
     pub reference: Reference,

@@ -64,8 +64,8 @@ pub fn around_metrics(router: Router<AppState>, state: AppState) -> Service {
 }
 
 /// Whether a request needs what browsers do: CORS where it names its page's origin, compression where it offers to take
-/// it. A gateway sends neither header, and does not pay for them. The CORS layer takes every OPTIONS for a preflight; one
-/// that is none asks which methods there are, and goes past it.
+/// it. A gateway sends neither header, and does not pay for them. The CORS layer takes every OPTIONS for a preflight;
+/// one that is none asks which methods there are, and goes past it.
 fn needs_page_layers(request: &Request) -> bool {
     let has = |name: HeaderName| request.headers().contains_key(name);
     let is_plain_options = request.method() == Method::OPTIONS && !has(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -115,7 +115,8 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
         request.extensions_mut().insert(client);
     }
 
-    // Disabled unless asked for: the one line of a request says all of it, and what goes wrong inside reaches that line.
+    // Disabled unless asked for: the one line of a request says all of it, and what goes wrong inside reaches that
+    // line.
     let span = tracing::debug_span!("request", request_id = id.as_str(), method, route = route_label);
     let mut response = next.run(request).instrument(span).await;
 

@@ -154,8 +154,8 @@ const ACTORS: [&str; 13] = [
     "client a, logged in",
 ];
 
-/// What each is answered about business `a`, then about business `b`: `1` unauthorized (401), `3` forbidden (403), `4` not
-/// found (404), `+` something else, whatever the request itself deserves.
+/// What each is answered about business `a`, then about business `b`: `1` unauthorized (401), `3` forbidden (403), `4`
+/// not found (404), `+` something else, whatever the request itself deserves.
 const EXPECTED: &[(Needs, &str, &str)] = &[
     //          anon a b ra rb gw gwa adm rev exp sus test login
     (Nothing, "+ + + + + + + + + + + + +", "+ + + + + + + + + + + + +"),
