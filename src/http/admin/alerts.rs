@@ -26,9 +26,9 @@ pub struct AlertFilter {
     /// Only alerts of this type.
     #[serde(rename = "type")]
     alert_type: Option<AlertType>,
-    /// Only alerts that are this urgent.
+    /// Only alerts of this severity.
     severity: Option<AlertSeverity>,
-    /// `true`: only alerts that nobody has read. `false`: only the others.
+    /// `true`: only unread alerts. `false`: only read ones.
     #[param(value_type = Option<bool>)]
     unread: Option<Flag>,
 }
@@ -45,8 +45,8 @@ impl AlertFilter {
 
 /// List all alerts
 ///
-/// Those of all businesses, a page at a time: the `Link` header leads to the next. `search` looks into the business's SID and
-/// name and the sentence. Sorted by `created_at`, the newest first unless asked.
+/// Alerts of all businesses, newest first by default, a page at a time: the `Link` header points to the next page.
+/// `search` matches the business's SID and name, and the message. Sorted by `created_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/alerts/",
@@ -54,7 +54,7 @@ impl AlertFilter {
     params(ListQuery, AlertFilter),
     responses(
         (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),

@@ -24,23 +24,24 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::businesses::NewBusiness;
 
-/// Who has a wallet, and what invoices say of them.
+/// The owner of a wallet, with the details that its invoices show.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Business)]
 pub struct BusinessBody {
     sid: BusinessSid,
     kind: BusinessKind,
-    /// Its own. One that is active is suspended all the same while a business above it is.
+    /// The status of this business alone. An active business counts as suspended while a business above it is
+    /// suspended.
     status: BusinessStatus,
-    /// The reseller it buys from; left out where that is the platform itself.
+    /// The reseller it buys from; left out if that is the platform itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_sid: Option<BusinessSid>,
     name: BusinessName,
-    /// Left out where nobody said.
+    /// Left out if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<Email>,
     address: Address,
-    /// Left out where nobody said.
+    /// Left out if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     country_code: Option<CountryCode>,
     tax_id: TaxId,
@@ -75,12 +76,12 @@ fn one(business: Business) -> Versioned<BusinessBody> {
 pub struct BusinessFilter {
     /// Only businesses of this kind.
     kind: Option<BusinessKind>,
-    /// Only those of this status, whatever the status of those above them.
+    /// Only businesses with this status of their own, whatever the status of those above them.
     status: Option<BusinessStatus>,
-    /// Only those directly below this reseller.
+    /// Only businesses directly below this reseller.
     #[param(value_type = Option<BusinessSid>)]
     parent_sid: Option<BusinessSid>,
-    /// Only those of this country.
+    /// Only businesses in this country.
     #[param(value_type = Option<CountryCode>)]
     country_code: Option<CountryCode>,
 }
@@ -97,8 +98,8 @@ impl BusinessFilter {
 
 /// List businesses
 ///
-/// A page at a time: the `Link` header leads to the next. `search` looks into SID, name and e-mail address. Sorted by
-/// `sid`, or by `name` or `created_at`.
+/// A page at a time: the `Link` header points to the next page. `search` matches SID, name and e-mail address. Sorted
+/// by `sid` (the default), `name` or `created_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/businesses/",
@@ -106,7 +107,7 @@ impl BusinessFilter {
     params(ListQuery, BusinessFilter),
     responses(
         (status = 200, description = "A page of businesses", body = Vec<BusinessBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -122,9 +123,9 @@ pub async fn list_businesses(
     Ok(listing::answer(&uri, page))
 }
 
-/// Show a business
+/// Get a business
 ///
-/// With the `ETag` that who changes it has to send.
+/// Returns an `ETag`; send it in `If-Match` when you change or delete the business.
 #[utoipa::path(
     get,
     path = "/api/admin/businesses/{business_sid}/",
@@ -132,7 +133,7 @@ pub async fn list_businesses(
     params(("business_sid" = BusinessSid, Path, description = "The business")),
     responses(
         (status = 200, description = "The business", body = BusinessBody,
-         headers(("ETag" = String, description = "Which state of the business this is"))),
+         headers(("ETag" = String, description = "The version of the business, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -145,14 +146,14 @@ pub async fn show_business(
     Ok(one(services::businesses::show(&state.billing, path.tenant.sid()).await?))
 }
 
-/// A business to make.
+/// A business to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewBusiness, example = json!({
     "sid": "acme_ke", "kind": "CLIENT", "name": "Acme Kenya Ltd", "email": "accounts@acme.example",
     "address": "Moi Avenue 12, Nairobi", "country_code": "KE", "tax_id": "P051234567X"
 }))]
 pub struct BusinessRequest {
-    /// What it goes by everywhere, and for good.
+    /// The permanent identifier of the business.
     sid: BusinessSid,
     kind: BusinessKind,
     name: BusinessName,
@@ -162,7 +163,7 @@ pub struct BusinessRequest {
     country_code: Option<CountryCode>,
     #[serde(default)]
     tax_id: TaxId,
-    /// The reseller it is to buy from. Left out: the platform itself.
+    /// The reseller it buys from; by default the platform itself.
     parent_sid: Option<BusinessSid>,
 }
 
@@ -181,9 +182,9 @@ impl From<BusinessRequest> for NewBusiness {
     }
 }
 
-/// Make a business
+/// Create a business
 ///
-/// Its wallet comes to be when it is first used. Its `sid` is unique, so a repeated request makes no second one.
+/// Its wallet is created on first use. The `sid` is unique, so repeating the request creates no second business.
 #[utoipa::path(
     post,
     path = "/api/admin/businesses/",
@@ -192,7 +193,7 @@ impl From<BusinessRequest> for NewBusiness {
     request_body(content = BusinessRequest, description = "The business"),
     responses(
         (status = 201, description = "The business", body = BusinessBody,
-         headers(("ETag" = String, description = "Which state of the business this is"))),
+         headers(("ETag" = String, description = "The version of the business, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         BodyErrors,
@@ -211,29 +212,30 @@ pub async fn create_business(
     Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
-/// What is to become of a business; what is left out stays.
+/// Changes to a business; fields that you leave out keep their value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = BusinessChanges, example = json!({"status": "SUSPENDED"}))]
 pub struct BusinessChangesBody {
-    /// A reseller becomes a client only without businesses below it, and without users and keys of a reseller.
+    /// A reseller can become a client only if it has no businesses below it, and no users or keys with the role
+    /// `reseller`.
     #[serde(default, deserialize_with = "present")]
     kind: Option<BusinessKind>,
-    /// Suspension counts for all below it too: for charges at once, for people and keys within a second.
+    /// A suspension also applies to all businesses below: to charges at once, to logins and keys within a second.
     #[serde(default, deserialize_with = "present")]
     status: Option<BusinessStatus>,
-    /// A reseller, which it buys from at once; `null`: the platform itself.
+    /// A reseller that it buys from at once; `null` for the platform itself.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<BusinessSid>)]
     parent_sid: Option<Option<BusinessSid>>,
     #[serde(default, deserialize_with = "present")]
     name: Option<BusinessName>,
-    /// `null`: none.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Email>)]
     email: Option<Option<Email>>,
     #[serde(default, deserialize_with = "present")]
     address: Option<Address>,
-    /// `null`: none.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<CountryCode>)]
     country_code: Option<Option<CountryCode>>,
@@ -258,22 +260,22 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
     }
 }
 
-/// Change a business
+/// Update a business
 ///
-/// What is left out stays. Send the `ETag` you read in `If-Match`.
+/// Fields that you leave out keep their value. Send the `ETag` of the business in `If-Match`.
 #[utoipa::path(
     patch,
     path = "/api/admin/businesses/{business_sid}/",
     tag = "Admin",
     params(
         ("business_sid" = BusinessSid, Path, description = "The business"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    request_body(content = BusinessChangesBody, description = "What is to change"),
+    request_body(content = BusinessChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The business as it is now", body = BusinessBody,
-         headers(("ETag" = String, description = "Which state of the business this is"))),
+        (status = 200, description = "The updated business", body = BusinessBody,
+         headers(("ETag" = String, description = "The version of the business, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -295,19 +297,19 @@ pub async fn change_business(
 
 /// Delete a business
 ///
-/// Only one on which nothing hangs: no wallet, no users, no keys and no businesses below it. Suspend it otherwise. Send the
-/// `ETag` you read in `If-Match`.
+/// Only possible if it has no wallet, no users, no keys and no businesses below it; otherwise suspend it. Send its
+/// `ETag` in `If-Match`.
 #[utoipa::path(
     delete,
     path = "/api/admin/businesses/{business_sid}/",
     tag = "Admin",
     params(
         ("business_sid" = BusinessSid, Path, description = "The business"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
     responses(
-        (status = 204, description = "It is deleted"),
+        (status = 204, description = "The business was deleted"),
         CommonErrors,
         Forbidden,
         Missing,

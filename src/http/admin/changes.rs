@@ -24,7 +24,7 @@ use crate::http::state::AppState;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ReasonQuery {
-    /// Why you do it, for the audit log: at most 255 characters.
+    /// The reason, for the audit log: at most 255 characters.
     #[param(value_type = Option<String>, example = "New price list")]
     reason: Option<Reason>,
 }
@@ -101,10 +101,10 @@ pub fn some_change<C: Default + PartialEq>(changes: C) -> Result<C, Problem> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {
-    /// `true`: say what would change, and change nothing.
+    /// `true`: report what would change, and change nothing.
     #[param(value_type = Option<bool>)]
     pub dry_run: Option<Flag>,
-    /// Why you do it, for the audit log: at most 255 characters.
+    /// The reason, for the audit log: at most 255 characters.
     #[param(value_type = Option<String>, example = "New price list")]
     reason: Option<Reason>,
 }
@@ -119,14 +119,14 @@ impl ImportQuery {
     }
 }
 
-/// A line of a sheet that cannot be taken.
+/// A line of a CSV file that is not valid.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RefusedLine)]
 pub struct RefusedLineBody {
-    /// Counted from 1, the header included.
+    /// Counted from 1, including the header.
     #[schema(minimum = 1)]
     line: u64,
-    /// Which column is wrong, and how; `line` where the line is wrong as a whole.
+    /// What is wrong with which column; `line` if the line is wrong as a whole.
     errors: BTreeMap<String, Vec<String>>,
 }
 

@@ -32,9 +32,9 @@ pub struct WalletFilter {
     /// Only wallets in this currency.
     #[param(value_type = Option<String>)]
     currency: Option<Currency>,
-    /// Only wallets that have this plan.
+    /// Only wallets on this plan.
     plan: Option<PlanSid>,
-    /// Only wallets with less than this.
+    /// Only wallets with a balance below this amount.
     #[serde(default, deserialize_with = "amount")]
     #[param(value_type = Option<f64>)]
     balance_below: Option<Money>,
@@ -57,8 +57,8 @@ impl WalletFilter {
 
 /// List wallets
 ///
-/// A page at a time: the `Link` header leads to the next. `search` looks into the business's SID and name. Sorted by
-/// `business_sid`, or by `created_at`. Not by balance: every message changes one, and would have to keep it in order.
+/// A page at a time: the `Link` header points to the next page. `search` matches the business's SID and name. Sorted by
+/// `business_sid` (the default) or `created_at`. There is no sorting by balance, because every message changes one.
 #[utoipa::path(
     get,
     path = "/api/admin/wallets/",
@@ -66,7 +66,7 @@ impl WalletFilter {
     params(ListQuery, WalletFilter),
     responses(
         (status = 200, description = "A page of wallets", body = Vec<WalletBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -87,10 +87,10 @@ fn one(wallet: Wallet) -> Result<Versioned<WalletBody>, Problem> {
     Ok((etag(wallet.settings_version()), Json(wallet.try_into()?)))
 }
 
-/// Show a wallet
+/// Get a wallet's settings
 ///
-/// With the `ETag` that who changes it has to send. It stands for the wallet's settings alone, `credit_limit` and
-/// `pricing_plan_sid`, and not for its balance: that changes with every message.
+/// Returns the wallet with an `ETag`; send it in `If-Match` when you change the settings. The `ETag` covers
+/// `credit_limit` and `pricing_plan_sid` only, not the balance, which changes with every message.
 #[utoipa::path(
     get,
     path = "/api/admin/wallets/{business_sid}/",
@@ -98,7 +98,7 @@ fn one(wallet: Wallet) -> Result<Versioned<WalletBody>, Problem> {
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
     responses(
         (status = 200, description = "The wallet", body = WalletBody,
-         headers(("ETag" = String, description = "Which state of its settings this is"))),
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -111,16 +111,16 @@ pub async fn show_wallet_settings(
     one(services::wallets::settings::show(&state.billing, tenant.sid()).await?)
 }
 
-/// What is to become of a wallet; what is left out stays.
+/// Changes to a wallet's settings; fields that you leave out keep their value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = WalletChanges, example = json!({"credit_limit": 250}))]
 pub struct WalletChangesBody {
-    /// How far below zero a debit may take the balance: 0 to 1,000,000,000,000. A lowered limit may leave the wallet below
-    /// it.
+    /// How far below zero a debit may take the balance: 0 to 1,000,000,000,000. A lower limit may leave the balance
+    /// past it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     credit_limit: Option<Money>,
-    /// The plan that messages are charged by from now on; null for none.
+    /// The plan for messages charged from now on; null for none.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<PlanSid>)]
     pricing_plan_sid: Option<Option<PlanSid>>,
@@ -134,24 +134,24 @@ impl TryFrom<WalletChangesBody> for WalletChanges {
     }
 }
 
-/// Change a wallet
+/// Update a wallet's settings
 ///
-/// Its credit limit and its plan: the next message is charged by them. Its currency never changes, and its balance only by
-/// entries of the ledger, such as an adjustment. Send the `ETag` you read in `If-Match`; messages that are charged
-/// meanwhile do not change it.
+/// Changes the credit limit and the plan; both apply from the next message on. The currency never changes, and the
+/// balance changes only through ledger entries, such as an adjustment. Send the `ETag` of the settings in `If-Match`;
+/// messages charged in the meantime do not change it.
 #[utoipa::path(
     patch,
     path = "/api/admin/wallets/{business_sid}/",
     tag = "Admin",
     params(
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    request_body(content = WalletChangesBody, description = "What is to change"),
+    request_body(content = WalletChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The wallet as it is now", body = WalletBody,
-         headers(("ETag" = String, description = "Which state of its settings this is"))),
+        (status = 200, description = "The updated wallet", body = WalletBody,
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,

@@ -20,36 +20,36 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::payments::recharge_settings::{RechargeChanges, RechargeStanding};
 
-/// How a wallet is recharged by itself, and how that stands.
+/// The auto-recharge settings of a wallet, and their state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AutoRecharge)]
 pub struct AutoRechargeBody {
     enabled: bool,
-    /// What each recharge brings.
+    /// The amount of each recharge.
     amount: Money,
-    /// Below which balance one is asked for.
+    /// A recharge is requested when the balance falls below this.
     threshold: Money,
     currency: Currency,
-    /// Who is asked; null where this server has no provider.
+    /// The provider that is asked for the money; null if this server has none.
     provider: Option<ProviderName>,
-    /// What the provider takes the money from, masked; null where nobody said.
+    /// What the provider takes the money from, masked; null if not given.
     method: Option<String>,
     max_per_day: i64,
-    /// null: `max_per_day` times the amount.
+    /// null means `max_per_day` times `amount`.
     max_amount_per_day: Option<Money>,
     state: AutoRechargeState,
 }
 
-/// How the recharges of a wallet stand.
+/// The state of a wallet's auto-recharge.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AutoRechargeState {
-    /// The payment that the wallet waits for.
+    /// The recharge payment that is still open.
     open_payment_sid: Option<PaymentSid>,
-    /// Until when none is asked for, after one that failed or when the day's are used up.
+    /// Until when no recharge is requested, after a failure or when the day's limit is used up.
     next_attempt_at: Option<Timestamp>,
-    /// How many have failed since the last that worked.
+    /// The number of failures since the last successful recharge.
     failures: i64,
-    /// Today's, those that failed left out.
+    /// Today's recharges, without failed ones.
     count_today: i64,
     amount_today: Money,
 }
@@ -77,17 +77,17 @@ fn one(RechargeStanding { settings, state }: RechargeStanding) -> Versioned<Auto
     (etag(version), Json(body))
 }
 
-/// Show auto-recharge
+/// Get auto-recharge settings
 ///
-/// With the `ETag` of the settings, whatever their state.
+/// Returns an `ETag`, which covers the settings but not their `state`; send it in `If-Match` when you change them.
 #[utoipa::path(
     get,
     path = "/api/billing/wallet/{business_sid}/auto-recharge/",
     tag = "Payments",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
     responses(
-        (status = 200, description = "The settings and how they stand", body = AutoRechargeBody,
-         headers(("ETag" = String, description = "Which state of the settings this is"))),
+        (status = 200, description = "The settings and their state", body = AutoRechargeBody,
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
     ),
 )]
@@ -98,14 +98,14 @@ pub async fn show_auto_recharge(
     Ok(one(services::payments::recharge_settings::show(&state.billing, &tenant).await?))
 }
 
-/// How a wallet is to be recharged. What is left out stays; switched off, it keeps its numbers.
+/// New auto-recharge settings. Fields that you leave out keep their value, also when you disable auto-recharge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = AutoRechargeChanges, example = json!({
     "enabled": true, "amount": 20, "threshold": 5, "method": "+254712345678", "max_per_day": 3
 }))]
 pub struct AutoRechargeRequest {
     enabled: bool,
-    /// At least the threshold, at most 1,000,000,000.
+    /// At least `threshold`, at most 1,000,000,000.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     amount: Option<Money>,
@@ -113,17 +113,17 @@ pub struct AutoRechargeRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     threshold: Option<Money>,
-    /// One of this server's payment providers; its default one where none was named before.
+    /// One of this server's payment providers; by default the one set before, else the server's default.
     provider: Option<ProviderName>,
-    /// What the provider takes the money from, such as a phone number; null for nothing. It is kept sealed, and shown masked;
-    /// naming another provider without it forgets it.
+    /// What the provider takes the money from, such as a phone number; null for none. It is stored encrypted and shown
+    /// masked. If you switch to another provider without giving a method, the old one is deleted.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<PaymentMethod>)]
     method: Option<Option<PaymentMethod>>,
-    /// 1 to 100; 5 where nobody said.
+    /// 1 to 100; by default 5.
     #[serde(default, deserialize_with = "optional_whole_number")]
     max_per_day: Option<i64>,
-    /// At least the amount; null: `max_per_day` times the amount.
+    /// At least `amount`; null means `max_per_day` times `amount`.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<DecimalInput>)]
     max_amount_per_day: Option<Option<Money>>,
@@ -143,11 +143,12 @@ impl From<AutoRechargeRequest> for RechargeChanges {
     }
 }
 
-/// Change auto-recharge
+/// Update auto-recharge settings
 ///
-/// When the balance falls below `threshold`, or a message is refused for want of funds, the provider is asked for `amount`,
-/// one payment at a time. Switching it on judges the balance at once, and forgets what failed before. A recharge that fails
-/// is tried again after 1, 4 and 24 hours; after one more it is switched off, with an alert.
+/// When the balance falls below `threshold`, or a message is refused for lack of funds, a payment of `amount` is
+/// requested from the provider, one at a time. Enabling auto-recharge checks the balance at once and resets the count
+/// of failures. A failed recharge is retried after 1, 4 and 24 hours; if the next one fails too, auto-recharge is
+/// disabled, with an alert.
 #[utoipa::path(
     put,
     path = "/api/billing/wallet/{business_sid}/auto-recharge/",
@@ -155,12 +156,12 @@ impl From<AutoRechargeRequest> for RechargeChanges {
     params(
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("If-Match" = Option<String>, Header,
-         description = "The `ETag` you read, so that you overwrite nothing you have not seen"),
+         description = "The `ETag` you received, so that you do not overwrite changes you have not seen"),
     ),
-    request_body(content = AutoRechargeRequest, description = "How the wallet is to be recharged"),
+    request_body(content = AutoRechargeRequest, description = "The new settings"),
     responses(
-        (status = 200, description = "The settings as they are now, and how they stand", body = AutoRechargeBody,
-         headers(("ETag" = String, description = "Which state of the settings this is"))),
+        (status = 200, description = "The updated settings and their state", body = AutoRechargeBody,
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
         BodyErrors,
         Missing,

@@ -24,33 +24,33 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::invoices::payments::PaymentReceipt;
 
-/// Money to pay an invoice with.
+/// A payment for an invoice.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewInvoicePayment, example = json!({"reference": "BANK-2026-0412"}))]
 pub struct PaymentRequest {
-    /// Tax included: greater than 0, at most 1,000,000,000, with at most six decimals. Left out: all that is due on this
-    /// invoice.
+    /// Including tax: greater than 0, at most 1,000,000,000, with at most six decimals. By default all that is due on
+    /// this invoice.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     amount: Option<Money>,
-    /// What you call this payment: at most 255 characters, shown in the list of transactions.
+    /// Your own reference for this payment: at most 255 characters, shown in the list of transactions.
     #[serde(default)]
     reference: Option<Reference>,
 }
 
-/// What a credit paid of one invoice.
+/// The part of a payment or credit that paid one invoice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Allocation)]
 pub struct AllocationBody {
     invoice_sid: Option<InvoiceSid>,
     #[schema(example = "INV-2026-000001")]
     invoice_number: String,
-    /// Tax included.
+    /// Including tax.
     amount: Money,
     net: Money,
-    /// The tax on top that was paid with it, which is no money of the wallet's.
+    /// The tax on top that was paid with it; it does not go to the wallet.
     tax: Money,
-    /// What became of the invoice.
+    /// The status of the invoice afterwards.
     status: InvoiceStatus,
 }
 
@@ -70,15 +70,15 @@ impl AllocationBody {
     }
 }
 
-/// A payment, and what it paid.
+/// A payment and the invoices it paid.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoicePayment)]
 pub struct PaymentBody {
-    /// The invoice after it.
+    /// The invoice afterwards.
     invoice: InvoiceSummaryBody,
-    /// The payment in the wallet's history: its amount is what the wallet gained, `details` have `gross` and `tax`.
+    /// The payment as a transaction: `amount` is what the wallet received, `details` has `gross` and `tax`.
     transaction: TransactionBody,
-    /// What it paid of which invoices; whatever is left over stays in the wallet.
+    /// The invoices that the payment paid; the rest stays in the wallet.
     allocations: Vec<AllocationBody>,
 }
 
@@ -97,11 +97,11 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
 
 /// Pay an invoice
 ///
-/// Enters a payment at once. It pays what is open of the business's invoices, the oldest first, as every credit to the wallet
-/// does; whatever is left over stays in the wallet. Where tax comes on top of an invoice, a payment is part net and part
-/// tax in the proportion of what is due, and only the net comes to the wallet.
+/// Enters a received payment at once. Like every credit to the wallet, it pays the business's open invoices, oldest
+/// first; the rest stays in the wallet. If tax is added on top of an invoice, the payment is split into net and tax in
+/// proportion to the amount due, and only the net part goes to the wallet.
 ///
-/// Send an `Idempotency-Key` so that a repeated request pays once.
+/// Send an `Idempotency-Key` so that a repeated request pays only once.
 #[utoipa::path(
     post,
     path = "/api/billing/invoices/{business_sid}/{invoice_sid}/payments/",
@@ -110,12 +110,12 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each payment you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each payment"),
     ),
-    request_body(content = PaymentRequest, description = "How much, if not all that is due"),
+    request_body(content = PaymentRequest, description = "The amount; by default all that is due"),
     responses(
         (status = 200, description = "The payment", body = PaymentBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         TenantForbidden,
         Missing,

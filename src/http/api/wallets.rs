@@ -26,18 +26,18 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::payments::{ProviderTopup, Requested};
 
-/// What a business has to spend.
+/// The wallet of a business.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Wallet)]
 pub struct WalletBody {
     sid: WalletSid,
     business_sid: BusinessSid,
-    /// The sum of all ledger entries; below zero where credit is used.
+    /// The sum of all ledger entries; negative while credit is used.
     balance: Money,
     currency: Currency,
     /// How far below zero a debit may take the balance.
     credit_limit: Money,
-    /// The balance and the credit limit: a debit passes when it costs no more than this.
+    /// Balance plus credit limit: a debit passes if it costs no more than this.
     available: Money,
     auto_recharge_enabled: bool,
     auto_recharge_amount: Money,
@@ -45,12 +45,12 @@ pub struct WalletBody {
     /// How the wallet's plan is paid.
     #[serde(rename = "type")]
     plan_type: PlanType,
-    /// Left out where the wallet has no plan: then the rate card's own price applies.
+    /// Left out if the wallet has no plan; the rate card's own price applies then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pricing_plan_sid: Option<PlanSid>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Only in the answer to a top-up through a payment provider: the money that is on its way.
+    /// Only in the answer to a top-up through a payment provider: the payment that is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_transaction: Option<TransactionBody>,
 }
@@ -78,9 +78,9 @@ impl TryFrom<Wallet> for WalletBody {
     }
 }
 
-/// Read a wallet
+/// Get a wallet
 ///
-/// The wallet of a business, opened with a balance of 0 if this is its first use.
+/// Returns the wallet of a business; creates it with a balance of 0 on first use.
 #[utoipa::path(
     get,
     path = "/api/billing/wallet/{business_sid}/",
@@ -96,46 +96,47 @@ pub async fn show_wallet(
     Ok(Json(wallet.try_into()?))
 }
 
-/// Money to put into a wallet.
+/// A top-up of a wallet.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"business_sid": "biz_test_001", "amount": 12.34, "reference": "CLIENT_TOPUP"}))]
 pub struct TopupRequest {
     business_sid: BusinessSid,
-    /// Greater than 0, at most 1,000,000,000, with at most six decimals; a number, or a string that holds one.
+    /// Greater than 0, at most 1,000,000,000, with at most six decimals; a number, or a string that contains one.
     #[schema(value_type = crate::http::schema::DecimalInput)]
     amount: Money,
-    /// What you call this payment: at most 255 characters, shown in the list of transactions.
+    /// Your own reference for this payment: at most 255 characters, shown in the list of transactions.
     #[serde(default)]
     reference: Option<Reference>,
-    /// The payment provider to ask for the money; left out, an admin's top-up (in open mode anybody's) is credited at once,
-    /// and everybody else's goes through this server's default provider.
+    /// The payment provider to request the money from. By default, a top-up by an admin (with `AUTH=open`, by anyone)
+    /// is credited at once, and all others go through this server's default provider.
     provider: Option<ProviderName>,
-    /// What the provider takes the money from, such as a phone number: 1 to 128 characters, kept sealed.
+    /// What the provider takes the money from, such as a phone number: 1 to 128 characters, stored encrypted.
     method: Option<PaymentMethod>,
 }
 
 /// Top up a wallet
 ///
-/// Credits the wallet at once and answers it as it is then: in open mode anybody's, with `AUTH=required` an admin's. All other
-/// top-ups, and those that name a `provider`, go through a payment provider: the answer is 202, with the wallet unchanged and
-/// the `pending_transaction`; once the provider has the money, it is credited. A business without a wallet gets one.
+/// With `AUTH=open`, or for an admin, the amount is credited at once, and the wallet is returned with its new balance.
+/// All other top-ups, and those that name a `provider`, go through a payment provider: the answer is 202, with the
+/// wallet unchanged and a `pending_transaction`; the amount is credited once the provider has received the money. A
+/// business without a wallet gets one.
 ///
-/// Send an `Idempotency-Key` so that a repeated request credits once: the same request again gets the same answer, with
-/// `Idempotent-Replayed: true`; another request with the same key gets 409. Keys are kept for 30 days.
+/// Send an `Idempotency-Key` so that a repeated request credits only once: the same request again gets the same answer,
+/// with `Idempotent-Replayed: true`; a different request with the same key gets 409. Keys are kept for 30 days.
 #[utoipa::path(
     post,
     path = "/api/billing/topup/",
     tag = "Wallets",
     params((
         "Idempotency-Key" = Option<String>, Header,
-        description = "1 to 255 visible ASCII characters, such as a UUID: one for each top-up you mean",
+        description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each top-up",
     )),
-    request_body(content = TopupRequest, description = "Which wallet, and how much"),
+    request_body(content = TopupRequest, description = "The business and the amount"),
     responses(
         (status = 200, description = "The wallet after the top-up", body = WalletBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
-        (status = 202, description = "The wallet, and the payment that a provider is asked for", body = WalletBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
+        (status = 202, description = "The unchanged wallet, with the pending payment", body = WalletBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
     ),

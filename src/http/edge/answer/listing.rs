@@ -15,15 +15,15 @@ use crate::http::edge::ask::extract::Json;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// Only rows in which this text stands, in any letter case: at most 100 characters.
+    /// Only rows that contain this text, ignoring case: at most 100 characters.
     #[param(value_type = Option<String>)]
     search: Option<SearchText>,
-    /// What to sort by, with a `-` before it for the other way round.
+    /// The field to sort by; put `-` before it for descending order.
     sort: Option<String>,
-    /// How many rows a page holds.
+    /// The number of rows per page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    /// Pagination cursor: take it unchanged from the `Link` header of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<ListCursor>,
 }

@@ -15,10 +15,10 @@ use crate::http::edge::ask::extract::Json;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// How many rows a page holds.
+    /// The number of rows per page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    /// Pagination cursor: take it unchanged from the `Link` header of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
 }
