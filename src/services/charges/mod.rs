@@ -269,7 +269,14 @@ pub async fn refund(
         return Ok(earlier);
     }
     let commands = [order];
-    let context = BatchContext::of(billing);
+    let context = BatchContext {
+        db: billing.db.clone(),
+        clock: billing.clock.clone(),
+        calendar: billing.calendar,
+        terms: billing.terms.clone(),
+        watch: billing.watch,
+        prices: billing.prices.clone(),
+    };
     let settled =
         batch::settle(&context, &mut tx.conn().bulk(), &commands, Replays::LookUp, &RowIds::default()).await?;
     let receipt = match only(settled.outcomes.into_iter().map(Ok).collect())? {
