@@ -17,7 +17,7 @@ use crate::http::edge::who::auth::AuthMode;
 use crate::http::edge::who::client_address::TrustedProxies;
 use crate::http::edge::who::rate_limits::RateLimitSettings;
 use crate::http::state::Limits;
-use crate::storage::db::open::{DatabaseUrl, PoolSettings};
+use crate::storage::db::open::PoolSettings;
 
 const DEFAULT_PORT: u16 = 8_000;
 
@@ -79,12 +79,9 @@ impl Settings {
         }
     }
 
-    /// How many files the database's connections may have open: SQLite's have three each, and a few more write.
+    /// How many files the database's connections may have open.
     pub fn database_files(&self) -> u32 {
-        match self.database_url {
-            DatabaseUrl::Sqlite(_) => 3 * (self.sqlite_readers + 4),
-            DatabaseUrl::Postgres { .. } => self.postgres_connections + 4,
-        }
+        self.database_url.open_files(self.pools())
     }
 
     pub fn connection_caps(&self) -> ConnectionCaps {

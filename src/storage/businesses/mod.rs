@@ -52,16 +52,8 @@ pub const FIND_KIND_AND_LOCK_ON_POSTGRES: &str = "SELECT kind FROM businesses WH
 /// What kind a business is, if it exists. It stays so, and there, until this transaction ends: for those who give it people
 /// or keys that only a business of that kind may have.
 pub async fn hold_kind(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<BusinessKind>> {
-    let sql = if_postgres(conn, FIND_KIND_AND_LOCK_ON_POSTGRES, FIND_KIND);
+    let sql = conn.choose(FIND_KIND, FIND_KIND_AND_LOCK_ON_POSTGRES);
     Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessKind>(sql).bind(sid.as_str()).fetch_optional(c).await)?)
-}
-
-/// The text that locks on Postgres. SQLite needs no such word: its one writer is alone already.
-fn if_postgres(conn: &Conn<'_>, locking: &'static str, plain: &'static str) -> &'static str {
-    match conn {
-        Conn::Sqlite(_) => plain,
-        Conn::Postgres(_) => locking,
-    }
 }
 
 pub const IS_BELOW: &str = "SELECT count(*) FROM businesses b LEFT JOIN businesses p1 ON p1.id = b.parent_id \
@@ -227,7 +219,7 @@ pub async fn find(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<Busin
 /// The business, which nobody changes or gives anything until this transaction ends. Whose parent it has does not change
 /// while we wait for it: that is for who has the turn at the hierarchy.
 pub async fn lock(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<Business>> {
-    let sql = if_postgres(conn, FIND_AND_LOCK_ON_POSTGRES, FIND);
+    let sql = conn.choose(FIND, FIND_AND_LOCK_ON_POSTGRES);
     let row = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(sid.as_str()).fetch_optional(c).await)?;
     row.map(Row::into_business).transpose()
 }

@@ -43,6 +43,16 @@ pub enum DatabaseUrl {
     Postgres { options: Box<PgConnectOptions>, url: url::Url },
 }
 
+impl DatabaseUrl {
+    /// How many files its connections may have open: SQLite's have three each, and a few more write.
+    pub fn open_files(&self, pools: PoolSettings) -> u32 {
+        match self {
+            DatabaseUrl::Sqlite(_) => 3 * (pools.sqlite_readers + 4),
+            DatabaseUrl::Postgres { .. } => pools.postgres_connections + 4,
+        }
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = String;
 

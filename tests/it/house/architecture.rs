@@ -108,6 +108,12 @@ const OUTSIDE: [&str; 10] = [
     "std::time::SystemTime",
 ];
 
+/// What the types and variants of one database's own begin with, in `sqlx` and in `storage::db`.
+const ONE_DATABASE: [&str; 6] = ["Sqlite", "sqlite", "Postgres", "postgres", "Pg", "Local"];
+
+/// What the name of a statement for one database ends with.
+const STATEMENTS_FOR_ONE: [&str; 2] = ["_ON_SQLITE", "_ON_POSTGRES"];
+
 /// Each breach of a rule, as a sentence that begins with the file.
 fn breaches(sources: &[Source]) -> Vec<String> {
     let files = imports::read(sources);
@@ -116,9 +122,10 @@ fn breaches(sources: &[Source]) -> Vec<String> {
         found.extend(unknown_folder(file));
         words(file, &mut found);
         for named in &file.named {
-            let broken = [layers(file, named), order(file, named), services(file, named), purity(file, named)];
+            let rules = [layers, order, services, purity, dialects];
+            let broken = rules.into_iter().filter_map(|rule| rule(file, named));
             let place = |sentence: &str| format!("{}:{} {sentence}: {}", file.path, named.line, named.path.join("::"));
-            found.extend(broken.into_iter().flatten().map(|sentence| place(&sentence)));
+            found.extend(broken.map(|sentence| place(&sentence)));
         }
     }
     for layer in PARTED {
@@ -212,6 +219,17 @@ fn purity(file: &File, named: &Named) -> Option<String> {
     (layer_of(file) == "domain" && (outside || asks_a_clock)).then(|| "names what is outside the domain".to_owned())
 }
 
+/// Only `storage/db` knows that there are two databases and which one is open; other files of storage hand it both texts.
+fn dialects(file: &File, named: &Named) -> Option<String> {
+    let is_database = file.path.starts_with("storage/db/");
+    let leads_there = begins(&named.path, "sqlx") || begins(&named.path, "crate::storage::db");
+    let of_one = |part: &String| ONE_DATABASE.iter().any(|beginning| part.starts_with(beginning));
+    let knows = !is_database && leads_there && named.path.iter().any(of_one);
+    let is_statement = named.path.last().is_some_and(|name| STATEMENTS_FOR_ONE.iter().any(|end| name.ends_with(end)));
+    let says = is_statement && layer_of(file) != "storage";
+    (knows || says).then(|| "knows which database is open".to_owned())
+}
+
 /// Files that lead back to themselves. Tests are left out: they may use what uses what they test.
 fn circles(files: &[&File]) -> Vec<String> {
     let uses: BTreeMap<&str, BTreeSet<&str>> = files
@@ -292,7 +310,10 @@ const HOUSE: &[(&str, &str)] = &[
     ("storage/columns.rs", "use crate::domain::values::money::Money;"),
     ("storage/db/mod.rs", "pub mod open; pub enum Conn { Sqlite, Postgres }"),
     ("storage/db/open.rs", "use super::Conn; fn open() { Conn::Sqlite }"),
-    ("storage/prices/mod.rs", "use super::db::Conn; use crate::error::Error;"),
+    (
+        "storage/prices/mod.rs",
+        "use super::db::Conn; pub const FIND_ON_SQLITE: &str = \"\"; fn f() { conn.choose(FIND_ON_SQLITE, FIND_ON_POSTGRES) }",
+    ),
     ("storage/wallets/mod.rs", "use crate::storage; pub fn find() { storage::prices::find() }"),
     ("services/mod.rs", "pub mod billing; pub mod posting; pub mod prices; pub mod wallets; pub mod operations;"),
     ("services/billing.rs", "use super::prices::book::PriceBook; use crate::clock::Clock;"),
@@ -430,6 +451,17 @@ fn a_service_that_names_another_is_refused(#[case] path: &str, #[case] text: &st
 #[case("use chrono::Utc; fn f() { Utc::now() }", "names what is outside the domain: chrono::Utc::now")]
 fn a_domain_that_is_not_pure_is_refused(#[case] text: &str, #[case] sentence: &str) {
     refused("domain/jobs.rs", text, sentence);
+}
+
+#[rstest]
+#[case("storage/jobs.rs", "use crate::storage::db::Conn; fn f() { match c { Conn::Postgres(_) => FIND } }")]
+#[case("storage/jobs.rs", "use super::db; fn f() { if let db::BulkConn::Local(c) = c {} }")]
+#[case("storage/columns.rs", "use sqlx::{Row, postgres::PgRow};")]
+#[case("services/audit.rs", "use crate::storage::db::{self, Db}; fn f() { Db::Sqlite { .. } }")]
+#[case("services/audit.rs", "use crate::storage::wallets; fn f() { wallets::FIND_AND_LOCK_ON_POSTGRES }")]
+#[case("app.rs", "use crate::storage::db::open::DatabaseUrl; fn f() { DatabaseUrl::Sqlite }")]
+fn to_know_which_database_is_open_is_refused(#[case] path: &str, #[case] text: &str) {
+    refused(path, text, "knows which database is open");
 }
 
 #[rstest]
