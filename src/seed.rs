@@ -74,7 +74,7 @@ struct WalletSeed {
     opening_balance: Money,
 }
 
-/// Loads what was not loaded before.
+/// Loads the items that were not loaded before.
 ///
 /// # Errors
 /// Those of the database; then nothing was loaded.

@@ -18,7 +18,7 @@ use crate::services::access::users::{self, NewUser};
 use crate::storage::db::open::IfMissing;
 use crate::{app, storage};
 
-/// The variable that a password may be given in.
+/// The environment variable that may hold the password.
 const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
 
 pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> CliResult {
@@ -110,7 +110,7 @@ fn new_key(billing: &Billing, args: CreateKeyArgs) -> Result<NewKey, Box<dyn std
     })
 }
 
-/// The secret alone goes to standard output, so that it can be piped to where it belongs.
+/// Only the secret goes to standard output, so that it can be piped.
 fn show_secret(issued: &IssuedKey) {
     let key = &issued.key;
     let _ = writeln!(

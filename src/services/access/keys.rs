@@ -21,26 +21,27 @@ use crate::{random, storage};
 const NOT_FOUND: Error =
     Error::NotFound { code: "key_not_found", sentence: "There is no such key, or it is none of yours." };
 
-/// Whoever makes keys or changes them: what they are, and whose keys they may touch.
+/// The author of a change to keys, with their role and the businesses whose keys they may manage.
 #[derive(Clone, Debug)]
 pub struct KeyKeeper {
     pub role: Role,
     pub reach: Reach,
     pub actor: Actor,
-    /// When the key ends by which they came in, if it does.
+    /// When the author's own key expires, if it does.
     pub expires_at: Option<Timestamp>,
 }
 
-/// How many live keys a business may have: enough for every program it runs, and none to spread requests over.
+/// The most keys of a business that are not revoked: enough for every program it runs, and none to spread requests
+/// over.
 const LIVE_KEYS_MAX: i64 = 100;
 
 impl KeyKeeper {
-    /// Who runs a command on the server's own machine is its admin.
+    /// The operator who runs a subcommand on the server's own machine, with the rights of an admin.
     pub fn command_line() -> KeyKeeper {
         KeyKeeper { role: Role::Admin, reach: Reach::All, actor: Actor::command_line(), expires_at: None }
     }
 
-    /// Whether a key is theirs to see and to change. One above their own role is not: by rotating it they would have it.
+    /// Whether they may see and change a key. Not one above their own role: by rotating it they would obtain it.
     async fn may_touch(&self, conn: &mut Conn<'_>, key: &ApiKey) -> Result<bool> {
         if !self.role.may_grant(key.role) {
             return Ok(false);
@@ -54,24 +55,24 @@ impl KeyKeeper {
     }
 }
 
-/// A key to make.
+/// A key to create.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     pub name: Title,
     pub mode: KeyMode,
     pub role: Role,
-    /// Whose it is to be: of clients and resellers alone.
+    /// The business it is to belong to: for clients and resellers only.
     pub business: Option<Tenant>,
-    /// Which businesses a gateway's key is for; none: all.
+    /// The businesses that a gateway's key is limited to; `None`: all.
     pub businesses: Option<Vec<BusinessSid>>,
     pub expires_at: Option<Timestamp>,
 }
 
-/// How many businesses a gateway's key may list.
+/// The most businesses that a gateway's key may list.
 const LISTED_MAX: usize = 1_000;
 
 impl NewKey {
-    /// Businesses each once and in order; and a key that a key makes ends no later than that.
+    /// Sorts the businesses and removes duplicates; a key created with another key expires no later than that one.
     fn tidied(mut self, keeper: &KeyKeeper) -> NewKey {
         if let Some(businesses) = &mut self.businesses {
             businesses.sort_unstable();
@@ -133,10 +134,10 @@ impl NewKey {
     }
 }
 
-/// A key and its secret, for its holder's eyes. `Debug` does not tell the secret.
+/// A key and its secret, for its holder. `Debug` does not show the secret.
 pub struct IssuedKey {
     pub key: ApiKey,
-    /// The whole key, as it is to be sent.
+    /// The whole key, as callers send it.
     pub secret: String,
 }
 
@@ -146,18 +147,18 @@ impl std::fmt::Debug for IssuedKey {
     }
 }
 
-/// What an idempotent answer keeps of an issued key for 30 days: its secret only sealed.
+/// An issued key as an idempotent answer keeps it for 30 days: its secret encrypted.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     key: KeySid,
     sealed: String,
 }
 
-/// Makes a key. Its secret is in the answer and nowhere else; the same request again with the same key of idempotency
-/// shows it again.
+/// Creates a key. Its secret is in the answer and stored nowhere in clear; the same request again with the same
+/// idempotency key returns it again.
 ///
 /// # Errors
-/// [`Error::Forbidden`] above the keeper's own role; [`Error::Invalid`]; [`Error::IdempotencyConflict`]; those of the
+/// [`Error::Forbidden`] above the author's own role; [`Error::Invalid`]; [`Error::IdempotencyConflict`]; those of the
 /// database.
 pub async fn create(
     billing: &Billing,
@@ -209,7 +210,7 @@ pub async fn create(
     Ok(OnceAnswer { value: IssuedKey { key, secret: secret.reveal() }, replayed: false })
 }
 
-/// Whether the businesses a key names exist, and are of the kind its role needs.
+/// Checks that the businesses a key names exist, and are of the kind its role needs.
 async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
     if let Some(tenant) = &new.business {
         match storage::businesses::hold_kind(conn, tenant.sid()).await? {
@@ -228,7 +229,7 @@ async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
     Ok(())
 }
 
-/// What the audit log says of a key.
+/// A key in the audit log.
 fn described(key: &ApiKey) -> Value {
     json!({
         "name": key.name, "mode": key.mode, "role": key.role, "public_id": key.public_id.as_str(),
@@ -292,7 +293,7 @@ pub async fn list(
     Ok(Page { items: page.items.into_iter().map(|(_, key)| key).filter(is_shown).collect(), next: page.next })
 }
 
-/// One key.
+/// Shows one key.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
@@ -306,7 +307,7 @@ async fn find(conn: &mut Conn<'_>, sid: KeySid, keeper: &KeyKeeper) -> Result<Ap
     if keeper.may_touch(conn, &key).await? { Ok(key) } else { Err(NOT_FOUND) }
 }
 
-/// Gives a key a new secret. The old one works for `overlap_seconds` more; without any, not at all.
+/// Sets a new secret for a key. The old one works for `overlap_seconds` more, or stops at once without any.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Impossible`] for a revoked key; [`Error::Invalid`]; those of the database.
@@ -356,7 +357,7 @@ pub async fn rotate(
     Ok(OnceAnswer { value: IssuedKey { key: after, secret: secret.reveal() }, replayed: false })
 }
 
-/// Ends a key, everywhere within a second. Again changes nothing.
+/// Revokes a key, on every server within a second. Revoking it again changes nothing.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.

@@ -14,21 +14,22 @@ use crate::services::Billing;
 use crate::storage::access::users::StoredUser;
 use crate::{random, storage};
 
-/// A session that was opened.
+/// A new session.
 #[derive(Debug)]
 pub struct OpenedSession {
-    /// What the browser shows from now on.
+    /// The token for the session cookie.
     pub token: SessionToken,
     pub user: User,
     pub expires_at: Timestamp,
 }
 
-/// Opens a session. `network` is what the address belongs to that failures are counted by. Failures are counted for the user and for the address, before the password is looked at, so that
-/// guesses made at once count as those made one after the other.
+/// Logs in and opens a session. `network` is the client's network, by which failures are counted. An attempt is counted
+/// as a failure, for the user and for the network, before the password is verified, so that guesses made at once count
+/// like those made one after the other.
 ///
 /// # Errors
-/// [`Error::WrongLogin`], whether the user does not exist, may not, or the password is another; [`Error::LoginLocked`];
-/// those of the database.
+/// [`Error::WrongLogin`], whether the user does not exist, is disabled, or the password is wrong;
+/// [`Error::LoginLocked`]; those of the database.
 pub async fn login(
     billing: &Billing,
     (email, password): (&Email, &Password),
@@ -76,7 +77,7 @@ pub async fn login(
 }
 
 /// Counts an attempt as a failure, until it turns out to be none. While too many count, none is tried and none is
-/// counted, so that guessing on does not keep anybody out for longer.
+/// counted, so that further guesses do not lock anybody out for longer.
 async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Timestamp) -> Result<()> {
     let mut reader = billing.db.read().await?;
     for subject in subjects {
@@ -102,10 +103,10 @@ async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Time
     tx.commit().await
 }
 
-/// Who a user is.
+/// Shows the logged-in user.
 ///
 /// # Errors
-/// [`Error::NotFound`] where they are gone, and those of the database.
+/// [`Error::NotFound`] where they were deleted, and those of the database.
 pub async fn whoami(billing: &Billing, user: UserSid) -> Result<User> {
     let stored = storage::access::users::find(&mut billing.db.read().await?.conn(), user).await?;
     stored.map(|stored| stored.user).ok_or(NO_USER)
@@ -129,7 +130,7 @@ pub async fn logout(billing: &Billing, user: UserSid, session_id: i64, actor: &A
     Ok(())
 }
 
-/// Ends every session of a user, on this process at once, on others within a second.
+/// Ends every session of a user, on this server at once, on others within a second; returns how many.
 ///
 /// # Errors
 /// Those of the database.
@@ -149,10 +150,10 @@ fn deed(action: AuditAction, user: UserSid, after: serde_json::Value) -> AuditEn
     AuditEntry { action, subject: user.to_string(), before: None, after: Some(after), reason: None }
 }
 
-/// Changes one's own password, and ends all other sessions: whoever knew the old one is out.
+/// Changes one's own password, and ends all other sessions: whoever knew the old password is logged out.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the current password is another or the new one is unfit; [`Error::LoginLocked`]; those of the
+/// [`Error::Invalid`] where the current password is wrong or the new one too weak; [`Error::LoginLocked`]; those of the
 /// database.
 pub async fn change_password(
     billing: &Billing,

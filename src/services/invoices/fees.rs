@@ -20,15 +20,15 @@ use crate::storage;
 use crate::storage::invoices::NewItem;
 use crate::storage::wallets::Opening;
 
-/// The most that one fee may take, or give.
+/// The highest fee, and the largest credit.
 const FEE_MAX: Money = Money::from_units(1_000_000_000);
 const FEE_MIN: Money = Money::from_units(-1_000_000_000);
 
-/// A fee to add.
+/// A fee, or a credit, to add.
 #[derive(Clone, Debug)]
 pub struct Fee {
     pub business: Tenant,
-    /// What the invoice asks: above 0 it takes from the wallet, below 0 it gives.
+    /// Signed: above 0 it is taken from the wallet, below 0 it is credited.
     pub amount: Money,
     pub category: LineCategory,
     pub description: LongText,
@@ -37,8 +37,10 @@ pub struct Fee {
 }
 
 impl Fee {
+    /// Checks the fields.
+    ///
     /// # Errors
-    /// [`Error::Invalid`] where a field cannot be.
+    /// [`Error::Invalid`] for the first field that is invalid.
     pub fn check(self) -> Result<Fee> {
         if self.amount.is_zero() {
             return Err(Error::invalid("amount", "must not be 0: above it a fee takes, below it a credit gives"));
@@ -68,8 +70,8 @@ impl Fee {
     }
 }
 
-/// A fee as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs
-/// a default for the answers stored before it.
+/// A fee that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a
+/// default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FeeReceipt {
     pub entry: Entry,
@@ -78,19 +80,20 @@ pub struct FeeReceipt {
 }
 
 impl FeeReceipt {
-    /// The fee as a row of the wallet's history.
+    /// The fee as a transaction of the wallet's history.
     pub fn transaction(&self, fee: &Fee) -> Transaction {
         let posting = fee_posting(fee.category, &fee.description, &fee.reason, fee.reference.clone());
         Transaction { entry: self.entry, posting }
     }
 }
 
-/// Takes a fee from a wallet at once (or gives a credit), and adds it to the invoice of the month; it may take the wallet
-/// below its limit. With a key it happens once, however often it is asked. A business without a wallet gets one.
+/// Takes a fee from a wallet at once (or credits it), and adds it to the current month's invoice; it may take the
+/// wallet below its limit. With an idempotency key it happens once, however often it is requested. A business without a
+/// wallet gets one.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key came with another input
-/// before; [`Error::Refused`] where the balance would leave its range; those of the database.
+/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key was used with
+/// another input; [`Error::Refused`] where the balance would leave its range; those of the database.
 pub async fn charge(
     billing: &Billing,
     fee: &Fee,

@@ -15,12 +15,12 @@ use crate::services::Billing;
 use crate::storage;
 use crate::storage::db::{Conn, Tx};
 
-/// A request that may have been answered before. Without a key it never was.
+/// A request that may have been answered before. Without a key it was not.
 #[derive(Debug)]
 pub struct Once<'a> {
     pub billing: &'a Billing,
-    /// Whose wallet the transaction holds. Two requests with one key concern one business, so holding its wallet makes the
-    /// second see what the first left.
+    /// The business whose wallet the transaction locks. Two requests with one key concern one business, so with its
+    /// wallet locked the second sees what the first left.
     pub business: &'a BusinessSid,
     pub key: Option<&'a KeyScope>,
     pub input: InputHash,
@@ -28,17 +28,17 @@ pub struct Once<'a> {
 }
 
 impl Once<'_> {
-    /// What was answered before, if anything was; whoever gets it rolls back and answers the same.
+    /// The answer given before, if there is one; then the caller rolls back and answers the same.
     ///
     /// # Errors
-    /// [`Error::IdempotencyConflict`] where the key came with another input before, and those of the database.
+    /// [`Error::IdempotencyConflict`] where the key was used with another input, and those of the database.
     pub async fn earlier<T: DeserializeOwned>(&self, conn: &mut Conn<'_>) -> Result<Option<OnceAnswer<T>>> {
         let Some(key) = self.key else { return Ok(None) };
         let found = storage::db::idempotency::find(conn, key, &self.input, self.now).await?;
         Ok(found.map(|value| OnceAnswer { value, replayed: true }))
     }
 
-    /// Remembers the answer and commits. Where the outcome of that is unknown, the key tells whether it happened.
+    /// Stores the answer and commits. Where the outcome of the commit is unknown, the key tells whether it happened.
     ///
     /// # Errors
     /// [`Error::OutcomeUnknown`] where there is no key to ask by, or it cannot tell; those of the database.

@@ -17,7 +17,7 @@ use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::wallets::Opening;
 
-/// The most that one adjustment may add or take.
+/// The largest adjustment, either way.
 const ADJUSTMENT_MAX: Money = Money::from_units(1_000_000_000);
 const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
 
@@ -25,13 +25,15 @@ const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
 #[derive(Clone, Debug)]
 pub struct Adjustment {
     pub business: Tenant,
-    /// Signed: what the wallet gains.
+    /// Signed: above zero the wallet gains.
     pub amount: Money,
     pub reason: Reason,
     pub reference: Reference,
 }
 
 impl Adjustment {
+    /// A valid adjustment.
+    ///
     /// # Errors
     /// [`Error::Invalid`] where the amount is zero or above a thousand million either way.
     pub fn new(business: Tenant, amount: Money, reason: Reason, reference: Reference) -> Result<Adjustment> {
@@ -50,31 +52,31 @@ impl Adjustment {
     }
 }
 
-/// An adjustment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added
-/// later needs a default for the answers stored before it.
+/// An adjustment that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later
+/// needs a default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdjustmentReceipt {
     pub entry: Entry,
     pub currency: Currency,
-    /// What a debit may take after it; below zero where the wallet is beyond its limit.
+    /// The amount available to a debit afterwards; below zero where the wallet is beyond its limit.
     pub available: Money,
     pub reason: Reason,
     pub reference: Reference,
 }
 
 impl AdjustmentReceipt {
-    /// The adjustment as a row of the wallet's history.
+    /// The adjustment as a transaction of the wallet's history.
     pub fn into_transaction(self) -> Transaction {
         Transaction { entry: self.entry, posting: adjustment_posting(&self.reason, self.reference) }
     }
 }
 
-/// Enters an adjustment at once; it may take the wallet below its limit. With a key it happens once, however often it is
-/// asked. A business without a wallet gets one.
+/// Enters an adjustment; it may take the wallet below its limit. With an idempotency key it happens once, however often
+/// it is requested. A business without a wallet gets one.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key came with another input
-/// before; [`Error::Refused`] where the balance would leave its range; those of the database.
+/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key was used with
+/// another input; [`Error::Refused`] where the balance would leave its range; those of the database.
 pub async fn adjust(
     billing: &Billing,
     adjustment: Adjustment,

@@ -20,7 +20,7 @@ use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::wallets::Opening;
 
-/// The wallet of a business, opened if this is its first use.
+/// Shows the wallet of a business, and opens it if this is its first use.
 ///
 /// # Errors
 /// Those of the database.
@@ -37,10 +37,10 @@ pub async fn show(billing: &Billing, tenant: &Tenant, actor: &Actor) -> Result<W
     Ok(stored.wallet)
 }
 
-/// The most that one top-up may add.
+/// The largest top-up.
 const TOPUP_MAX: Money = Money::from_units(1_000_000_000);
 
-/// Money that somebody puts into a wallet.
+/// A top-up to enter.
 #[derive(Clone, Debug)]
 pub struct Topup {
     pub business: Tenant,
@@ -49,6 +49,8 @@ pub struct Topup {
 }
 
 impl Topup {
+    /// A valid top-up.
+    ///
     /// # Errors
     /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
     pub fn new(business: Tenant, amount: Money, reference: Reference) -> Result<Topup> {
@@ -66,12 +68,12 @@ impl Topup {
     }
 }
 
-/// Credits a top-up at once. With a key it happens once, however often it is asked; the answer is the wallet as the
-/// first request left it.
+/// Credits a top-up. With an idempotency key it happens once, however often it is requested; the answer is the wallet
+/// as the first request left it.
 ///
 /// # Errors
-/// [`Error::IdempotencyConflict`] where the key came with another input before, [`Error::Refused`] where the balance
-/// would leave its range, and those of the database.
+/// [`Error::IdempotencyConflict`] where the key was used with another input, [`Error::Refused`] where the balance would
+/// leave its range, and those of the database.
 pub async fn top_up(
     billing: &Billing,
     topup: Topup,

@@ -4,20 +4,20 @@ use crate::domain::payments::Payment;
 use crate::domain::payments::confirmations::PaymentOutcome;
 use crate::domain::payments::providers::{PaymentMethod, ProviderReference};
 
-/// What a provider is asked for.
+/// A request for a payment.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     pub payment: &'a Payment,
-    /// What to take the money from, in clear.
+    /// The payment method, in clear.
     pub method: Option<&'a PaymentMethod>,
 }
 
-/// What a provider says when it is asked.
+/// A provider's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// It took the request, and confirms it later.
+    /// It accepted the request, and will confirm it.
     Accepted(Option<ProviderReference>),
     Settled(PaymentOutcome),
-    /// It is under way, or the provider knows nothing of it.
+    /// The payment is under way, or the provider does not know it.
     Open,
 }
