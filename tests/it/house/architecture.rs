@@ -42,7 +42,7 @@ const SHARED_SERVICES: [&str; 3] = ["posting", "prices::book", "prices::rules"];
 const RUNS_ANY_SERVICE: &str = "operations";
 
 /// The world outside: these know the domain and each other.
-const WORLD: [&str; 5] = ["clock", "error", "outbound", "payment_settings", "random"];
+const WORLD: [&str; 4] = ["clock", "error", "outbound", "random"];
 
 /// A layer, what it may use of this crate besides itself, and which words no line of it may hold.
 struct Layer {
@@ -94,6 +94,9 @@ const LAYERS: [Layer; 6] = [
     },
 ];
 
+/// The faces: each speaks to callers of its own, and uses no other.
+const FACES: [&str; 3] = ["http::api", "http::admin", "web"];
+
 /// What reads the disk, the network, the environment or a clock, and so is none of the domain's.
 const OUTSIDE: [&str; 10] = [
     "std::env",
@@ -122,7 +125,7 @@ fn breaches(sources: &[Source]) -> Vec<String> {
         found.extend(unknown_folder(file));
         words(file, &mut found);
         for named in &file.named {
-            let rules = [layers, order, services, purity, dialects];
+            let rules = [layers, order, services, faces, purity, dialects];
             let broken = rules.into_iter().filter_map(|rule| rule(file, named));
             let place = |sentence: &str| format!("{}:{} {sentence}: {}", file.path, named.line, named.path.join("::"));
             found.extend(broken.map(|sentence| place(&sentence)));
@@ -211,6 +214,16 @@ fn services(file: &File, named: &Named) -> Option<String> {
     let shared = SHARED_SERVICES.iter().any(|path| begins(&named.path[2..], path));
     let apart = layer_of(file) == "services" && subject != RUNS_ANY_SERVICE && subject != other && !shared;
     apart.then(|| format!("is a service of {subject} and names one of {other}"))
+}
+
+/// What faces share uses none of them; a file directly in `http`, such as the route table, may name all.
+fn faces(file: &File, named: &Named) -> Option<String> {
+    let parts = parts(file);
+    let is_apart = parts.len() > 2 || layer_of(file) == "web";
+    let [root, used @ ..] = named.path.as_slice() else { return None };
+    let other = FACES.iter().find(|face| begins(used, face))?;
+    let own = other.split("::").eq(parts.iter().take(other.split("::").count()).copied());
+    (root == "crate" && is_apart && !own).then(|| format!("stands apart from the face {other}"))
 }
 
 fn purity(file: &File, named: &Named) -> Option<String> {
@@ -327,8 +340,9 @@ const HOUSE: &[(&str, &str)] = &[
     ("http/state.rs", "pub struct AppState;"),
     ("http/edge/mod.rs", "pub mod ask; pub fn pass() { ask::read() }"),
     ("http/edge/ask.rs", "use crate::error::Error; use axum::Json;"),
-    ("http/api/plans.rs", "use crate::http::edge::ask; use crate::services::prices;"),
-    ("http/admin/plans.rs", "use crate::http::{edge::ask, state::AppState};"),
+    ("http/bodies/plans.rs", "pub struct PlanBody;"),
+    ("http/api/plans.rs", "use crate::http::edge::ask; use crate::services::prices; use super::super::bodies::plans;"),
+    ("http/admin/plans.rs", "use crate::http::{bodies::plans::PlanBody, edge::ask, state::AppState};"),
     ("web/mod.rs", "use crate::http::edge::ask; use crate::http::state::AppState; use crate::services::wallets;"),
 ];
 
@@ -437,6 +451,18 @@ fn a_subject_that_names_a_later_one_is_refused(#[case] path: &str, #[case] text:
 #[case("services/audit.rs", "use super::operations::health;", "a service of audit and names one of operations")]
 #[case("services/posting/mod.rs", "use super::wallets::read;", "a service of posting and names one of wallets")]
 fn a_service_that_names_another_is_refused(#[case] path: &str, #[case] text: &str, #[case] sentence: &str) {
+    refused(path, text, sentence);
+}
+
+#[rstest]
+#[case("http/admin/plans.rs", "use crate::http::api::plans::PlanBody;", "apart from the face http::api")]
+#[case("http/admin/plans.rs", "use super::super::api::plans;", "apart from the face http::api")]
+#[case("http/api/plans.rs", "use crate::http::{edge::ask, admin::plans::list};", "apart from the face http::admin")]
+#[case("http/edge/ask.rs", "use crate::http; fn f() { http::admin::plans::list() }", "apart from the face http::admin")]
+#[case("http/bodies/plans.rs", "use crate::http::api::plans;", "apart from the face http::api")]
+#[case("web/plans.rs", "use crate::http::api::plans;", "apart from the face http::api")]
+#[case("services/wallets/mod.rs", "use crate::web::plans;", "apart from the face web")]
+fn a_face_that_uses_another_is_refused(#[case] path: &str, #[case] text: &str, #[case] sentence: &str) {
     refused(path, text, sentence);
 }
 
