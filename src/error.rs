@@ -1,10 +1,12 @@
 //! Defines the errors of services and storage. `http::edge` turns them into answers.
 
+use crate::domain::access::key_rules::KeyRefusal;
 use crate::domain::access::user_rules::UserRefusal;
 use crate::domain::businesses::hierarchy::HierarchyRefusal;
 use crate::domain::charges::Refusal;
 use crate::domain::invoices::credit_notes::CreditNoteError;
 use crate::domain::invoices::dues::BillRefusal;
+use crate::domain::notifications::webhooks::WebhookRefusal;
 use crate::domain::prices::plan_terms::PlanRefusal;
 use crate::domain::prices::rate_card_terms::RateCardRefusal;
 use crate::domain::values::csv::RefusedLine;
@@ -146,6 +148,17 @@ fn counted(lines: usize) -> String {
     if lines == 1 { "One line".to_owned() } else { format!("{lines} lines") }
 }
 
+impl From<KeyRefusal> for Error {
+    fn from(refusal: KeyRefusal) -> Error {
+        match refusal {
+            KeyRefusal::RoleAbove { .. } => Error::Forbidden(refusal.to_string()),
+            KeyRefusal::Field(error) => error.into(),
+            KeyRefusal::TooMany => Error::Impossible { code: "too_many_keys", sentence: refusal.to_string() },
+            KeyRefusal::Revoked => Error::Impossible { code: "key_revoked", sentence: refusal.to_string() },
+        }
+    }
+}
+
 impl From<BillRefusal> for Error {
     fn from(refusal: BillRefusal) -> Error {
         Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
@@ -164,6 +177,12 @@ impl From<CreditNoteError> for Error {
 
 impl From<PlanRefusal> for Error {
     fn from(refusal: PlanRefusal) -> Error {
+        Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
+    }
+}
+
+impl From<WebhookRefusal> for Error {
+    fn from(refusal: WebhookRefusal) -> Error {
         Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
     }
 }

@@ -204,7 +204,7 @@ async fn close_month(billing: &Billing, job: &mut Job) -> Result<Next> {
         return Err(Error::Corrupt(format!("the month {} of scheduled work", job.subject)));
     };
     let month = CalendarMonth::of(day.date());
-    // Somebody may have closed it before, and what became of its invoices since is theirs to say.
+    // An operator may have closed it before, and may have changed its invoices since.
     if !services::invoices::month_close::is_closed(billing, month).await? {
         let mut closing = services::invoices::month_close::begin(billing, month, Actor::scheduled()).await?;
         while closing.step(billing).await? {

@@ -6,6 +6,7 @@ use super::output::{CliResult, not_migrated, say};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::config::command_line::{CreateAdminArgs, CreateKeyArgs, KeysCommand};
+use crate::domain::access::key_rules::{KeyKeeper, NewKey};
 use crate::domain::access::keys::ApiKey;
 use crate::domain::access::rights::{KeyMode, Reach, Role, Tenant};
 use crate::domain::access::users::Password;
@@ -13,7 +14,7 @@ use crate::domain::audit::{Actor, Author};
 use crate::domain::values::paging::{Cursor, Limit};
 use crate::domain::values::time::Timestamp;
 use crate::services::Billing;
-use crate::services::access::keys::{self, IssuedKey, KeyKeeper, NewKey};
+use crate::services::access::keys::{self, IssuedKey};
 use crate::services::access::users::{self, NewUser};
 use crate::storage::db::open::IfMissing;
 use crate::{app, storage};
@@ -22,7 +23,7 @@ use crate::{app, storage};
 const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
 
 pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> CliResult {
-    // Before the password is asked for: nobody types one that a wrong setting makes useless.
+    // Opened before the password is asked for: no one should type it in vain because a setting is wrong.
     let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
     let password = read_password(args.password_stdin)?;
     password.check_for(&args.email).map_err(|problem| format!("the password {problem}"))?;

@@ -1,4 +1,4 @@
-//! Runs `check`: checks the settings, the database and the scheduled work.
+//! Runs `check`: checks the settings, the database and the scheduled jobs.
 
 use std::io::Write;
 
@@ -30,7 +30,7 @@ pub(super) async fn check(settings: &Settings) -> CliResult {
             let names = if names.is_empty() { "none; only admins top up".to_owned() } else { names.join(", ") };
             say!("ok       payment providers: {names}");
         }
-        // What is wrong with them the settings have told already.
+        // Problems of the settings have been reported already.
         Err(error) if problems.is_empty() => problems.push(error.to_string()),
         Err(_) => {}
     }

@@ -1,4 +1,4 @@
-//! Runs the subcommand that the command line asks for; each file holds one, or a group of them.
+//! Runs the subcommands, each in a file of its own.
 
 mod access;
 mod backup;

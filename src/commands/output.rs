@@ -1,4 +1,4 @@
-//! Prints the lines of subcommands, and words the reports that several of them share.
+//! Prints lines of subcommands, and the reports that several of them share.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

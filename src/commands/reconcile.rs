@@ -1,4 +1,4 @@
-//! Runs `reconcile`: prints of each invariant whether it holds.
+//! Runs `reconcile`: prints the result of each check of the books.
 
 use std::io::Write;
 

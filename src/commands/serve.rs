@@ -1,4 +1,4 @@
-//! Runs `serve`: opens the database, starts listeners and worker, stops at a signal.
+//! Runs `serve`: opens the database, starts worker and listeners, stops at a signal.
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -79,7 +79,7 @@ pub(super) async fn serve(settings: &Settings, args: ServeArgs) -> CliResult {
     }
     let (stop_worker, worker_stopped) = tokio::sync::oneshot::channel::<()>();
     let worker = settings.worker.then(|| {
-        // An error means that whoever stops it is gone.
+        // An error means that the sender is gone.
         let stop = async move { drop(worker_stopped.await) };
         tokio::spawn(worker::run(billing.clone(), stop))
     });

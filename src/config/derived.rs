@@ -1,4 +1,4 @@
-//! Turns settings into addresses, limits, pools, the seller on invoices: as the parts of the program take them.
+//! Derives what the program needs from the settings: addresses, limits, pools, encryption, the seller on invoices.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Reads the command line, the environment and `.env`, and names the setting that is wrong.
+//! Parses the command line, the environment and `.env`, and names an invalid setting.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     let empty: Vec<clap::Id> =
         command.get_arguments().filter(|arg| is_empty(arg)).map(|arg| arg.get_id().clone()).collect();
-    // An argument cannot be parted from its variable, but it can be given one that nobody can set.
+    // An argument cannot lose its variable, but it can get one whose name cannot be set.
     empty.into_iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.env("=").hide_env(true)))
 }
 

@@ -1,4 +1,4 @@
-//! Tests how settings are parsed and checked.
+//! Tests how settings are read and checked.
 
 use clap::Parser;
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! Parses the values of settings; an error says what a value must be.
+//! Parses the values of settings, with errors that say what a value must be.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

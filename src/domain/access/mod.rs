@@ -1,5 +1,6 @@
 //! Defines roles, rights, API keys, sessions and users: who may do what.
 
+pub mod key_rules;
 pub mod keys;
 pub mod rights;
 pub mod sessions;

@@ -13,6 +13,7 @@ use crate::domain::prices::messages::{ChargeKey, InputDigest, MessageSid, Messag
 use crate::domain::prices::rating::{RatedPart, Unrated};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::fields::FieldError;
+use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::json::JsonObject;
 use crate::domain::values::money::{Money, MoneyError};
 use crate::domain::values::named_enum::named_enum;
@@ -124,6 +125,32 @@ pub struct Delivery {
     pub reported_at: Timestamp,
 }
 
+/// A refund that an admin asks for.
+#[derive(Clone, Debug)]
+pub struct RefundRequest {
+    pub key: ChargeKey,
+    /// Above 0; `None`: all that is left of the charge.
+    pub amount: Option<Money>,
+    pub reason: Reason,
+}
+
+impl RefundRequest {
+    /// # Errors
+    /// Names the field `amount` where it is not above zero.
+    pub fn new(key: ChargeKey, amount: Option<Money>, reason: Reason) -> Result<RefundRequest, FieldError> {
+        if amount.is_some_and(|amount| amount <= Money::ZERO) {
+            return Err(FieldError::new("amount", "must be greater than 0; leave it out to refund all that is left"));
+        }
+        Ok(RefundRequest { key, amount, reason })
+    }
+
+    /// The input that an idempotency key stands for.
+    pub fn hash(&self) -> InputHash {
+        let amount = self.amount.map(|amount| amount.to_string()).unwrap_or_default();
+        InputHash::of(&[self.key.business.as_str(), self.key.message.as_str(), &amount, self.reason.as_str()])
+    }
+}
+
 /// A refund ordered by an admin.
 #[derive(Clone, Debug)]
 pub struct RefundOrder {
@@ -189,5 +216,25 @@ impl Refusal {
 impl From<MoneyError> for Refusal {
     fn from(error: MoneyError) -> Refusal {
         Refusal::Unrated(Unrated::Money(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(None, true)]
+    #[case(Some(1), true)]
+    #[case(Some(0), false)]
+    #[case(Some(-1), false)]
+    fn amounts_of_refunds(#[case] micros: Option<i64>, #[case] passes: bool) {
+        let (business, message) = ("biz_test_001".parse().expect("a SID"), "m1".parse().expect("a name"));
+        let reason = "Never arrived".parse().expect("a reason");
+        let request = RefundRequest::new(ChargeKey { business, message }, micros.map(Money::from_micros), reason);
+        let expected = if passes { Ok(()) } else { Err("amount".to_owned()) };
+        assert_eq!(request.map(|_| ()).map_err(|error| error.field), expected);
     }
 }

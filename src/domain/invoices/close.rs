@@ -83,6 +83,11 @@ pub fn invoice_series(issue_date: NaiveDate) -> String {
     format!("INV-{}", issue_date.year())
 }
 
+/// The number series of credit notes written on a day.
+pub fn credit_note_series(issue_date: NaiveDate) -> String {
+    format!("CN-{}", issue_date.year())
+}
+
 /// An invoice number as printed.
 pub fn numbered(series: &str, number: i64) -> String {
     format!("{series}-{number:06}")

@@ -1,6 +1,7 @@
 //! Judges webhook delivery attempts: delivered, retried at which time, or given up.
 
 use super::events::EventType;
+use super::webhooks::WebhookStatus;
 use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::sid::MessageEventSid;
 use crate::domain::values::time::Timestamp;
@@ -163,10 +164,19 @@ impl Health {
     pub fn failing_since(self, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         if self.came_through { None } else { Some(before.unwrap_or(now)) }
     }
+
+    /// The status that ends deliveries to an endpoint: disabled where its receiver is gone, failed where no delivery
+    /// succeeded for days. `None`: deliveries go on.
+    pub fn ends_as(self, failing_since: Option<Timestamp>, now: Timestamp) -> Option<WebhookStatus> {
+        if self.is_gone {
+            return Some(WebhookStatus::Disabled);
+        }
+        has_failed_too_long(failing_since, now).then_some(WebhookStatus::Failed)
+    }
 }
 
 /// Whether an endpoint has failed so long that it is to be disabled.
-pub fn has_failed_too_long(failing_since: Option<Timestamp>, now: Timestamp) -> bool {
+fn has_failed_too_long(failing_since: Option<Timestamp>, now: Timestamp) -> bool {
     failing_since.is_some_and(|since| since <= now.minus_days(FAILING_DAYS_MAX))
 }
 
@@ -274,5 +284,8 @@ mod tests {
         assert!(!has_failed_too_long(None, at(9 * day)));
         assert!(!has_failed_too_long(Some(at(0)), at(3 * day - 1)));
         assert!(has_failed_too_long(Some(at(0)), at(3 * day)));
+        assert_eq!(failed.ends_as(Some(at(0)), at(3 * day)), Some(WebhookStatus::Failed));
+        assert_eq!(failed.ends_as(Some(at(1)), at(3 * day)), None);
+        assert_eq!(some.ends_as(None, at(5)), Some(WebhookStatus::Disabled));
     }
 }

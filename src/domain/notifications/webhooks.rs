@@ -7,16 +7,18 @@ use url::{Host, Url};
 
 use super::events::{EventSet, EventType};
 use crate::domain::values::addresses::is_public;
+use crate::domain::values::fields::FieldError;
+use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
 
 /// The most endpoints of a business.
-pub const WEBHOOKS_MAX: i64 = 20;
+const WEBHOOKS_MAX: i64 = 20;
 
 /// For how many hours a replaced secret may go on signing.
-pub const OVERLAP_HOURS_MAX: i64 = 168;
+const OVERLAP_HOURS_MAX: i64 = 168;
 
 /// The longest URL, in bytes.
 const URL_LENGTH_MAX: usize = 2_048;
@@ -31,6 +33,13 @@ named_enum! {
         Disabled = "DISABLED",
         /// By the server, because deliveries failed for days.
         Failed = "FAILED",
+    }
+}
+
+impl WebhookStatus {
+    /// The status that an owner sets.
+    pub fn of(is_enabled: bool) -> WebhookStatus {
+        if is_enabled { WebhookStatus::Enabled } else { WebhookStatus::Disabled }
     }
 }
 
@@ -49,6 +58,164 @@ pub struct Webhook {
     pub failing_since: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Webhook {
+    /// A new endpoint. `allow_private`: as for [`WebhookUrl::parse`].
+    ///
+    /// # Errors
+    /// Names the first invalid field.
+    pub fn new(
+        sid: WebhookSid,
+        business: BusinessSid,
+        new: NewWebhook,
+        allow_private: bool,
+        now: Timestamp,
+    ) -> Result<Webhook, FieldError> {
+        Ok(Webhook {
+            sid,
+            business,
+            url: url_of(&new.url, allow_private)?,
+            description: new.description,
+            events: events_of(&new.events)?,
+            status: WebhookStatus::of(new.enabled),
+            previous_until: None,
+            failing_since: None,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// The input that an idempotency key stands for.
+    pub fn hash(&self) -> InputHash {
+        let events = self.events.bits().to_string();
+        InputHash::of(&[self.url.as_str(), self.description.as_str(), &events, self.status.as_str()])
+    }
+
+    /// Checks that messages are sent to it.
+    ///
+    /// # Errors
+    /// [`WebhookRefusal::Disabled`].
+    pub fn check_enabled(&self) -> Result<(), WebhookRefusal> {
+        if self.status == WebhookStatus::Enabled { Ok(()) } else { Err(WebhookRefusal::Disabled) }
+    }
+
+    /// Whether it is enabled and was not before.
+    pub fn is_enabled_since(&self, before: &Webhook) -> bool {
+        self.status == WebhookStatus::Enabled && before.status != WebhookStatus::Enabled
+    }
+}
+
+/// An endpoint to create; URL and names of events are not parsed yet.
+#[derive(Clone, Debug)]
+pub struct NewWebhook {
+    pub url: String,
+    pub events: Vec<String>,
+    pub description: LongText,
+    pub enabled: bool,
+}
+
+/// Changes to an endpoint, not parsed yet. Fields left out stay as they are.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookChanges {
+    pub url: Option<String>,
+    pub events: Option<Vec<String>>,
+    pub description: Option<LongText>,
+    pub enabled: Option<bool>,
+}
+
+impl WebhookChanges {
+    /// Parses them. `allow_private`: as for [`WebhookUrl::parse`].
+    ///
+    /// # Errors
+    /// Names the first invalid field.
+    pub fn check(self, allow_private: bool) -> Result<CheckedChanges, FieldError> {
+        Ok(CheckedChanges {
+            url: self.url.map(|text| url_of(&text, allow_private)).transpose()?,
+            events: self.events.map(|names| events_of(&names)).transpose()?,
+            description: self.description,
+            enabled: self.enabled,
+        })
+    }
+}
+
+/// Changes to an endpoint, parsed.
+#[derive(Clone, Debug, Default)]
+pub struct CheckedChanges {
+    url: Option<WebhookUrl>,
+    events: Option<EventSet>,
+    description: Option<LongText>,
+    enabled: Option<bool>,
+}
+
+impl CheckedChanges {
+    /// The changed endpoint, with `now` as the time of change; equal to `before` where nothing changes. Enabled again, or at
+    /// another URL, it counts as not failing.
+    pub fn apply_to(self, before: &Webhook, now: Timestamp) -> Webhook {
+        let mut after = before.clone();
+        after.url = self.url.unwrap_or(after.url);
+        after.events = self.events.unwrap_or(after.events);
+        after.description = self.description.unwrap_or(after.description);
+        after.status = match self.enabled {
+            // Disabled by the server stays so until it is enabled.
+            Some(false) if before.status != WebhookStatus::Enabled => before.status,
+            Some(enabled) => WebhookStatus::of(enabled),
+            None => before.status,
+        };
+        if after.is_enabled_since(before) || after.url != before.url {
+            after.failing_since = None;
+        }
+        if after != *before {
+            after.updated_at = now;
+        }
+        after
+    }
+}
+
+/// Why an endpoint cannot be created or sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookRefusal {
+    #[error("The business has {max} webhooks already; delete one that it does not use.", max = WEBHOOKS_MAX)]
+    TooMany,
+    #[error("The webhook is disabled, so nothing is sent to it: enable it first.")]
+    Disabled,
+}
+
+impl WebhookRefusal {
+    /// The code of the refusal on the wire.
+    pub fn code(self) -> &'static str {
+        match self {
+            WebhookRefusal::TooMany => "too_many_webhooks",
+            WebhookRefusal::Disabled => "webhook_disabled",
+        }
+    }
+}
+
+/// Checks that a business with so many endpoints may have one more.
+///
+/// # Errors
+/// [`WebhookRefusal::TooMany`].
+pub fn check_room(webhooks: i64) -> Result<(), WebhookRefusal> {
+    if webhooks < WEBHOOKS_MAX { Ok(()) } else { Err(WebhookRefusal::TooMany) }
+}
+
+/// Until when a secret that is replaced now goes on signing, by hours from now; `None` for 0 hours.
+///
+/// # Errors
+/// Names the field `overlap_hours` below 0 and above a week.
+pub fn overlap_until(hours: i64, now: Timestamp) -> Result<Option<Timestamp>, FieldError> {
+    if (0..=OVERLAP_HOURS_MAX).contains(&hours) {
+        return Ok((hours > 0).then(|| now.plus_seconds(hours * 3_600)));
+    }
+    Err(FieldError::new("overlap_hours", format!("must be a whole number from 0 to {OVERLAP_HOURS_MAX}")))
+}
+
+fn url_of(text: &str, allow_private: bool) -> Result<WebhookUrl, FieldError> {
+    WebhookUrl::parse(text, allow_private).map_err(|problem| FieldError::new("url", problem))
+}
+
+fn events_of(names: &[String]) -> Result<EventSet, FieldError> {
+    parse_events(names).map_err(|problem| FieldError::new("events", problem))
 }
 
 /// The URL of an endpoint, normalised. `Debug` does not show all of it: it may hold a token.
@@ -123,7 +290,7 @@ impl fmt::Debug for WebhookUrl {
 ///
 /// # Errors
 /// Where there are none, or one is unknown.
-pub fn parse_events(names: &[String]) -> Result<EventSet, String> {
+fn parse_events(names: &[String]) -> Result<EventSet, String> {
     if names.iter().any(|name| name == EVERY_EVENT) {
         return if names.len() == 1 {
             Ok(EventSet::EVERY)
@@ -210,6 +377,57 @@ mod tests {
     fn a_token_is_not_told() {
         let url = WebhookUrl::parse("https://example.com:444/hooks/token", false).expect("a URL");
         assert_eq!(format!("{url:?}"), "WebhookUrl(https://example.com:444/…)");
+    }
+
+    const NOW: Timestamp = Timestamp::from_micros(2);
+
+    fn webhook(status: WebhookStatus, failing_since: Option<Timestamp>) -> Webhook {
+        let new = NewWebhook {
+            url: "https://example.com/hooks".to_owned(),
+            events: vec![EVERY_EVENT.to_owned()],
+            description: LongText::default(),
+            enabled: true,
+        };
+        let (sid, business) = (WebhookSid::new(uuid::Uuid::nil()), "biz_test_001".parse().expect("a SID"));
+        let made = Webhook::new(sid, business, new, false, Timestamp::from_micros(1)).expect("a webhook");
+        Webhook { status, failing_since, ..made }
+    }
+
+    /// What it was, what its owner wants, what it is.
+    #[rstest]
+    #[case(WebhookStatus::Enabled, Some(false), WebhookStatus::Disabled)]
+    #[case(WebhookStatus::Enabled, None, WebhookStatus::Enabled)]
+    #[case(WebhookStatus::Failed, Some(false), WebhookStatus::Failed)]
+    #[case(WebhookStatus::Failed, None, WebhookStatus::Failed)]
+    #[case(WebhookStatus::Failed, Some(true), WebhookStatus::Enabled)]
+    #[case(WebhookStatus::Disabled, Some(true), WebhookStatus::Enabled)]
+    fn statuses(#[case] before: WebhookStatus, #[case] enabled: Option<bool>, #[case] expected: WebhookStatus) {
+        let before = webhook(before, Some(NOW));
+        let changes = WebhookChanges { enabled, ..WebhookChanges::default() }.check(false).expect("changes");
+        let after = changes.apply_to(&before, NOW);
+        assert_eq!(after.status, expected);
+        let is_enabled_now = after.is_enabled_since(&before);
+        assert_eq!(after.failing_since, if is_enabled_now { None } else { Some(NOW) });
+        assert_eq!(after == before, after.updated_at == before.updated_at);
+    }
+
+    #[test]
+    fn another_address_has_not_failed_yet() {
+        let before = webhook(WebhookStatus::Enabled, Some(NOW));
+        let change = |url: &str| WebhookChanges { url: Some(url.to_owned()), ..WebhookChanges::default() }.check(false);
+        assert_eq!(change("https://example.com/hooks").expect("the same").apply_to(&before, NOW), before);
+        let after = change("https://example.com/other").expect("another").apply_to(&before, NOW);
+        assert_eq!((after.failing_since, after.updated_at), (None, NOW));
+        assert_eq!(change("http://example.com/").map(|_| ()).map_err(|error| error.field), Err("url".to_owned()));
+    }
+
+    #[test]
+    fn room_and_overlap() {
+        assert_eq!((check_room(WEBHOOKS_MAX - 1), check_room(WEBHOOKS_MAX)), (Ok(()), Err(WebhookRefusal::TooMany)));
+        assert_eq!(overlap_until(0, NOW), Ok(None));
+        assert_eq!(overlap_until(1, NOW), Ok(Some(NOW.plus_seconds(3_600))));
+        assert!(overlap_until(OVERLAP_HOURS_MAX, NOW).is_ok());
+        assert!(overlap_until(-1, NOW).is_err() && overlap_until(OVERLAP_HOURS_MAX + 1, NOW).is_err());
     }
 
     #[test]

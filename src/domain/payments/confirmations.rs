@@ -1,4 +1,4 @@
-//! Judges confirmations of payments by their providers.
+//! Judges a provider's confirmation of a payment: completed, failed, repeated, or money for suspense.
 
 use super::providers::{ProviderName, ProviderReference};
 use super::suspense::SuspenseCause;
@@ -34,7 +34,7 @@ pub struct ConfirmationFacts<'a> {
     pub has_completed_another: bool,
 }
 
-/// What to do about a confirmation.
+/// The decision on a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Complete,

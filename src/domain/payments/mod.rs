@@ -1,4 +1,4 @@
-//! Defines payments through providers: their status, ledger entry and event.
+//! Defines payments through providers: their purpose, status, ledger entry and event body.
 
 pub mod confirmations;
 pub mod providers;
@@ -52,8 +52,8 @@ impl From<PaymentStatus> for TransactionStatus {
 
 /// A payment requested from a provider.
 ///
-/// Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs a default for the
-/// answers stored before it.
+/// Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a default for those stored
+/// before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     pub sid: PaymentSid,

@@ -1,4 +1,4 @@
-//! Defines money in suspense, which fits no payment until an admin assigns it.
+//! Defines money in suspense, which a provider received without a matching payment, and how it is credited.
 
 use super::PaymentDetails;
 use super::providers::{ProviderName, ProviderReference};

@@ -10,7 +10,7 @@ use crate::domain::values::fields::FieldError;
 use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::Timestamp;
 
-/// What a caller gives to identify a destination.
+/// The details that a caller gives to identify a destination.
 #[derive(Clone, Debug, Default)]
 pub struct GivenDestination {
     pub to: Option<PhoneNumber>,

@@ -1,7 +1,9 @@
 //! Defines wallets, the prepaid balances of businesses, with their settings and opening terms.
 
 pub mod account;
+pub mod adjustments;
 pub mod ledger;
+pub mod topups;
 pub mod transactions;
 pub mod watch;
 

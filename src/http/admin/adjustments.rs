@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::{Reason, Reference};
+use crate::domain::wallets::adjustments::Adjustment;
 use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Json};
@@ -18,7 +19,7 @@ use crate::http::openapi::{CommonErrors, Missing, WriteErrors};
 use crate::http::schema::SignedDecimalInput;
 use crate::http::state::AppState;
 use crate::services;
-use crate::services::wallets::adjustments::{Adjustment, AdjustmentReceipt};
+use crate::services::wallets::adjustments::AdjustmentReceipt;
 
 /// What to add to a wallet or to take from it, and why.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::invoices::LineCategory;
+use crate::domain::invoices::fees::Fee;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::{LongText, Reason, Reference};
@@ -19,7 +20,6 @@ use crate::http::openapi::{CommonErrors, Missing, WriteErrors};
 use crate::http::schema::SignedDecimalInput;
 use crate::http::state::AppState;
 use crate::services;
-use crate::services::invoices::fees::Fee;
 
 /// A fee to take, or a credit to give.
 #[derive(Debug, Deserialize, ToSchema)]

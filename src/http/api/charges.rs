@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::delivery_reports::DeliveryBody;
 use super::ratings::RatingBody;
-use crate::domain::charges::ChargeState;
 use crate::domain::charges::charging::{Charged, Reported};
+use crate::domain::charges::{ChargeState, RefundRequest};
 use crate::domain::prices::lookup::GivenDestination;
 use crate::domain::prices::messages::{ChargeKey, MessageSid, OfferedMessage};
 use crate::domain::prices::phone_numbers::PhoneNumber;
@@ -31,7 +31,7 @@ use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{ChargeErrors, ChargeNotFound, CommonErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
-use crate::services::charges::{ChargeHistory, ChargeRequest, RefundReceipt, RefundRequest};
+use crate::services::charges::{ChargeHistory, ChargeRequest, RefundReceipt};
 
 /// A message to charge before it is sent.
 ///

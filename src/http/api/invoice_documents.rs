@@ -10,8 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::documents::{Credited, InvoiceDocument, Logo, html, pdf};
-use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
+use crate::documents::{InvoiceDocument, Logo, html, pdf};
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::http::bodies::invoices::InvoiceBody;
 use crate::http::edge::answer::error::{Problem, ProblemBody};
@@ -47,34 +46,7 @@ impl Documents {
     fn document(&self, own: OwnInvoice) -> InvoiceDocument {
         let OwnInvoice { invoice, buyer, seller, is_platforms, credited } = own;
         let logo = self.logo.clone().filter(|_| is_platforms);
-        let credits = credited
-            .map(|credited| Credited { number: credited.number().to_owned(), issued_on: credited.header.issue_date });
-        let header = invoice.header;
-        let tax = header.dues.tax;
-        // Of a draft nothing is due yet. What was not due at the close was paid before, by a prepaid wallet.
-        let is_final = header.status != InvoiceStatus::Draft && header.kind == InvoiceKind::Invoice;
-        let due = is_final.then(|| header.still_due());
-        let paid = due.and_then(|due| invoice.total.checked_add(tax.added()).ok()?.checked_sub(due).ok());
-        InvoiceDocument {
-            kind: header.kind,
-            number: header.number,
-            status: header.status,
-            period: invoice.period,
-            issued_on: header.issue_date,
-            due_on: header.due_date,
-            paid_on: header.paid_date,
-            currency: invoice.currency,
-            seller,
-            buyer,
-            lines: invoice.lines,
-            total: invoice.total,
-            tax: tax.is_any().then_some(tax),
-            paid,
-            due,
-            logo,
-            credits,
-            updated_at: header.updated_at,
-        }
+        InvoiceDocument::of(invoice, (seller, buyer), credited.as_ref(), logo)
     }
 
     fn html(&self, own: OwnInvoice) -> Response {

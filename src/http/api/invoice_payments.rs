@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::wallets::check_direct;
 use crate::domain::invoices::InvoiceStatus;
 use crate::domain::invoices::dues::PaidInvoice;
+use crate::domain::invoices::payments::InvoicePayment;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::Reference;
@@ -22,7 +23,7 @@ use crate::http::openapi::{BodyErrors, CommonErrors, InvoiceRules, Missing, Tena
 use crate::http::schema::DecimalInput;
 use crate::http::state::AppState;
 use crate::services;
-use crate::services::invoices::payments::{InvoicePayment, PaymentReceipt};
+use crate::services::invoices::payments::PaymentReceipt;
 
 /// Money to pay an invoice with.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::access::key_rules::{KeyKeeper, NewKey};
 use crate::domain::access::keys::ApiKey;
 use crate::domain::access::rights::{KeyMode, Reach, Role};
 use crate::domain::values::sid::{BusinessSid, KeySid};
@@ -19,7 +20,7 @@ use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{CommonErrors, Missing, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
-use crate::services::access::keys::{IssuedKey, KeyKeeper, NewKey};
+use crate::services::access::keys::IssuedKey;
 
 /// A key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]

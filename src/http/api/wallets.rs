@@ -10,6 +10,7 @@ use crate::domain::payments::providers::{PaymentMethod, ProviderName};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::Reference;
+use crate::domain::wallets::topups::Topup;
 use crate::http::bodies::wallets::WalletBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Json};
@@ -20,7 +21,6 @@ use crate::http::openapi::{CommonErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::payments::ProviderTopup;
-use crate::services::wallets::Topup;
 
 /// Read a wallet
 ///

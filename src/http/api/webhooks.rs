@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::webhook_paths::{WebhookParams, WebhookPath};
-use crate::domain::notifications::webhooks::{Webhook, WebhookStatus, event_names};
+use crate::domain::notifications::webhooks::{NewWebhook, Webhook, WebhookChanges, WebhookStatus, event_names};
 use crate::domain::values::idempotency::OnceAnswer;
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
@@ -19,7 +19,7 @@ use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
-use crate::services::notifications::webhooks::{IssuedWebhook, NewWebhook, WebhookChanges};
+use crate::services::notifications::webhooks::IssuedWebhook;
 
 /// An endpoint, without its secret.
 #[derive(Debug, Serialize, ToSchema)]

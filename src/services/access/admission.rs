@@ -58,7 +58,7 @@ pub async fn authenticate(
             let hash = presented.hash();
             let is_current = key.secret_hash.equals(&hash);
             let is_previous = key.previous.is_some_and(|(previous, until)| previous.equals(&hash) && now < until);
-            // What becomes of a key is told to its holder alone.
+            // Only the holder of a key learns why it is refused.
             if presented.mode != key.mode || !(is_current || is_previous) {
                 Err(NotLetIn::Unknown)
             } else if key.revoked_at.is_some() {

@@ -1,138 +1,26 @@
 //! Creates, lists, rotates and revokes API keys.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::presented::Handle;
-use crate::domain::access::keys::{ApiKey, OVERLAP_SECONDS_MAX, PresentedKey, PublicId};
-use crate::domain::access::rights::{KeyMode, Reach, Role, Tenant};
-use crate::domain::audit::{Actor, AuditAction, AuditEntry};
-use crate::domain::businesses::BusinessKind;
+use crate::domain::access::key_rules::{KeyKeeper, NewKey, check_overlap, check_room};
+use crate::domain::access::keys::{ApiKey, PresentedKey, PublicId};
+use crate::domain::access::rights::{Reach, Tenant};
+use crate::domain::access::user_rules::check_business;
+use crate::domain::audit::{AuditAction, AuditEntry};
 use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::paging::{Cursor, Limit, Page};
-use crate::domain::values::sid::{BusinessSid, KeySid};
-use crate::domain::values::text::Title;
-use crate::domain::values::time::Timestamp;
+use crate::domain::values::sid::KeySid;
 use crate::error::{Error, Result};
 use crate::services::Billing;
+use crate::services::posting::once::{Codec, KeyTurn, Lock, Once, from_kept, kept_json};
 use crate::storage::db::Conn;
 use crate::{random, storage};
 
 const NOT_FOUND: Error =
     Error::NotFound { code: "key_not_found", sentence: "There is no such key, or it is none of yours." };
-
-/// The author of a change to keys, with their role and the businesses whose keys they may manage.
-#[derive(Clone, Debug)]
-pub struct KeyKeeper {
-    pub role: Role,
-    pub reach: Reach,
-    pub actor: Actor,
-    /// When the author's own key expires, if it does.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// The most keys of a business that are not revoked: enough for every program it runs, and none to spread requests
-/// over.
-const LIVE_KEYS_MAX: i64 = 100;
-
-impl KeyKeeper {
-    /// The operator who runs a subcommand on the server's own machine, with the rights of an admin.
-    pub fn command_line() -> KeyKeeper {
-        KeyKeeper { role: Role::Admin, reach: Reach::All, actor: Actor::command_line(), expires_at: None }
-    }
-
-    /// Whether they may see and change a key. Not one above their own role: by rotating it they would obtain it.
-    async fn may_touch(&self, conn: &mut Conn<'_>, key: &ApiKey) -> Result<bool> {
-        if !self.role.may_grant(key.role) {
-            return Ok(false);
-        }
-        let Some(business) = &key.business else { return Ok(self.reach == Reach::All) };
-        match (self.reach.includes(business), &self.reach) {
-            (Some(is_included), _) => Ok(is_included),
-            (None, Reach::OwnAndBelow(reseller)) => storage::businesses::is_below(conn, business, reseller).await,
-            (None, _) => Ok(false),
-        }
-    }
-}
-
-/// A key to create.
-#[derive(Clone, Debug)]
-pub struct NewKey {
-    pub name: Title,
-    pub mode: KeyMode,
-    pub role: Role,
-    /// The business it is to belong to: for clients and resellers only.
-    pub business: Option<Tenant>,
-    /// The businesses that a gateway's key is limited to; `None`: all.
-    pub businesses: Option<Vec<BusinessSid>>,
-    pub expires_at: Option<Timestamp>,
-}
-
-/// The most businesses that a gateway's key may list.
-const LISTED_MAX: usize = 1_000;
-
-impl NewKey {
-    /// Sorts the businesses and removes duplicates; a key created with another key expires no later than that one.
-    fn tidied(mut self, keeper: &KeyKeeper) -> NewKey {
-        if let Some(businesses) = &mut self.businesses {
-            businesses.sort_unstable();
-            businesses.dedup();
-        }
-        self.expires_at = self.expires_at.or(keeper.expires_at);
-        self
-    }
-
-    fn check(&self, keeper: &KeyKeeper, now: Timestamp) -> Result<()> {
-        if !keeper.role.may_grant(self.role) {
-            let sentence = format!("The role {} cannot make a key of the role {}.", keeper.role, self.role);
-            return Err(Error::Forbidden(sentence));
-        }
-        match (&self.business, self.role.has_business()) {
-            (None, true) => {
-                return Err(Error::invalid("business_sid", format!("is missing: a {} key belongs to one", self.role)));
-            }
-            (Some(_), false) => {
-                return Err(Error::invalid(
-                    "business_sid",
-                    format!("must be left out: a {} key belongs to none", self.role),
-                ));
-            }
-            _ => {}
-        }
-        match &self.businesses {
-            Some(_) if self.role != Role::Gateway => {
-                return Err(Error::invalid("businesses", "must be left out: only a gateway key lists businesses"));
-            }
-            Some(listed) if listed.is_empty() || listed.len() > LISTED_MAX => {
-                let problem = format!("must name 1 to {LISTED_MAX} businesses; leave it out for all");
-                return Err(Error::invalid("businesses", problem));
-            }
-            _ => {}
-        }
-        if self.expires_at.is_some_and(|end| end <= now) {
-            return Err(Error::invalid("expires_at", "must lie in the future; leave it out for a key without an end"));
-        }
-        if let (Some(end), Some(keepers)) = (self.expires_at, keeper.expires_at)
-            && end > keepers
-        {
-            return Err(Error::invalid("expires_at", "must not be later than the end of the key that makes it"));
-        }
-        Ok(())
-    }
-
-    fn hash(&self) -> InputHash {
-        let listed = self.businesses.iter().flatten().map(BusinessSid::as_str).collect::<Vec<_>>().join(" ");
-        InputHash::of(&[
-            self.name.as_str(),
-            self.mode.as_str(),
-            self.role.as_str(),
-            self.business.as_ref().map_or("", |tenant| tenant.sid().as_str()),
-            if self.businesses.is_some() { "listed" } else { "all" },
-            &listed,
-            &self.expires_at.map(|end| end.micros().to_string()).unwrap_or_default(),
-        ])
-    }
-}
 
 /// A key and its secret, for its holder. `Debug` does not show the secret.
 pub struct IssuedKey {
@@ -154,6 +42,32 @@ struct Remembered {
     sealed: String,
 }
 
+/// Stores the SID of an issued key and its sealed secret, and reads the rest from its row.
+struct SealedKey<'a>(&'a Billing);
+
+impl Codec<IssuedKey> for SealedKey<'_> {
+    fn encode(&self, IssuedKey { key, secret }: &IssuedKey) -> Result<Box<RawValue>> {
+        let sealed = self.0.sealer.seal(&key.sid.to_string(), secret, random::bytes()?);
+        let sealed = sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))?;
+        kept_json(&Remembered { key: key.sid, sealed })
+    }
+
+    async fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> Result<IssuedKey> {
+        let Remembered { key, sealed } = from_kept(kept)?;
+        let secret = self.0.sealer.open(&key.to_string(), &sealed);
+        let key = storage::access::keys::find(conn, key).await?;
+        match (key, secret) {
+            (Some(key), Some(secret)) => Ok(IssuedKey { key, secret }),
+            _ => Err(Error::Impossible {
+                code: "secret_not_shown_again",
+                sentence: "That key was made, but its secret can no longer be shown (SECRET_KEY is another now): \
+                           rotate it."
+                    .to_owned(),
+            }),
+        }
+    }
+}
+
 /// Creates a key. Its secret is in the answer and stored nowhere in clear; the same request again with the same
 /// idempotency key returns it again.
 ///
@@ -169,57 +83,41 @@ pub async fn create(
     let now = billing.clock.now();
     let new = new.tidied(keeper);
     new.check(keeper, now)?;
-    let input = new.hash();
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    check_businesses(&mut conn, &new).await?;
-    if let Some(tenant) = &new.business
-        && storage::access::keys::count_live(&mut conn, tenant.sid()).await? >= LIVE_KEYS_MAX
-    {
-        let sentence = format!("The business has {LIVE_KEYS_MAX} keys already; revoke one that it does not use.");
-        return Err(Error::Impossible { code: "too_many_keys", sentence });
-    }
-    let secret = PresentedKey::from_random(new.mode, random::bytes()?, random::bytes()?);
-    let key = ApiKey {
-        sid: KeySid::new(billing.clock.new_id()),
-        public_id: secret.public_id.clone(),
-        mode: new.mode,
-        name: new.name.as_str().to_owned(),
-        role: new.role,
-        business: new.business.map(Tenant::into_sid),
-        businesses: new.businesses,
-        created_by: keeper.actor.name.to_string(),
-        created_at: now,
-        rotated_at: None,
-        previous_expires_at: None,
-        expires_at: new.expires_at,
-        last_used_at: None,
-        revoked_at: None,
+    let once = Once { billing, key: idempotency.as_ref(), input: new.hash(), now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        check_businesses(conn, &new).await?;
+        if let Some(tenant) = &new.business {
+            check_room(storage::access::keys::count_live(conn, tenant.sid()).await?)?;
+        }
+        let secret = PresentedKey::from_random(new.mode, random::bytes()?, random::bytes()?);
+        let key = ApiKey {
+            sid: KeySid::new(billing.clock.new_id()),
+            public_id: secret.public_id.clone(),
+            mode: new.mode,
+            name: new.name.as_str().to_owned(),
+            role: new.role,
+            business: new.business.map(Tenant::into_sid),
+            businesses: new.businesses,
+            created_by: keeper.actor.name.to_string(),
+            created_at: now,
+            rotated_at: None,
+            previous_expires_at: None,
+            expires_at: new.expires_at,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        storage::access::keys::insert(conn, &key, &secret).await?;
+        let entry = AuditEntry::created(AuditAction::KeyCreated, key.sid.to_string(), described(&key));
+        storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
+        Ok(IssuedKey { key, secret: secret.reveal() })
     };
-    storage::access::keys::insert(&mut conn, &key, &secret).await?;
-    let entry = AuditEntry::created(AuditAction::KeyCreated, key.sid.to_string(), described(&key));
-    storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
-    remember(billing, &mut conn, idempotency.as_ref(), &input, (&key, &secret), now).await?;
-    tx.commit().await?;
-    Ok(OnceAnswer { value: IssuedKey { key, secret: secret.reveal() }, replayed: false })
+    once.run(KeyTurn, SealedKey(billing), work).await
 }
 
 /// Checks that the businesses a key names exist, and are of the kind its role needs.
 async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
     if let Some(tenant) = &new.business {
-        match storage::businesses::hold_kind(conn, tenant.sid()).await? {
-            None => return Err(Error::invalid("business_sid", "names no business that exists")),
-            Some(BusinessKind::Client) if new.role == Role::Reseller => {
-                return Err(Error::invalid("role", "must be client: the business is no reseller"));
-            }
-            Some(_) => {}
-        }
+        check_business(new.role, storage::businesses::hold_kind(conn, tenant.sid()).await?)?;
     }
     for business in new.businesses.iter().flatten() {
         if storage::businesses::hold_kind(conn, business).await?.is_none() {
@@ -235,44 +133,6 @@ fn described(key: &ApiKey) -> Value {
         "name": key.name, "mode": key.mode, "role": key.role, "public_id": key.public_id.as_str(),
         "business_sid": key.business, "businesses": key.businesses, "expires_at": key.expires_at,
     })
-}
-
-async fn find_again(
-    billing: &Billing,
-    conn: &mut Conn<'_>,
-    scope: &KeyScope,
-    input: &InputHash,
-    now: Timestamp,
-) -> Result<Option<IssuedKey>> {
-    storage::db::idempotency::take_turn(conn, scope).await?;
-    let Some(Remembered { key, sealed }) = storage::db::idempotency::find(conn, scope, input, now).await? else {
-        return Ok(None);
-    };
-    let secret = billing.sealer.open(&key.to_string(), &sealed);
-    let key = storage::access::keys::find(conn, key).await?;
-    match (key, secret) {
-        (Some(key), Some(secret)) => Ok(Some(IssuedKey { key, secret })),
-        _ => Err(Error::Impossible {
-            code: "secret_not_shown_again",
-            sentence:
-                "That key was made, but its secret can no longer be shown (SECRET_KEY is another now): rotate it."
-                    .to_owned(),
-        }),
-    }
-}
-
-async fn remember(
-    billing: &Billing,
-    conn: &mut Conn<'_>,
-    idempotency: Option<&KeyScope>,
-    input: &InputHash,
-    (key, secret): (&ApiKey, &PresentedKey),
-    now: Timestamp,
-) -> Result<()> {
-    let Some(scope) = idempotency else { return Ok(()) };
-    let sealed = billing.sealer.seal(&key.sid.to_string(), &secret.reveal(), random::bytes()?);
-    let sealed = sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))?;
-    storage::db::idempotency::remember(conn, scope, input, &Remembered { key: key.sid, sealed }, now).await
 }
 
 /// A page of keys, newest first: those of one business, or all.
@@ -304,7 +164,20 @@ pub async fn show(billing: &Billing, sid: KeySid, keeper: &KeyKeeper) -> Result<
 
 async fn find(conn: &mut Conn<'_>, sid: KeySid, keeper: &KeyKeeper) -> Result<ApiKey> {
     let key = storage::access::keys::find(conn, sid).await?.ok_or(NOT_FOUND)?;
-    if keeper.may_touch(conn, &key).await? { Ok(key) } else { Err(NOT_FOUND) }
+    if may_touch(conn, keeper, &key).await? { Ok(key) } else { Err(NOT_FOUND) }
+}
+
+/// Whether a key is the keeper's to see and to change. One above their own role is not: by rotating it they would have it.
+async fn may_touch(conn: &mut Conn<'_>, keeper: &KeyKeeper, key: &ApiKey) -> Result<bool> {
+    if !keeper.role.may_grant(key.role) {
+        return Ok(false);
+    }
+    let Some(business) = &key.business else { return Ok(keeper.reach == Reach::All) };
+    match (keeper.reach.includes(business), &keeper.reach) {
+        (Some(is_included), _) => Ok(is_included),
+        (None, Reach::OwnAndBelow(reseller)) => storage::businesses::is_below(conn, business, reseller).await,
+        (None, _) => Ok(false),
+    }
 }
 
 /// Sets a new secret for a key. The old one works for `overlap_seconds` more, or stops at once without any.
@@ -318,43 +191,53 @@ pub async fn rotate(
     keeper: &KeyKeeper,
     idempotency: Option<KeyScope>,
 ) -> Result<OnceAnswer<IssuedKey>> {
-    if !(0..=OVERLAP_SECONDS_MAX).contains(&overlap_seconds) {
-        let problem = format!("must be a whole number from 0 to {OVERLAP_SECONDS_MAX} (a week)");
-        return Err(Error::invalid("overlap_seconds", problem));
-    }
+    check_overlap(overlap_seconds)?;
     let now = billing.clock.now();
     let input = InputHash::of(&[&sid.to_string(), &overlap_seconds.to_string()]);
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    let key = find(&mut conn, sid, keeper).await?;
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    if key.revoked_at.is_some() {
-        let sentence = "A revoked key stays revoked; make a new one.".to_owned();
-        return Err(Error::Impossible { code: "key_revoked", sentence });
-    }
-    let until = (overlap_seconds > 0).then(|| now.plus_seconds(overlap_seconds));
-    let secret = PresentedKey::with_secret(key.mode, key.public_id.clone(), random::bytes()?);
-    storage::access::keys::rotate(&mut conn, sid, &secret, until, now).await?;
-    let after = ApiKey { rotated_at: Some(now), previous_expires_at: until, ..key.clone() };
-    let entry = AuditEntry {
-        action: AuditAction::KeyRotated,
-        subject: sid.to_string(),
-        before: Some(json!({"rotated_at": key.rotated_at})),
-        after: Some(json!({"rotated_at": now, "previous_expires_at": until})),
-        reason: None,
+    let once = Once { billing, key: idempotency.as_ref(), input, now };
+    let work = async |conn: &mut Conn<'_>, key: ApiKey| {
+        key.check_rotatable()?;
+        let until = (overlap_seconds > 0).then(|| now.plus_seconds(overlap_seconds));
+        let secret = PresentedKey::with_secret(key.mode, key.public_id.clone(), random::bytes()?);
+        storage::access::keys::rotate(conn, sid, &secret, until, now).await?;
+        let entry = AuditEntry {
+            action: AuditAction::KeyRotated,
+            subject: sid.to_string(),
+            before: Some(json!({"rotated_at": key.rotated_at})),
+            after: Some(json!({"rotated_at": now, "previous_expires_at": until})),
+            reason: None,
+        };
+        storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
+        let key = ApiKey { rotated_at: Some(now), previous_expires_at: until, ..key };
+        Ok(IssuedKey { key, secret: secret.reveal() })
     };
-    storage::audit::append(&mut conn.bulk(), &entry, &keeper.actor, now).await?;
-    remember(billing, &mut conn, idempotency.as_ref(), &input, (&after, &secret), now).await?;
-    tx.commit().await?;
-    forget(billing, &after.public_id);
-    // So that it stays one that is known.
-    billing.credentials.find(&Handle::Key(after.public_id.clone())).await?;
-    Ok(OnceAnswer { value: IssuedKey { key: after, secret: secret.reveal() }, replayed: false })
+    let issued = once.run(KeyToRotate { sid, keeper }, SealedKey(billing), work).await?;
+    if !issued.replayed {
+        let public_id = &issued.value.key.public_id;
+        forget(billing, public_id);
+        // So that it stays one that is known.
+        billing.credentials.find(&Handle::Key(public_id.clone())).await?;
+    }
+    Ok(issued)
+}
+
+/// Locks the idempotency key, then finds the API key to rotate: a keeper who may not touch it gets no earlier answer.
+struct KeyToRotate<'a> {
+    sid: KeySid,
+    keeper: &'a KeyKeeper,
+}
+
+impl Lock for KeyToRotate<'_> {
+    type Held = ApiKey;
+
+    async fn take(&self, conn: &mut Conn<'_>, key: Option<&KeyScope>) -> Result<ApiKey> {
+        KeyTurn.take(conn, key).await?;
+        find(conn, self.sid, self.keeper).await
+    }
+
+    async fn wait(&self, conn: &mut Conn<'_>, key: &KeyScope) -> Result<()> {
+        KeyTurn.wait(conn, key).await
+    }
 }
 
 /// Revokes a key, on every server within a second. Revoking it again changes nothing.

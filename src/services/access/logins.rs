@@ -37,7 +37,7 @@ pub async fn login(
     actor: Actor,
 ) -> Result<OpenedSession> {
     let now = billing.clock.now();
-    // First of all: who has to come back later has not failed.
+    // Before the attempt is counted: a caller who is told to come back has not failed.
     let place = billing.passwords.line_up()?;
     let subjects = [Some(FailureSubject::user(email)), network.map(FailureSubject::address)];
     let subjects: Vec<FailureSubject> = subjects.into_iter().flatten().collect();
@@ -170,7 +170,7 @@ pub async fn change_password(
         return Err(Error::invalid("new_password", "must be another one than the current"));
     }
     let place = billing.passwords.line_up()?;
-    // Not with the failures to log in: whoever causes those must not keep the user from this.
+    // Counted apart from failed logins: others who cause those must not keep the user from this.
     let subject = FailureSubject::password_change(email);
     count_attempt(billing, std::slice::from_ref(&subject), now).await?;
     if !billing.passwords.verify(&place, current, Some(&stored.password_hash)).await? {
@@ -180,7 +180,7 @@ pub async fn change_password(
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::access::login_failures::forgive(&mut conn, &subject).await?;
-    // Since it was looked at, an admin may have set another, to lock somebody out who knew this one.
+    // Since it was verified, an admin may have set another password, to lock out somebody who knew this one.
     if !storage::access::users::replace_password(&mut conn, &stored, &hash, now).await? {
         tx.roll_back().await?;
         return Err(Error::invalid("current_password", "is wrong"));

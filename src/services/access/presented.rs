@@ -133,7 +133,7 @@ impl Credentials {
         };
         let mut kept = self.kept();
         let Some(known) = known.map(Arc::new) else {
-            // Of what does not exist nothing is kept: whoever invents keys must not fill the memory.
+            // Nothing is kept of unknown keys: invented ones must not fill the memory.
             kept.remove(handle);
             return Ok(None);
         };

@@ -77,7 +77,7 @@ pub async fn create(billing: &Billing, new: NewBusiness, author: &Author) -> Res
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::db::turns::take(&mut conn, Turn::Hierarchy).await?;
-    // Asked first: of one that is there already nothing else is of interest.
+    // Checked first: where the SID is taken, nothing else matters.
     let is_taken = storage::businesses::find(&mut conn, &business.sid).await?.is_some();
     if !is_taken {
         check_place(&business, &Surroundings { above: above(&mut conn, &business).await?, ..Surroundings::default() })?;

@@ -313,7 +313,7 @@ impl Writer<'_> {
         let levels = |number: &usize| !accounts[*number].watch.has_levels_of(&self.before[*number].1);
         let concerned = alerts.iter().map(|(number, _)| *number).chain(events.iter().map(|(number, _)| *number));
         for number in concerned.chain(recharges.iter().copied()).chain((0..accounts.len()).filter(levels)) {
-            // A refusal opens no wallet, and what has none wants nothing.
+            // A refusal opens no wallet, and a business without one has no consequences.
             let Some(wallet_id) = self.loaded.wallet_ids[number] else { continue };
             consequences.entry(number).or_insert_with(|| Consequences {
                 wants_recharge: recharges.contains(&number),

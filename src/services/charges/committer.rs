@@ -63,7 +63,7 @@ impl Committer {
         let thread = std::thread::Builder::new().name("committer".to_owned());
         // Where there is no thread, the end is dropped along with this, and the process stops as if the task had died.
         let _ = thread.spawn(move || {
-            // However the task ends, a panic included, whoever watches learns of it.
+            // However the task ends, a panic included, its watchers learn of it.
             let _end = EndOnDrop(end);
             runtime.block_on(task.run(waiting));
         });
@@ -175,9 +175,9 @@ impl Task {
         let mut answers = answers.into_iter();
         for (count, caller, room) in callers {
             let answer = answers.by_ref().take(count).collect();
-            // Before the answer: whoever has it finds its place in the line given back.
+            // Released before the answer: a caller with an answer finds its place in the queue free.
             drop(room);
-            // Who asked may have gone; what was decided stays.
+            // The caller may have gone; its results stand.
             let _ = caller.send(answer);
         }
     }

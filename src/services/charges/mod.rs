@@ -11,21 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::audit::Actor;
 use crate::domain::charges::charging::{Charged, Command, CommandOutcome, Refunded, Reported};
-use crate::domain::charges::{ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, Refusal};
+use crate::domain::charges::{
+    ChargeState, DeliveryReport, DeliveryStatus, NewCharge, RefundOrder, RefundRequest, Refusal,
+};
 use crate::domain::prices::messages::{ChargeKey, MessageSid, OfferedMessage};
 use crate::domain::prices::phone_numbers::PhoneNumber;
 use crate::domain::values::currency::Currency;
-use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
+use crate::domain::values::idempotency::{KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
-use crate::domain::values::text::{ErrorCode, Reason};
+use crate::domain::values::text::ErrorCode;
 use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::{Transaction, refund_posting};
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::storage;
 use crate::storage::charges::Owner;
+use crate::storage::db::Conn;
 use batch::{BatchContext, Replays, RowIds};
 
 /// A request to charge a message.
@@ -183,33 +186,6 @@ pub async fn show(billing: &Billing, key: &ChargeKey) -> Result<ChargeHistory> {
     Ok(ChargeHistory { state, refunds })
 }
 
-/// A request for a refund by hand.
-#[derive(Clone, Debug)]
-pub struct RefundRequest {
-    pub key: ChargeKey,
-    /// `None`: all that is left of the charge.
-    pub amount: Option<Money>,
-    pub reason: Reason,
-}
-
-impl RefundRequest {
-    /// A valid request.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where the amount is not above zero.
-    pub fn new(key: ChargeKey, amount: Option<Money>, reason: Reason) -> Result<RefundRequest> {
-        if amount.is_some_and(|amount| amount <= Money::ZERO) {
-            return Err(Error::invalid("amount", "must be greater than 0; leave it out to refund all that is left"));
-        }
-        Ok(RefundRequest { key, amount, reason })
-    }
-
-    fn hash(&self) -> InputHash {
-        let amount = self.amount.map(|amount| amount.to_string()).unwrap_or_default();
-        InputHash::of(&[self.key.business.as_str(), self.key.message.as_str(), &amount, self.reason.as_str()])
-    }
-}
-
 /// A refund that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a
 /// default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -262,27 +238,25 @@ pub async fn refund(
         actor: Arc::new(actor),
     });
     let business = order.key().business.clone();
-    let once = Once { billing, business: &business, key: key.as_ref(), input, now };
-    let mut tx = billing.db.begin().await?;
-    storage::wallets::lock(&mut tx.conn(), &business).await?;
-    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let commands = [order];
-    let context = BatchContext {
+    let once = Once { billing, key: key.as_ref(), input, now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let context = batch_context(billing);
+        let settled = batch::settle(&context, &mut conn.bulk(), &[order], Replays::LookUp, &RowIds::default()).await?;
+        match only(settled.outcomes.into_iter().map(Ok).collect())? {
+            CommandOutcome::Refunded(refunded) => Ok(RefundReceipt::new(refunded)),
+            other => Err(mixed_up(&other)),
+        }
+    };
+    once.run(HeldWallet(&business), PlainJson, work).await
+}
+
+fn batch_context(billing: &Billing) -> BatchContext {
+    BatchContext {
         db: billing.db.clone(),
         clock: billing.clock.clone(),
         calendar: billing.calendar,
         terms: billing.terms.clone(),
         watch: billing.watch,
         prices: billing.prices.clone(),
-    };
-    let settled =
-        batch::settle(&context, &mut tx.conn().bulk(), &commands, Replays::LookUp, &RowIds::default()).await?;
-    let receipt = match only(settled.outcomes.into_iter().map(Ok).collect())? {
-        CommandOutcome::Refunded(refunded) => RefundReceipt::new(refunded),
-        other => return Err(mixed_up(&other)),
-    };
-    once.commit(tx, receipt).await
+    }
 }

@@ -1,11 +1,11 @@
 //! Cancels unpaid invoices, and writes credit notes on all others.
 
-use chrono::Datelike;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::audit::{Actor, AuditAction, AuditEntry, Author};
+use crate::domain::invoices::close::{credit_note_series, numbered};
 use crate::domain::invoices::credit_notes::{CreditNote, Wanted, draw_up};
 use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::invoices::postings::credit_note_posting;
@@ -21,7 +21,7 @@ use crate::domain::wallets::transactions::Transaction;
 use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::services::posting::consequences::{self, Consequences, Context};
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
@@ -147,35 +147,30 @@ pub async fn write(
 ) -> Result<OnceAnswer<NoteReceipt>> {
     let now = billing.clock.now();
     let business = new.business.sid();
-    let once = Once { billing, business, key: key.as_ref(), input: new.hash(), now };
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    storage::wallets::lock(&mut conn, business).await?;
-    if let Some(earlier) = once.earlier(&mut conn).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let (id, invoice) = find(&mut conn, business, new.invoice).await?;
-    let lines = storage::invoices::lines(&mut conn, id).await?;
-    let earlier = storage::invoices::credit_notes::earlier(&mut conn, id).await?;
-    let note = draw_up(&invoice, &lines, earlier, &new.wanted)?;
-    let credit_note = store(billing, &mut conn, (id, &invoice), &note, &new.reason, now).await?;
-    let after = json!({
-        "business_sid": business, "invoice": invoice.number(), "credit_note": credit_note.number(),
-        "total": note.total.to_string(),
-    });
-    let author = Author { actor: actor.clone(), reason: Some(new.reason.clone()) };
-    let subject = credit_note.header.sid.map_or_else(String::new, |sid| sid.to_string());
-    let entry = AuditEntry::created(AuditAction::CreditNoteWritten, subject, after).by(&author);
-    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
-    let posting = credit_note_posting(credit_note.number(), invoice.number(), new.reason.as_str());
-    // A credit note is finalised as it is written; `kind` tells it from an invoice.
-    let events = vec![credit_note.event(EventType::InvoiceFinalised, now)];
-    let posting = NewPosting { amount: note.credit, posting, actor, events };
-    let posted = posting::enter_paying_first(billing, &mut conn, business, posting, Some(id), now).await?;
-    let (_, invoice) = find(&mut conn, business, new.invoice).await?;
-    let receipt = NoteReceipt { credit_note, lines: note.lines, invoice, entry: posted.entry, paid: posted.paid };
-    once.commit(tx, receipt).await
+    let once = Once { billing, key: key.as_ref(), input: new.hash(), now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let (id, invoice) = find(conn, business, new.invoice).await?;
+        let lines = storage::invoices::lines(conn, id).await?;
+        let earlier = storage::invoices::credit_notes::earlier(conn, id).await?;
+        let note = draw_up(&invoice, &lines, earlier, &new.wanted)?;
+        let credit_note = store(billing, conn, (id, &invoice), &note, &new.reason, now).await?;
+        let after = json!({
+            "business_sid": business, "invoice": invoice.number(), "credit_note": credit_note.number(),
+            "total": note.total.to_string(),
+        });
+        let author = Author { actor: actor.clone(), reason: Some(new.reason.clone()) };
+        let subject = credit_note.header.sid.map_or_else(String::new, |sid| sid.to_string());
+        let entry = AuditEntry::created(AuditAction::CreditNoteWritten, subject, after).by(&author);
+        storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+        let posting = credit_note_posting(credit_note.number(), invoice.number(), new.reason.as_str());
+        // A credit note is finalised as it is written; `kind` tells it from an invoice.
+        let events = vec![credit_note.event(EventType::InvoiceFinalised, now)];
+        let posting = NewPosting { amount: note.credit, posting, actor, events };
+        let posted = posting::enter_paying_first(billing, conn, business, posting, Some(id), now).await?;
+        let (_, invoice) = find(conn, business, new.invoice).await?;
+        Ok(NoteReceipt { credit_note, lines: note.lines, invoice, entry: posted.entry, paid: posted.paid })
+    };
+    once.run(HeldWallet(business), PlainJson, work).await
 }
 
 /// Stores a credit note with the next number of its seller.
@@ -193,10 +188,10 @@ async fn store(
     let new = NewCreditNote { sid, invoice_id, issue_date: today, tax, reason: reason.as_str() };
     let stored = storage::invoices::credit_notes::insert(conn, &new, now).await?;
     storage::invoices::credit_notes::insert_lines(&mut conn.bulk(), stored.id, &note.lines).await?;
-    let series = format!("CN-{}", today.year());
+    let series = credit_note_series(today);
     let number = storage::invoices::series::next(conn, stored.seller_id, &series, 1).await?;
     let total = Money::ZERO.checked_sub(note.total)?;
-    storage::invoices::credit_notes::finalise(conn, stored.id, &format!("{series}-{number:06}"), total, today).await?;
+    storage::invoices::credit_notes::finalise(conn, stored.id, &numbered(&series, number), total, today).await?;
     // It is between the same two, as they were called on the invoice.
     if !storage::invoices::parties::copy(conn, invoice_id, stored.id).await? {
         storage::invoices::parties::freeze(&mut conn.bulk(), &[stored.id], billing.platform.as_ref()).await?;

@@ -210,7 +210,7 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
     let invoice = found(&mut conn, sid, id, summary).await?;
     let business = storage::businesses::find(&mut conn, tenant.sid()).await?;
     let business = business.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no business")))?;
-    // Whoever issued it stays its seller; a draft would be issued by whom the business buys from now.
+    // The issuer of a finalised invoice stays its seller; a draft would be issued by the present parent.
     let is_draft = invoice.header.status == InvoiceStatus::Draft;
     let reseller = if is_draft { &business.parent } else { &invoice.header.seller };
     let is_platforms = reseller.is_none();

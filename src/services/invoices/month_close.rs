@@ -269,7 +269,7 @@ impl Closing {
         let existing = storage::invoices::month_close::existing(conn, &ids(&wallets), self.month.days()).await?;
         let (drafts, finalised): (Vec<Existing>, Vec<Existing>) =
             existing.into_iter().partition(|existing| existing.status == InvoiceStatus::Draft);
-        // Whoever waited for wallets that another close held sees only now what that one made.
+        // After a wait for wallets that another close had locked, only this read sees the invoices it issued.
         let finalised: BTreeSet<i64> = finalised.into_iter().map(|existing| existing.wallet_id).collect();
         wallets.retain(|wallet| !finalised.contains(&wallet.id));
         let draft =

@@ -6,8 +6,9 @@ use crate::domain::access::rights::Tenant;
 use crate::domain::audit::Actor;
 use crate::domain::invoices::InvoiceSummary;
 use crate::domain::invoices::dues::PaidInvoice;
+use crate::domain::invoices::payments::InvoicePayment;
 use crate::domain::invoices::postings::invoice_payment_posting;
-use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
+use crate::domain::values::idempotency::{KeyScope, OnceAnswer};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::InvoiceSid;
 use crate::domain::values::text::Reference;
@@ -15,48 +16,10 @@ use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::Transaction;
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
-
-/// The largest payment.
-const PAYMENT_MAX: Money = Money::from_units(1_000_000_000);
-
-/// A payment of an invoice, to enter.
-#[derive(Clone, Debug)]
-pub struct InvoicePayment {
-    pub business: Tenant,
-    pub invoice: InvoiceSid,
-    /// `None`: all that is due.
-    pub amount: Option<Money>,
-    pub reference: Reference,
-}
-
-impl InvoicePayment {
-    /// A valid payment.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] where the amount is not above zero or above a thousand million.
-    pub fn new(
-        business: Tenant,
-        invoice: InvoiceSid,
-        amount: Option<Money>,
-        reference: Reference,
-    ) -> Result<InvoicePayment> {
-        match amount {
-            Some(amount) if amount <= Money::ZERO => Err(Error::invalid("amount", "must be greater than 0")),
-            Some(amount) if amount > PAYMENT_MAX => Err(Error::invalid("amount", "must be at most 1000000000")),
-            _ => Ok(InvoicePayment { business, invoice, amount, reference }),
-        }
-    }
-
-    fn hash(&self) -> InputHash {
-        let (invoice, amount) = (self.invoice.to_string(), self.amount.map(|amount| amount.to_string()));
-        let amount = amount.unwrap_or_default();
-        InputHash::of(&[self.business.sid().as_str(), &invoice, &amount, self.reference.as_str()])
-    }
-}
 
 /// A payment that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a
 /// default for those stored before it.
@@ -106,22 +69,17 @@ pub async fn pay(
 ) -> Result<OnceAnswer<PaymentReceipt>> {
     let now = billing.clock.now();
     let business = payment.business.sid();
-    let once = Once { billing, business, key: key.as_ref(), input: payment.hash(), now };
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    storage::wallets::lock(&mut conn, business).await?;
-    if let Some(earlier) = once.earlier(&mut conn).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
-    invoice.check_payable()?;
-    let gross = payment.amount.unwrap_or_else(|| invoice.header.still_due());
-    let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
-    let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
-    let posted = posting::enter(billing, &mut conn, business, new, now).await?;
-    let (_, invoice) = find(&mut conn, &payment.business, payment.invoice).await?;
-    let reference = payment.reference.clone();
-    let receipt = PaymentReceipt { invoice, entry: posted.entry, gross, reference, paid: posted.paid };
-    once.commit(tx, receipt).await
+    let once = Once { billing, key: key.as_ref(), input: payment.hash(), now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let (_, invoice) = find(conn, &payment.business, payment.invoice).await?;
+        invoice.check_payable()?;
+        let gross = payment.amount.unwrap_or_else(|| invoice.header.still_due());
+        let posting = invoice_payment_posting(Some(invoice.number()), payment.reference.clone());
+        let new = NewPosting { amount: gross, posting, actor, events: Vec::new() };
+        let posted = posting::enter(billing, conn, business, new, now).await?;
+        let (_, invoice) = find(conn, &payment.business, payment.invoice).await?;
+        let reference = payment.reference.clone();
+        Ok(PaymentReceipt { invoice, entry: posted.entry, gross, reference, paid: posted.paid })
+    };
+    once.run(HeldWallet(business), PlainJson, work).await
 }

@@ -11,7 +11,7 @@ use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::jobs::Job;
 use crate::domain::notifications::alerts::{AlertDraft, AlertSeverity, AlertType};
 use crate::domain::notifications::webhook_messages::{
-    Attempt, DeliveryError, FAILING_DAYS_MAX, Health, Message, has_failed_too_long, judge, retry_not_before,
+    Attempt, DeliveryError, FAILING_DAYS_MAX, Health, Message, judge, retry_not_before,
 };
 use crate::domain::notifications::webhook_secrets::{WebhookSecret, signatures};
 use crate::domain::notifications::webhooks::{Webhook, WebhookStatus};
@@ -68,7 +68,7 @@ pub async fn deliver(billing: &Billing, job: &Job) -> Result<Sent> {
     }
     let (health, now) = (sent.health(), billing.clock.now());
     let failing_since = health.failing_since(stored.webhook.failing_since, now);
-    if !sent.tried.is_empty() && (health.is_gone || has_failed_too_long(failing_since, now)) {
+    if !sent.tried.is_empty() && health.ends_as(failing_since, now).is_some() {
         disable(billing, &stored.webhook, endpoint_id, health).await?;
     }
     Ok(sent)
@@ -143,15 +143,15 @@ async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) 
     let business = std::slice::from_ref(&webhook.business);
     let account = storage::wallets::accounts::load_and_lock(&mut conn.bulk(), business).await?.pop();
     let stored = storage::notifications::webhooks::lock_by_id(&mut conn, id).await?;
-    let stored = stored.filter(|stored| stored.webhook.status == WebhookStatus::Enabled);
-    let is_failing = |stored: &StoredWebhook| {
-        let is_same = stored.webhook.url == webhook.url;
-        is_same && (health.is_gone || has_failed_too_long(stored.webhook.failing_since, now))
-    };
-    let (Some(StoredAccount { wallet_id, account }), Some(stored)) = (account, stored.filter(is_failing)) else {
+    let is_same =
+        |stored: &StoredWebhook| stored.webhook.status == WebhookStatus::Enabled && stored.webhook.url == webhook.url;
+    let ending = stored.filter(is_same).and_then(|stored| {
+        let status = health.ends_as(stored.webhook.failing_since, now)?;
+        Some((stored, status))
+    });
+    let (Some(StoredAccount { wallet_id, account }), Some((stored, status))) = (account, ending) else {
         return tx.roll_back().await;
     };
-    let status = if health.is_gone { WebhookStatus::Disabled } else { WebhookStatus::Failed };
     let after = Webhook { status, updated_at: now, ..stored.webhook.clone() };
     storage::notifications::webhooks::update(&mut conn, id, &after).await?;
     let mut watch = account.watch;

@@ -8,7 +8,6 @@ use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::events::{Event, EventType};
 use crate::domain::notifications::webhook_messages::{Attempt, Message, MessageStatus};
-use crate::domain::notifications::webhooks::WebhookStatus;
 use crate::domain::values::paging::{Cursor, Limit, Page};
 use crate::domain::values::sid::{BusinessSid, MessageEventSid, WebhookSid};
 use crate::domain::values::time::Timestamp;
@@ -154,11 +153,8 @@ pub async fn test(billing: &Billing, tenant: &Tenant, sid: WebhookSid, actor: &A
 
 async fn lock_enabled(conn: &mut Conn<'_>, business: &BusinessSid, sid: WebhookSid) -> Result<StoredWebhook> {
     let stored = storage::notifications::webhooks::lock(conn, business, sid).await?.ok_or(NO_WEBHOOK)?;
-    if stored.webhook.status == WebhookStatus::Enabled {
-        return Ok(stored);
-    }
-    let sentence = "The webhook is disabled, so nothing is sent to it: enable it first.".to_owned();
-    Err(Error::Impossible { code: "webhook_disabled", sentence })
+    stored.webhook.check_enabled()?;
+    Ok(stored)
 }
 
 async fn schedule(conn: &mut Conn<'_>, stored: &StoredWebhook, now: Timestamp) -> Result<()> {

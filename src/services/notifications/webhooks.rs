@@ -1,6 +1,7 @@
 //! Creates, changes and deletes webhook endpoints, and rotates their secrets.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::domain::access::rights::Tenant;
@@ -8,14 +9,13 @@ use crate::domain::audit::{Actor, AuditAction, AuditEntry};
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::webhook_secrets::WebhookSecret;
 use crate::domain::notifications::webhooks::{
-    OVERLAP_HOURS_MAX, WEBHOOKS_MAX, Webhook, WebhookStatus, WebhookUrl, event_names, parse_events,
+    NewWebhook, Webhook, WebhookChanges, check_room, event_names, overlap_until,
 };
 use crate::domain::values::idempotency::{InputHash, KeyScope, OnceAnswer};
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
-use crate::domain::values::text::LongText;
-use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::services::Billing;
+use crate::services::posting::once::{Codec, KeyTurn, Once, from_kept, kept_json};
 use crate::storage::db::Conn;
 use crate::storage::notifications::webhooks::StoredWebhook;
 use crate::storage::wallets::Opening;
@@ -25,24 +25,6 @@ const NOT_FOUND: Error = Error::NotFound {
     code: "webhook_not_found",
     sentence: "There is no such webhook, or it is none of this business's.",
 };
-
-/// An endpoint to create.
-#[derive(Clone, Debug)]
-pub struct NewWebhook {
-    pub url: String,
-    pub events: Vec<String>,
-    pub description: LongText,
-    pub enabled: bool,
-}
-
-/// Changes to an endpoint. Fields left out stay as they are.
-#[derive(Clone, Debug, Default)]
-pub struct WebhookChanges {
-    pub url: Option<String>,
-    pub events: Option<Vec<String>>,
-    pub description: Option<LongText>,
-    pub enabled: Option<bool>,
-}
 
 /// An endpoint and its secret, for its owner.
 #[derive(Clone, Debug)]
@@ -56,15 +38,6 @@ pub struct IssuedWebhook {
 struct Remembered {
     webhook: WebhookSid,
     sealed: String,
-}
-
-fn status_of(enabled: bool) -> WebhookStatus {
-    if enabled { WebhookStatus::Enabled } else { WebhookStatus::Disabled }
-}
-
-fn url_of(billing: &Billing, text: &str) -> Result<WebhookUrl> {
-    let url = WebhookUrl::parse(text, billing.outbound.allows_private());
-    url.map_err(|problem| Error::invalid("url", problem))
 }
 
 /// An endpoint in the audit log: without the part of its URL that may hold a token.
@@ -89,48 +62,23 @@ pub async fn create(
     idempotency: Option<KeyScope>,
 ) -> Result<OnceAnswer<IssuedWebhook>> {
     let now = billing.clock.now();
-    let webhook = Webhook {
-        sid: WebhookSid::new(billing.clock.new_id()),
-        business: tenant.sid().clone(),
-        url: url_of(billing, &new.url)?,
-        description: new.description,
-        events: parse_events(&new.events).map_err(|problem| Error::invalid("events", problem))?,
-        status: status_of(new.enabled),
-        previous_until: None,
-        failing_since: None,
-        created_at: now,
-        updated_at: now,
+    let sid = WebhookSid::new(billing.clock.new_id());
+    let webhook = Webhook::new(sid, tenant.sid().clone(), new, billing.outbound.allows_private(), now)?;
+    let once = Once { billing, key: idempotency.as_ref(), input: webhook.hash(), now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let opening =
+            Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+        let wallet = storage::wallets::lock_or_open(conn, &opening).await?;
+        check_room(storage::notifications::webhooks::count(conn, tenant.sid()).await?)?;
+        let secret = WebhookSecret::from_random(random::bytes()?);
+        let sealed = seal(billing, webhook.sid, &secret)?;
+        storage::notifications::webhooks::insert(conn, &webhook, &sealed).await?;
+        storage::notifications::webhooks::tell_wallet(conn, wallet.id).await?;
+        let entry = AuditEntry::created(AuditAction::WebhookCreated, webhook.sid.to_string(), described(&webhook));
+        storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+        Ok(IssuedWebhook { webhook, secret })
     };
-    let input = InputHash::of(&[
-        webhook.url.as_str(),
-        webhook.description.as_str(),
-        &webhook.events.bits().to_string(),
-        webhook.status.as_str(),
-    ]);
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, tenant.sid(), scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    let opening =
-        Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let wallet = storage::wallets::lock_or_open(&mut conn, &opening).await?;
-    if storage::notifications::webhooks::count(&mut conn, tenant.sid()).await? >= WEBHOOKS_MAX {
-        let sentence = format!("The business has {WEBHOOKS_MAX} webhooks already; delete one that it does not use.");
-        return Err(Error::Impossible { code: "too_many_webhooks", sentence });
-    }
-    let secret = WebhookSecret::from_random(random::bytes()?);
-    let sealed = seal(billing, webhook.sid, &secret)?;
-    storage::notifications::webhooks::insert(&mut conn, &webhook, &sealed).await?;
-    storage::notifications::webhooks::tell_wallet(&mut conn, wallet.id).await?;
-    let entry = AuditEntry::created(AuditAction::WebhookCreated, webhook.sid.to_string(), described(&webhook));
-    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
-    remember(&mut conn, idempotency.as_ref(), &input, Remembered { webhook: webhook.sid, sealed }, now).await?;
-    tx.commit().await?;
-    Ok(OnceAnswer { value: IssuedWebhook { webhook, secret }, replayed: false })
+    once.run(KeyTurn, SealedWebhook { billing, business: tenant.sid() }, work).await
 }
 
 fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<String> {
@@ -138,37 +86,28 @@ fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<St
     sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))
 }
 
-async fn find_again(
-    billing: &Billing,
-    conn: &mut Conn<'_>,
-    business: &BusinessSid,
-    scope: &KeyScope,
-    input: &InputHash,
-    now: Timestamp,
-) -> Result<Option<IssuedWebhook>> {
-    storage::db::idempotency::take_turn(conn, scope).await?;
-    let Some(Remembered { webhook, sealed }) = storage::db::idempotency::find(conn, scope, input, now).await? else {
-        return Ok(None);
-    };
-    let secret = billing.sealer.open(&webhook.to_string(), &sealed);
-    let stored = storage::notifications::webhooks::find(conn, business, webhook).await?.ok_or(NOT_FOUND)?;
-    let secret = secret.as_deref().and_then(WebhookSecret::parse).ok_or_else(|| Error::Impossible {
-        code: "secret_not_shown_again",
-        sentence: "That was done, but the secret can no longer be shown (SECRET_KEY is another now): rotate it."
-            .to_owned(),
-    })?;
-    Ok(Some(IssuedWebhook { webhook: stored.webhook, secret }))
+/// Stores the SID of an endpoint and its sealed secret, and reads the rest from its row.
+struct SealedWebhook<'a> {
+    billing: &'a Billing,
+    business: &'a BusinessSid,
 }
 
-async fn remember(
-    conn: &mut Conn<'_>,
-    idempotency: Option<&KeyScope>,
-    input: &InputHash,
-    answer: Remembered,
-    now: Timestamp,
-) -> Result<()> {
-    let Some(scope) = idempotency else { return Ok(()) };
-    storage::db::idempotency::remember(conn, scope, input, &answer, now).await
+impl Codec<IssuedWebhook> for SealedWebhook<'_> {
+    fn encode(&self, IssuedWebhook { webhook, secret }: &IssuedWebhook) -> Result<Box<RawValue>> {
+        kept_json(&Remembered { webhook: webhook.sid, sealed: seal(self.billing, webhook.sid, secret)? })
+    }
+
+    async fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> Result<IssuedWebhook> {
+        let Remembered { webhook, sealed } = from_kept(kept)?;
+        let secret = self.billing.sealer.open(&webhook.to_string(), &sealed);
+        let stored = storage::notifications::webhooks::find(conn, self.business, webhook).await?.ok_or(NOT_FOUND)?;
+        let secret = secret.as_deref().and_then(WebhookSecret::parse).ok_or_else(|| Error::Impossible {
+            code: "secret_not_shown_again",
+            sentence: "That was done, but the secret can no longer be shown (SECRET_KEY is another now): rotate it."
+                .to_owned(),
+        })?;
+        Ok(IssuedWebhook { webhook: stored.webhook, secret })
+    }
 }
 
 /// All endpoints of a business, the oldest first.
@@ -200,37 +139,21 @@ pub async fn change(
     actor: &Actor,
 ) -> Result<Webhook> {
     let now = billing.clock.now();
-    let url = changes.url.map(|text| url_of(billing, &text)).transpose()?;
-    let events = changes.events.map(|names| parse_events(&names)).transpose();
-    let events = events.map_err(|problem| Error::invalid("events", problem))?;
+    let changes = changes.check(billing.outbound.allows_private())?;
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let (wallet_id, StoredWebhook { id, webhook: before, .. }) = hold(&mut conn, tenant.sid(), sid).await?;
-    let mut after = before.clone();
-    after.url = url.unwrap_or(after.url);
-    after.events = events.unwrap_or(after.events);
-    after.description = changes.description.unwrap_or(after.description);
-    after.status = match changes.enabled {
-        // Disabled by the server stays so until it is enabled.
-        Some(false) if before.status != WebhookStatus::Enabled => before.status,
-        Some(enabled) => status_of(enabled),
-        None => before.status,
-    };
-    let is_enabled_now = after.status == WebhookStatus::Enabled && before.status != WebhookStatus::Enabled;
-    if is_enabled_now || after.url != before.url {
-        after.failing_since = None;
-    }
+    let after = changes.apply_to(&before, now);
     if after == before {
         tx.roll_back().await?;
         return Ok(before);
     }
-    after.updated_at = now;
     storage::notifications::webhooks::update(&mut conn, id, &after).await?;
     storage::notifications::webhooks::tell_wallet(&mut conn, wallet_id).await?;
     let (was, is) = (described(&before), described(&after));
     let entry = AuditEntry::changed(AuditAction::WebhookChanged, sid.to_string(), was, is);
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
-    if is_enabled_now {
+    if after.is_enabled_since(&before) {
         let job = NewJob { kind: JobKind::Webhooks, subject: id.to_string(), run_at: now };
         storage::jobs::schedule(&mut conn.bulk(), &[job], now).await?;
     }
@@ -258,36 +181,26 @@ pub async fn rotate(
     actor: &Actor,
     idempotency: Option<KeyScope>,
 ) -> Result<OnceAnswer<IssuedWebhook>> {
-    if !(0..=OVERLAP_HOURS_MAX).contains(&overlap_hours) {
-        let problem = format!("must be a whole number from 0 to {OVERLAP_HOURS_MAX}");
-        return Err(Error::invalid("overlap_hours", problem));
-    }
     let now = billing.clock.now();
+    let until = overlap_until(overlap_hours, now)?;
     let input = InputHash::of(&[&sid.to_string(), &overlap_hours.to_string()]);
-    let mut tx = billing.db.begin().await?;
-    let mut conn = tx.conn();
-    if let Some(scope) = &idempotency
-        && let Some(earlier) = find_again(billing, &mut conn, tenant.sid(), scope, &input, now).await?
-    {
-        tx.roll_back().await?;
-        return Ok(OnceAnswer { value: earlier, replayed: true });
-    }
-    let stored = storage::notifications::webhooks::lock(&mut conn, tenant.sid(), sid).await?.ok_or(NOT_FOUND)?;
-    let secret = WebhookSecret::from_random(random::bytes()?);
-    let sealed = seal(billing, sid, &secret)?;
-    let until = (overlap_hours > 0).then(|| now.plus_seconds(overlap_hours * 3_600));
-    storage::notifications::webhooks::set_secret(&mut conn, stored.id, &sealed, until, now).await?;
-    let webhook = Webhook { previous_until: until, updated_at: now, ..stored.webhook };
-    let entry = AuditEntry::changed(
-        AuditAction::WebhookSecretRotated,
-        sid.to_string(),
-        json!({}),
-        json!({"previous_secret_expires_at": until}),
-    );
-    storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
-    remember(&mut conn, idempotency.as_ref(), &input, Remembered { webhook: sid, sealed }, now).await?;
-    tx.commit().await?;
-    Ok(OnceAnswer { value: IssuedWebhook { webhook, secret }, replayed: false })
+    let once = Once { billing, key: idempotency.as_ref(), input, now };
+    let work = async |conn: &mut Conn<'_>, (): ()| {
+        let stored = storage::notifications::webhooks::lock(conn, tenant.sid(), sid).await?.ok_or(NOT_FOUND)?;
+        let secret = WebhookSecret::from_random(random::bytes()?);
+        let sealed = seal(billing, sid, &secret)?;
+        storage::notifications::webhooks::set_secret(conn, stored.id, &sealed, until, now).await?;
+        let webhook = Webhook { previous_until: until, updated_at: now, ..stored.webhook };
+        let entry = AuditEntry::changed(
+            AuditAction::WebhookSecretRotated,
+            sid.to_string(),
+            json!({}),
+            json!({"previous_secret_expires_at": until}),
+        );
+        storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
+        Ok(IssuedWebhook { webhook, secret })
+    };
+    once.run(KeyTurn, SealedWebhook { billing, business: tenant.sid() }, work).await
 }
 
 /// Deletes an endpoint with all its deliveries.

@@ -63,7 +63,7 @@ pub async fn turn(billing: &Billing, ended: Arc<[Ended]>, room: Room) -> Result<
 async fn note_and_claim(billing: &Billing, ended: &[Ended], room: &Room) -> Result<Vec<Job>> {
     let mut tx = billing.db.begin_bulk().await?;
     let mut conn = tx.conn();
-    // Not before the turn to write has come: what is claimed is claimed from now on.
+    // Read once the turn to write has come: leases begin then.
     let now = billing.clock.now();
     note(&mut conn, ended, now).await?;
     let mut claimed = Vec::new();

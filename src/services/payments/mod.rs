@@ -24,9 +24,10 @@ use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::Wallet;
 use crate::error::{Error, Result};
 use crate::services::Billing;
-use crate::services::posting::once::Once;
+use crate::services::posting::once::{Once, OpenedWallet, PlainJson};
 use crate::storage;
-use crate::storage::wallets::Opening;
+use crate::storage::db::Conn;
+use crate::storage::wallets::{Opening, StoredWallet};
 use providers::{Provider, Request, Said};
 pub use settlement::confirm;
 
@@ -76,36 +77,33 @@ pub async fn request(
 ) -> Result<OnceAnswer<Requested>> {
     let now = billing.clock.now();
     let business = topup.business.sid();
-    let once = Once { billing, business, key: key.as_ref(), input: topup.hash(), now };
-    let mut tx = billing.db.begin().await?;
+    let once = Once { billing, key: key.as_ref(), input: topup.hash(), now };
     let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
-    let stored = storage::wallets::lock_or_open(&mut tx.conn(), &opening).await?;
-    if let Some(earlier) = once.earlier(&mut tx.conn()).await? {
-        tx.roll_back().await?;
-        return Ok(earlier);
-    }
-    check_decimals(topup.amount, stored.wallet.currency).map_err(|problem| Error::invalid("amount", problem))?;
-    let payment = Payment {
-        sid: PaymentSid::new(billing.clock.new_id()),
-        business_sid: business.clone(),
-        purpose: PaymentPurpose::Topup,
-        provider: topup.provider.clone(),
-        amount: topup.amount,
-        currency: stored.wallet.currency,
-        status: PaymentStatus::Pending,
-        reference: topup.reference.clone(),
-        method: topup.method.as_ref().map(|method| methods::seal(billing, business, method)).transpose()?,
-        provider_reference: None,
-        failure: None,
-        transaction_sid: None,
-        created_at: now,
-        requested_at: None,
-        settled_at: None,
+    let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
+        check_decimals(topup.amount, stored.wallet.currency).map_err(|problem| Error::invalid("amount", problem))?;
+        let payment = Payment {
+            sid: PaymentSid::new(billing.clock.new_id()),
+            business_sid: business.clone(),
+            purpose: PaymentPurpose::Topup,
+            provider: topup.provider.clone(),
+            amount: topup.amount,
+            currency: stored.wallet.currency,
+            status: PaymentStatus::Pending,
+            reference: topup.reference.clone(),
+            method: topup.method.as_ref().map(|method| methods::seal(billing, business, method)).transpose()?,
+            provider_reference: None,
+            failure: None,
+            transaction_sid: None,
+            created_at: now,
+            requested_at: None,
+            settled_at: None,
+        };
+        storage::payments::insert(conn, stored.id, &payment, actor).await?;
+        let job = NewJob { kind: JobKind::Payment, subject: payment.sid.to_string(), run_at: now };
+        storage::jobs::schedule(&mut conn.bulk(), &[job], now).await?;
+        Ok(Requested { wallet: stored.wallet, payment })
     };
-    storage::payments::insert(&mut tx.conn(), stored.id, &payment, actor).await?;
-    let job = NewJob { kind: JobKind::Payment, subject: payment.sid.to_string(), run_at: now };
-    storage::jobs::schedule(&mut tx.conn().bulk(), &[job], now).await?;
-    once.commit(tx, Requested { wallet: stored.wallet, payment }).await
+    once.run(OpenedWallet(&opening), PlainJson, work).await
 }
 
 /// A page of a business's payments, newest first; none for a business that was never used.
@@ -153,7 +151,7 @@ pub async fn perform(billing: &Billing, subject: &str) -> Result<Next> {
     };
     let sealed = payment.method.as_ref();
     let method = sealed.and_then(|sealed| methods::open(billing, &payment.business_sid, sealed));
-    // Who has the request already needs no method to say what became of it.
+    // A provider that has the request needs no method to report its status.
     if payment.requested_at.is_none() && sealed.is_some() && method.is_none() {
         return fail(billing, &payment, "what it is paid from can no longer be read: enter it again").await;
     }
@@ -202,7 +200,7 @@ async fn take_word(billing: &Billing, payment: &Payment, outcome: PaymentOutcome
     let confirmation = Confirmation { provider: payment.provider.clone(), payment: payment.sid.to_string(), outcome };
     match confirm(billing, &confirmation, &Actor::scheduled()).await? {
         Verdict::Complete | Verdict::Fail => Ok(Next::Done),
-        // Another amount, say: what came waits for an admin, and this payment will not come.
+        // Another amount, say: that money waits for an admin, and this payment will not come.
         Verdict::Replay | Verdict::Suspend(_) => {
             fail(billing, payment, "the provider confirmed something else; an operator looks into it").await
         }

@@ -71,7 +71,7 @@ async fn hold(conn: &mut Conn<'_>, confirmation: &Confirmation) -> Result<Option
     let account =
         storage::wallets::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(&business)).await?.pop();
     let account = account.ok_or_else(|| Error::Corrupt(format!("a payment of {business}, which has no wallet")))?;
-    // Read again: whoever held the wallet before may have settled it.
+    // Read again: the transaction that had the wallet's lock before may have settled it.
     let payment = storage::payments::find(conn, sid).await?.ok_or(Error::Stale)?.payment;
     Ok(Some(Held { account, payment }))
 }

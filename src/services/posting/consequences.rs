@@ -96,7 +96,7 @@ pub async fn write(tools: Context<'_>, conn: &mut BulkConn<'_>, mut consequences
     let changed = consequences.iter().filter(|one| one.watch.recharge != one.before.recharge);
     let recharges: Vec<_> = changed.map(|one| (one.wallet_id, one.watch.recharge)).collect();
     storage::wallets::watches::update_recharges(conn, &recharges).await?;
-    // Jobs come last: whoever waits for one of these rows holds nothing that this transaction waits for.
+    // Jobs come last: another transaction that waits for one of these rows holds nothing that this one waits for.
     storage::notifications::events::insert(conn, &events).await?;
     jobs.sort_by(|a, b| a.subject.cmp(&b.subject));
     storage::jobs::schedule(conn, &jobs, tools.now).await

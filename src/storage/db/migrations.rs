@@ -21,8 +21,8 @@ pub async fn migrate(db: &Db) -> Result<Vec<String>> {
     let (mut left, mut tries_left) = (missing.len(), TRIES);
     loop {
         let Err(failure) = run(db).await else { return Ok(missing) };
-        // On SQLite nothing keeps two processes from taking the same step at once. The one that was too late sees fewer
-        // steps left than before, and goes on from there; or the other is still at its step.
+        // On SQLite nothing keeps two processes from running the same migration at once. The later one finds fewer
+        // migrations left than before, and goes on from there; or the other one is still running.
         let still_left = pending(db).await?.len();
         if still_left >= left {
             if tries_left == 0 || !is_locked(&failure) {

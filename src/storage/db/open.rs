@@ -192,7 +192,7 @@ async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<()> {
 }
 
 async fn open_postgres(options: &PgConnectOptions, pools: PoolSettings) -> Result<Db> {
-    // A pool would try again until its time is up and then say only that: one connection says what is wrong.
+    // A pool would try again until its time is up and then report only that; a single connection reports the cause.
     let probe = tokio::time::timeout(pools.acquire_timeout, PgConnection::connect_with(options)).await;
     probe.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
     let pool = PgPoolOptions::new()

@@ -72,8 +72,8 @@ pub static ITEMS: Bulk = Bulk::new(
     ),
 );
 
-/// Balances before an instant. The first marked row at or after it is found by binary search, as in `history`;
-/// from there (or from the newest row) the chain leads down to the first row before the instant, which is not far.
+/// Balances before an instant. The first marked row at or after it is found by binary search, as in `history`; from
+/// there (or from the newest row) the chain leads down to the first row before the instant, which is not far.
 pub static BALANCES: Bulk = Bulk::new(
     &[("wallet_id", "BIGINT"), ("last_seq", "BIGINT"), ("last_uid", "UUID"), ("instant", "BIGINT")],
     Action::With(

@@ -1,4 +1,4 @@
-//! Reads a wallet's history along the chain that its rows form.
+//! Reads a wallet's history along the chain of its rows.
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;

@@ -1,4 +1,4 @@
-//! Lists entries of all wallets: by time, or those of one message.
+//! Lists ledger entries of all wallets: by time, or those of one message.
 
 use sqlx::FromRow;
 

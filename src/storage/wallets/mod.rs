@@ -197,7 +197,7 @@ pub async fn lock_or_open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<
         return Ok(existing);
     }
     open(&mut conn.bulk(), opening).await?;
-    // Gone already: its business was deleted at the moment. Whoever asks again makes both anew.
+    // Gone already: its business was deleted just now. Another try creates both again.
     lock(conn, opening.business).await?.ok_or(Error::Stale)
 }
 
@@ -227,7 +227,7 @@ pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> 
         Column::texts([currency.code()]),
         Column::integers([opening.now.micros()]),
     ];
-    // A business may be deleted at the moment, and then there is none for the wallet to belong to.
+    // The business may be deleted just now, and then the wallet has none to belong to.
     let inserted =
         INSERT.execute(conn, columns).await.map_err(|error| if is_missing(&error) { Error::Stale } else { error });
     if inserted? == 1 {

@@ -1,4 +1,4 @@
-//! Appends rows to the ledger in bulk, and marks some of them so that they are found again.
+//! Appends rows to the ledger in bulk, and marks some of them so that they are found quickly.
 
 use std::borrow::Cow;
 

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use wecall_billing::domain::access::key_rules::{KeyKeeper, NewKey};
 use wecall_billing::domain::access::rights::{KeyMode, Reach, Role, Tenant};
 use wecall_billing::http::routes::ROUTES;
 use wecall_billing::services;
-use wecall_billing::services::access::keys::{KeyKeeper, NewKey};
 
 use crate::support::{Database, MPESA, REQUIRED, Server, answer, postgres};
 

@@ -1,4 +1,4 @@
-//! Refuses what breaks the rules of `src/lib.rs`: layers, the order of subjects, services apart, a pure domain, no circles.
+//! Checks the rules of `src/lib.rs`: layers, order of subjects, services apart, a pure domain, no import circles.
 //!
 //! The rules are made from the folders. A file that is added falls under them by its address; none is listed here.
 

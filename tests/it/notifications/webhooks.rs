@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use wecall_billing::domain::access::rights::{Reach, Tenant};
 use wecall_billing::domain::audit::Actor;
 use wecall_billing::domain::jobs::{Job, JobKind};
+use wecall_billing::domain::notifications::webhooks::NewWebhook;
 use wecall_billing::domain::values::time::Timestamp;
 use wecall_billing::services;
-use wecall_billing::services::notifications::webhooks::NewWebhook;
 use wecall_billing::services::operations::jobs::{Ended, JobOutcome, Room};
 use wecall_billing::worker;
 

@@ -82,11 +82,11 @@ impl<R: Needs> FromRequestParts<AppState> for May<R> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<May<R>, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned();
-        // Nobody comes here past the guard.
+        // Every request has passed the guard.
         let Caller { actor, principal } = caller.ok_or_else(|| Problem::internal("a request that met no guard"))?;
         let reach = match &principal {
             Some(principal) => principal.reach(R::RIGHT),
-            // The guard lets nobody come here; but should it ever, this door is closed too.
+            // The guard lets no such request pass; should it ever, it is refused here too.
             None if state.auth == AuthMode::Required && R::RIGHT != Right::Anyone => Err(Denial::LoginNeeded),
             None => reach_of_anybody(R::RIGHT),
         };

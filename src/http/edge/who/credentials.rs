@@ -68,7 +68,7 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
         Carried::Nothing => return Err(Problem::unauthorized(NO_CREDENTIALS)),
         Carried::Foreign => return Err(wrong(state, ip, NotLetIn::Unknown)),
     };
-    // Whoever guesses is not listened to for a while; who is known already, and may share their address, is.
+    // An address that guesses is blocked for a while; known callers, who may share the address, are not.
     if ip.is_some_and(|ip| state.failed_credentials.is_blocked(ip))
         && !services::access::admission::is_known(&state.billing, &presented)
     {
@@ -82,10 +82,10 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
             let actor = Actor { name: principal.name.clone(), ..anonymous.actor };
             Ok(Caller { actor, principal: Some(principal) })
         }
-        // A page whose session has ended goes on as it would have without one.
+        // In open mode a page whose session has ended goes on as it would without one.
         Err(_) if is_session && state.auth == AuthMode::Open => Ok(anonymous),
         Err(NotLetIn::Unknown) => Err(wrong(state, ip, NotLetIn::Unknown)),
-        // Whoever shows an old key or session had it once: that is no guess.
+        // A key or session that was valid once is no guess.
         Err(reason) => Err(refusal(reason)),
     }
 }

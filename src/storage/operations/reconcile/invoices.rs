@@ -1,5 +1,4 @@
 //! Reads invoices, number counters and payments for reconcile.
-//! Its statements are not public, as in `reconcile`: an operator's tool may read whole tables.
 
 use std::collections::HashMap;
 

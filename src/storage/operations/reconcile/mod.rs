@@ -1,4 +1,4 @@
-//! Reads ledger, usage, refunds and wallets for reconcile, in spans of bounded size.
+//! Reads the whole database for reconcile, in spans of bounded size.
 //! Its statements are not public, because no request runs them: an operator's tool may read whole tables.
 //!
 //! Statements over the ledger return only rows that are wrong, or sums; rows that are right stay in the database.

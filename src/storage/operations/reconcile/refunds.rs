@@ -1,4 +1,4 @@
-//! Reads refunds beside their debits, and the items that invoices list beside messages.
+//! Reads refunds with their debits, and the items that invoices list beside messages.
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;

@@ -1,4 +1,4 @@
-//! Reads usage and applied rates, and sums up the debits and delivery reports behind them.
+//! Reads usage rollups and rates, and sums up the debits and delivery reports behind them.
 
 use chrono::NaiveDate;
 use serde_json::value::RawValue;

@@ -1,4 +1,4 @@
-//! Reads wallets, and sums up their entries.
+//! Reads wallets, and sums up their ledger entries.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;
