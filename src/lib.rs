@@ -4,7 +4,7 @@
 //!
 //! | layer | what it does | may use |
 //! |---|---|---|
-//! | [`http`] | reads requests, calls one use case each, shapes answers: `routes` (THE route table), `edge` (what every request passes), `api`, `admin` | services, documents, domain |
+//! | [`http`] | reads requests, calls one use case each, shapes answers: `routes` (THE route table), `edge` (what every request passes), `bodies` (answers that faces share), `api`, `admin` | services, documents, domain |
 //! | [`documents`] | draws invoices as HTML and PDF, pure | domain |
 //! | [`services`] | runs use cases; each owns its transaction | storage, domain |
 //! | [`storage`] | holds the SQL and typed functions around it; `db` alone knows two databases | domain |
@@ -22,12 +22,12 @@
 //! # Rules (`tests/it/house/architecture.rs` reads them off the sources)
 //!
 //! 1. A layer uses only what the table says.
-//! 2. Inside `domain` and `storage` a subject names only subjects before it. No two files import each other in a circle.
-//! 3. A service is one use case. It uses any domain and storage, but of services only its own subject's files, `posting`
-//!    and the price book; `operations` may run any. What two use cases share is domain code, or it is `posting`.
-//! 4. A face uses no other face; what two share is `http::edge`. No rule of the business stands in a face.
+//! 2. Inside `domain` and `storage` a subject names only subjects before it. No files of a subject's layer form a circle.
+//! 3. A service is one use case. It uses any domain and storage, but of services only its own subject's files, `posting`,
+//!    the price book and [`services::Billing`]; `operations` may run any. What two use cases share is domain or `posting`.
+//! 4. A face uses no other face; what two share is `http/edge` or `http/bodies`. No rule of the business stands in a face.
 //! 5. `domain` has its own refusals and one `FieldError`, and no error of another layer.
-//! 6. Which database is open is known in `storage/db` and in constants named `…_ON_SQLITE` and `…_ON_POSTGRES`.
+//! 6. `storage/db` alone knows which database is open: others hand it two texts, named `…_ON_SQLITE` and `…_ON_POSTGRES`.
 //!
 //! A request flows one way: route → extractor (who may) → handler → service (opens the transaction) → storage reads → pure
 //! decision of the domain → storage writes → COMMIT → response. `docs/architecture.md` says how to add an endpoint,

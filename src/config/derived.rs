@@ -17,7 +17,7 @@ use crate::http::edge::who::auth::AuthMode;
 use crate::http::edge::who::client_address::TrustedProxies;
 use crate::http::edge::who::rate_limits::RateLimitSettings;
 use crate::http::state::Limits;
-use crate::storage::db::open::{DatabaseUrl, PoolSettings};
+use crate::storage::db::open::PoolSettings;
 
 const DEFAULT_PORT: u16 = 8_000;
 
@@ -80,13 +80,9 @@ impl Settings {
         }
     }
 
-    /// The number of files that the database's connections may have open: three per SQLite connection, and a few for
-    /// writing.
+    /// The number of files that the database's connections may have open.
     pub fn database_files(&self) -> u32 {
-        match self.database_url {
-            DatabaseUrl::Sqlite(_) => 3 * (self.sqlite_readers + 4),
-            DatabaseUrl::Postgres { .. } => self.postgres_connections + 4,
-        }
+        self.database_url.open_files(self.pools())
     }
 
     pub fn connection_caps(&self) -> ConnectionCaps {

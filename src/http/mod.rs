@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod bodies;
 pub mod edge;
 pub mod openapi;
 pub mod routes;

@@ -46,32 +46,34 @@ pub static DUE_KINDS: Bulk = Bulk::new(
     ),
 );
 
-macro_rules! claimed {
-    () => {
-        " RETURNING id, kind, subject, attempts, asked, claimed_until"
+macro_rules! claim {
+    ($kind:literal, $due_at:literal, $until:literal, $most:literal, $lock:literal) => {
+        concat!(
+            "UPDATE jobs SET claimed_until = ",
+            $until,
+            ", attempts = attempts + 1 WHERE id IN (SELECT id FROM jobs WHERE kind = ",
+            $kind,
+            " AND run_at <= ",
+            $due_at,
+            " AND (claimed_until IS NULL OR claimed_until <= ",
+            $due_at,
+            ") ORDER BY run_at LIMIT ",
+            $most,
+            $lock,
+            ") RETURNING id, kind, subject, attempts, asked, claimed_until"
+        )
     };
 }
 
-/// Of one kind, since bulk statements run row by row there. The longest due first.
-pub static CLAIM_ON_SQLITE: Bulk = Bulk::new(
-    &[("kind", "TEXT"), ("due_at", "BIGINT"), ("until", "BIGINT"), ("most", "BIGINT")],
-    Action::Update {
-        table: "jobs",
-        set: "claimed_until = given.until, attempts = attempts + 1",
-        by: concat!(
-            "id IN (SELECT id FROM jobs WHERE kind = given.kind AND run_at <= given.due_at \
-             AND (claimed_until IS NULL OR claimed_until <= given.due_at) ORDER BY run_at LIMIT given.most)",
-            claimed!()
-        ),
-    },
-);
+const CLAIM_ON_SQLITE: &str = claim!("?1", "?2", "?3", "?4", "");
 
 /// Jobs that another server is claiming are skipped.
-pub const CLAIM_ON_POSTGRES: &str = concat!(
-    "UPDATE jobs SET claimed_until = $3, attempts = attempts + 1 WHERE id IN (SELECT id FROM jobs WHERE kind = $1 \
-     AND run_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY run_at LIMIT $4 \
-     FOR UPDATE SKIP LOCKED)",
-    claimed!()
+const CLAIM_ON_POSTGRES: &str = claim!("$1", "$2", "$3", "$4", " FOR UPDATE SKIP LOCKED");
+
+/// Of one kind, the longest due first.
+pub static CLAIM: Bulk = Bulk::new(
+    &[("kind", "TEXT"), ("due_at", "BIGINT"), ("until", "BIGINT"), ("most", "BIGINT")],
+    Action::OfOne { on_sqlite: CLAIM_ON_SQLITE, on_postgres: CLAIM_ON_POSTGRES },
 );
 
 macro_rules! load {
@@ -175,18 +177,13 @@ pub async fn claim(
     until: Timestamp,
     most: i64,
 ) -> Result<Vec<Job>> {
-    if let BulkConn::Sqlx(Conn::Postgres(c)) = conn {
-        let query = sqlx::query(CLAIM_ON_POSTGRES).bind(kind).bind(now).bind(until).bind(most);
-        let rows = query.fetch_all(&mut **c).await?;
-        return rows.iter().map(|row| rows::FromRow::from_row(Row::of_postgres(row))).collect();
-    }
     let columns = vec![
         Column::texts([kind.as_str()]),
         Column::integers([now.micros()]),
         Column::integers([until.micros()]),
         Column::integers([most]),
     ];
-    CLAIM_ON_SQLITE.fetch(conn, columns).await
+    CLAIM.fetch(conn, columns).await
 }
 
 impl rows::FromRow for StoredJob {
@@ -197,10 +194,7 @@ impl rows::FromRow for StoredJob {
 
 /// Jobs as they are stored now, locked until this transaction ends. Deleted ones are left out.
 pub async fn load_and_lock(conn: &mut BulkConn<'_>, ids: impl Iterator<Item = i64>) -> Result<Vec<StoredJob>> {
-    let sql = match conn {
-        BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_AND_LOCK_ON_POSTGRES,
-        _ => &LOAD,
-    };
+    let sql = conn.choose(&LOAD, &LOAD_AND_LOCK_ON_POSTGRES);
     sql.fetch(conn, vec![Column::integers(ids)]).await
 }
 

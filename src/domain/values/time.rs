@@ -281,6 +281,11 @@ impl BillingCalendar {
         }
     }
 
+    /// The instants that a caller's bounds mean: from the first, included, until the second, excluded.
+    pub fn bounds(self, from: Option<Moment>, to: Option<Moment>) -> (Option<Timestamp>, Option<Timestamp>) {
+        (from.map(|from| self.first_instant(from)), to.map(|to| self.first_instant_after(to)))
+    }
+
     /// The first instant of a day; where a clock change skips midnight, the first that exists.
     pub fn start_of(self, day: NaiveDate) -> Timestamp {
         let midnight = day.and_time(NaiveTime::MIN);

@@ -9,7 +9,7 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::{Reason, Reference};
 use crate::domain::wallets::adjustments::Adjustment;
-use crate::http::api::transactions::TransactionBody;
+use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Json};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 use crate::domain::notifications::alerts::{AlertSeverity, AlertType};
 use crate::domain::values::listing::{ListRequest, ListValue};
 use crate::domain::values::sid::BusinessSid;
-use crate::http::api::alerts::AlertBody;
+use crate::http::bodies::alerts::AlertBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
 use crate::http::edge::ask::extract::{Flag, Json, Query};

@@ -10,7 +10,7 @@ use crate::domain::invoices::fees::Fee;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::{LongText, Reason, Reference};
-use crate::http::api::transactions::TransactionBody;
+use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Json};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};

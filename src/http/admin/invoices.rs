@@ -2,17 +2,14 @@
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
-use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use crate::domain::invoices::{InvoiceKind, InvoiceStatus, InvoiceSummary};
-use crate::domain::values::currency::Currency;
+use crate::domain::invoices::{InvoiceKind, InvoiceStatus};
 use crate::domain::values::listing::{ListRequest, ListValue};
-use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
-use crate::domain::values::time::{CalendarDay, DayRange, Timestamp};
-use crate::http::api::invoices::{InvoiceBody, TaxBody};
+use crate::domain::values::time::{CalendarDay, DayRange};
+use crate::http::bodies::invoices::{InvoiceBody, InvoiceSummaryBody};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
 use crate::http::edge::ask::extract::{Json, Query, SidPath};
@@ -20,90 +17,6 @@ use crate::http::edge::who::auth::{Administer, May};
 use crate::http::openapi::{CommonErrors, Forbidden, Missing};
 use crate::http::state::AppState;
 use crate::services;
-
-/// An invoice or credit note without its line items.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = InvoiceSummary)]
-pub struct InvoiceSummaryBody {
-    #[schema(value_type = Option<InvoiceSid>)]
-    sid: Option<InvoiceSid>,
-    business_sid: BusinessSid,
-    kind: InvoiceKind,
-    /// `DRAFT` until the month is closed.
-    #[schema(example = "DRAFT")]
-    invoice_number: String,
-    period_start: NaiveDate,
-    /// The last day, inclusive.
-    period_end: NaiveDate,
-    /// The reseller that issues it; left out if the platform does, and on a draft.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<BusinessSid>)]
-    seller: Option<BusinessSid>,
-    /// The sum of the lines. The list of all invoices leaves it out on a draft.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total_amount: Option<Money>,
-    /// The amount due when the month was closed, including tax; left out on a draft.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    amount_due: Option<Money>,
-    /// The amount paid since then; left out on a draft.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    amount_paid: Option<Money>,
-    /// The amount still to be paid; left out on a draft.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    amount_outstanding: Option<Money>,
-    /// Left out if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tax: Option<TaxBody>,
-    currency: Currency,
-    status: InvoiceStatus,
-    /// Left out on a draft.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issue_date: Option<NaiveDate>,
-    /// null if there is none.
-    #[schema(required)]
-    due_date: Option<NaiveDate>,
-    /// null if there is none.
-    #[schema(required)]
-    paid_date: Option<NaiveDate>,
-    /// On a credit note only: the invoice that it credits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credited_invoice_sid: Option<InvoiceSid>,
-    /// On a credit note only: why it was issued.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-impl From<InvoiceSummary> for InvoiceSummaryBody {
-    fn from(summary: InvoiceSummary) -> InvoiceSummaryBody {
-        let header = summary.header;
-        let is_finalised = header.status != InvoiceStatus::Draft;
-        InvoiceSummaryBody {
-            amount_outstanding: is_finalised.then(|| header.still_due()),
-            credited_invoice_sid: summary.credited_invoice,
-            reason: summary.reason,
-            sid: header.sid,
-            business_sid: summary.business_sid,
-            kind: header.kind,
-            seller: header.seller,
-            amount_due: is_finalised.then_some(header.dues.at_close),
-            amount_paid: is_finalised.then_some(header.dues.paid),
-            tax: TaxBody::of(header.dues.tax),
-            issue_date: header.issue_date,
-            invoice_number: header.number.unwrap_or_else(|| "DRAFT".to_owned()),
-            period_start: summary.period.first,
-            period_end: summary.period.last,
-            total_amount: header.frozen_total,
-            currency: summary.currency,
-            status: header.status,
-            due_date: header.due_date,
-            paid_date: header.paid_date,
-            created_at: header.created_at,
-            updated_at: header.updated_at,
-        }
-    }
-}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -11,7 +11,7 @@ use crate::domain::prices::plans::{PlanType, PricingPlan};
 use crate::domain::values::listing::{ListRequest, ListValue};
 use crate::domain::values::money::{BasisPoints, Money};
 use crate::domain::values::sid::PlanSid;
-use crate::http::api::plans::PlanBody;
+use crate::http::bodies::plans::PlanBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
 use crate::http::edge::ask::etag::{Versioned, etag};

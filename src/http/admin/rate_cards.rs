@@ -15,7 +15,7 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::RateCardSid;
 use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::CalendarDay;
-use crate::http::api::rate_cards::{NetworkBody, RateCardBody};
+use crate::http::bodies::rate_cards::{NetworkBody, RateCardBody};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
 use crate::http::edge::ask::etag::{Versioned, etag};

@@ -12,7 +12,7 @@ use crate::domain::values::paging::Limit;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::{BillingCalendar, Moment};
 use crate::domain::wallets::transactions::{LedgerQuery, TransactionFilter, TransactionType};
-use crate::http::api::transactions::{TransactionBody, bounds};
+use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing;
 use crate::http::edge::ask::extract::{Json, Query};
@@ -61,7 +61,7 @@ impl LedgerListQuery {
                 return Err(Problem::invalid(name, NOT_IN_ORDER));
             }
         }
-        let (from, until) = bounds(self.from, self.to, calendar);
+        let (from, until) = calendar.bounds(self.from, self.to);
         match (self.message_sid, self.business_sid, self.transaction_type) {
             (Some(message), business, None) if from.is_none() && until.is_none() => {
                 Ok(LedgerQuery::Message { message, business })

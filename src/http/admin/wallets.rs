@@ -13,7 +13,7 @@ use crate::domain::values::listing::{ListRequest, ListValue};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, PlanSid};
 use crate::domain::wallets::{Wallet, WalletChanges};
-use crate::http::api::wallets::WalletBody;
+use crate::http::bodies::wallets::WalletBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::ListQuery;
 use crate::http::edge::answer::pages::next_link;

@@ -5,10 +5,9 @@ use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::notifications::alerts::{AlertSeverity, AlertType, BillingAlert, OwnedAlert, UnreadAlerts};
-use crate::domain::values::money::Money;
+use crate::domain::notifications::alerts::UnreadAlerts;
 use crate::domain::values::sid::{AlertSid, BusinessSid};
-use crate::domain::values::time::Timestamp;
+use crate::http::bodies::alerts::AlertBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::pages::{self, PageQuery};
 use crate::http::edge::ask::extract::{BusinessPath, Flag, Json, OwnPath, Query};
@@ -17,47 +16,6 @@ use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use crate::http::state::AppState;
 use crate::services;
-
-/// An alert for a business.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = BillingAlert)]
-pub struct AlertBody {
-    sid: AlertSid,
-    business_sid: BusinessSid,
-    #[serde(rename = "type")]
-    alert_type: AlertType,
-    severity: AlertSeverity,
-    /// A sentence to show to people.
-    message: String,
-    /// The threshold that was crossed.
-    threshold: Money,
-    /// The value that raised the alert.
-    current_value: Money,
-    is_read: bool,
-    created_at: Timestamp,
-}
-
-impl AlertBody {
-    fn new(business_sid: BusinessSid, alert: BillingAlert) -> AlertBody {
-        AlertBody {
-            sid: alert.sid,
-            business_sid,
-            alert_type: alert.alert_type,
-            severity: alert.severity,
-            message: alert.message,
-            threshold: alert.threshold,
-            current_value: alert.current_value,
-            is_read: alert.is_read,
-            created_at: alert.created_at,
-        }
-    }
-}
-
-impl From<OwnedAlert> for AlertBody {
-    fn from(row: OwnedAlert) -> AlertBody {
-        AlertBody::new(row.business_sid, row.alert)
-    }
-}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use super::delivery_reports::DeliveryBody;
 use super::ratings::RatingBody;
-use super::transactions::TransactionBody;
 use crate::domain::charges::charging::{Charged, Reported};
 use crate::domain::charges::{ChargeState, RefundRequest};
 use crate::domain::prices::lookup::GivenDestination;
@@ -22,6 +21,7 @@ use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::{OperatorName, Reason};
 use crate::domain::values::time::{Instant, Timestamp};
 use crate::error::Error;
+use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::batches::{ItemProblem, Items, Results};
 use crate::http::edge::ask::extract::{Json, OwnPath, present, segments};

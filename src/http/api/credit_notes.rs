@@ -6,14 +6,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::invoice_payments::AllocationBody;
-use super::invoices::LineBody;
-use super::transactions::TransactionBody;
 use crate::domain::invoices::LineCategory;
 use crate::domain::invoices::credit_notes::{Wanted, WantedLine};
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::{LongText, Reason};
-use crate::http::admin::invoices::InvoiceSummaryBody;
+use crate::http::bodies::invoices::{InvoiceSummaryBody, LineBody};
+use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{Json, OwnPath, optional_whole_number, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};

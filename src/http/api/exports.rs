@@ -14,7 +14,6 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::transactions::bounds;
 use super::usage::UsageQuery;
 use crate::domain::access::rights::{Right, Tenant};
 use crate::domain::reports::exports::file_name;
@@ -220,7 +219,7 @@ pub async fn export_transactions(
     Query(TypeQuery { transaction_type }): Query<TypeQuery>,
     Query(within): Query<WithinQuery>,
 ) -> Result<Response, Problem> {
-    let (from, until) = bounds(within.from, within.to, state.billing.calendar);
+    let (from, until) = state.billing.calendar.bounds(within.from, within.to);
     let filter = TransactionFilter { transaction_type, status: None, from, until };
     let export = services::reports::exports::transactions(&state.billing, &admitted.tenant, filter).await?;
     admitted.send(&state, "transactions", export).await
@@ -246,7 +245,7 @@ pub async fn export_charges(
     admitted: Admitted,
     Query(within): Query<WithinQuery>,
 ) -> Result<Response, Problem> {
-    let (from, until) = bounds(within.from, within.to, state.billing.calendar);
+    let (from, until) = state.billing.calendar.bounds(within.from, within.to);
     let export = services::reports::exports::charges(&state.billing, &admitted.tenant, from, until).await?;
     admitted.send(&state, "charges", export).await
 }

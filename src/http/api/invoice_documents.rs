@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use super::invoices::InvoiceBody;
 use crate::documents::{InvoiceDocument, Logo, html, pdf};
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
+use crate::http::bodies::invoices::InvoiceBody;
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::accept;
 use crate::http::edge::ask::extract::{Json, OwnPath};

@@ -10,7 +10,7 @@ use crate::domain::values::listing::{ListCursor, ListRequest, ListValue};
 use crate::domain::values::paging::Limit;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::{CalendarDay, DayRange};
-use crate::http::admin::invoices::InvoiceSummaryBody;
+use crate::http::bodies::invoices::InvoiceSummaryBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing;
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query};

@@ -5,14 +5,14 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::transactions::TransactionBody;
 use crate::domain::invoices::InvoiceStatus;
 use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::invoices::payments::InvoicePayment;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::Reference;
-use crate::http::admin::invoices::InvoiceSummaryBody;
+use crate::http::bodies::invoices::InvoiceSummaryBody;
+use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{Json, OwnPath, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};

@@ -26,7 +26,6 @@ use crate::domain::wallets::ledger::LedgerHead;
 use crate::domain::wallets::transactions::{TransactionType, refund_posting};
 use crate::domain::wallets::watch::{Spend, Watch, WatchRules};
 use crate::error::{Error, Result};
-use crate::services::Billing;
 use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::services::prices::book::LivePriceBook;
 use crate::storage;
@@ -46,19 +45,6 @@ pub struct BatchContext {
     pub terms: OpeningTerms,
     pub watch: WatchRules,
     pub prices: LivePriceBook,
-}
-
-impl BatchContext {
-    pub fn of(billing: &Billing) -> BatchContext {
-        BatchContext {
-            db: billing.db.clone(),
-            clock: billing.clock.clone(),
-            calendar: billing.calendar,
-            terms: billing.terms.clone(),
-            watch: billing.watch,
-            prices: billing.prices.clone(),
-        }
-    }
 }
 
 /// Row ids that never change, so that no batch looks them up twice. Balances are not among them.

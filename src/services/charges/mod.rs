@@ -240,7 +240,7 @@ pub async fn refund(
     let business = order.key().business.clone();
     let once = Once { billing, key: key.as_ref(), input, now };
     let work = async |conn: &mut Conn<'_>, (): ()| {
-        let context = BatchContext::of(billing);
+        let context = batch_context(billing);
         let settled = batch::settle(&context, &mut conn.bulk(), &[order], Replays::LookUp, &RowIds::default()).await?;
         match only(settled.outcomes.into_iter().map(Ok).collect())? {
             CommandOutcome::Refunded(refunded) => Ok(RefundReceipt::new(refunded)),
@@ -248,4 +248,15 @@ pub async fn refund(
         }
     };
     once.run(HeldWallet(&business), PlainJson, work).await
+}
+
+fn batch_context(billing: &Billing) -> BatchContext {
+    BatchContext {
+        db: billing.db.clone(),
+        clock: billing.clock.clone(),
+        calendar: billing.calendar,
+        terms: billing.terms.clone(),
+        watch: billing.watch,
+        prices: billing.prices.clone(),
+    }
 }

@@ -1,6 +1,5 @@
 //! Settles a provider's confirmation in one transaction: the payment, its ledger entry, the recharge and the events.
 
-use super::Billing;
 use crate::domain::audit::Actor;
 use crate::domain::jobs::{JobKind, NewJob};
 use crate::domain::notifications::events::{Event, EventType};
@@ -12,6 +11,7 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::{PaymentSid, SuspenseSid, TransactionSid};
 use crate::domain::values::time::{Timestamp, day_after};
 use crate::error::{Error, Result};
+use crate::services::Billing;
 use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::services::posting::{self, NewPosting};
 use crate::storage;

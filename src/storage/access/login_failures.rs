@@ -78,9 +78,6 @@ pub async fn forgive(conn: &mut Conn<'_>, subject: &FailureSubject) -> Result<()
 
 /// Deletes some expired counts; returns how many.
 pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
-    let sql = match conn {
-        Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,
-        Conn::Postgres(_) => FORGET_SOME_ON_POSTGRES,
-    };
+    let sql = conn.choose(FORGET_SOME_ON_SQLITE, FORGET_SOME_ON_POSTGRES);
     Ok(on!(conn, c => sqlx::query(sql).bind(now).execute(c).await.map(|done| done.rows_affected()))?)
 }

@@ -52,16 +52,8 @@ pub const FIND_KIND_AND_LOCK_ON_POSTGRES: &str = "SELECT kind FROM businesses WH
 /// The kind of a business, if it exists, locked against change and deletion until this transaction ends: for writers of
 /// users or keys that only a business of that kind may have.
 pub async fn hold_kind(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<BusinessKind>> {
-    let sql = if_postgres(conn, FIND_KIND_AND_LOCK_ON_POSTGRES, FIND_KIND);
+    let sql = conn.choose(FIND_KIND, FIND_KIND_AND_LOCK_ON_POSTGRES);
     Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessKind>(sql).bind(sid.as_str()).fetch_optional(c).await)?)
-}
-
-/// The locking text on Postgres, the plain one on SQLite, whose single writer needs no lock.
-fn if_postgres(conn: &Conn<'_>, locking: &'static str, plain: &'static str) -> &'static str {
-    match conn {
-        Conn::Sqlite(_) => plain,
-        Conn::Postgres(_) => locking,
-    }
 }
 
 pub const IS_BELOW: &str = "SELECT count(*) FROM businesses b LEFT JOIN businesses p1 ON p1.id = b.parent_id \
@@ -227,7 +219,7 @@ pub async fn find(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<Busin
 /// The business, locked: nobody changes it or gives it anything until this transaction ends. Its parent cannot change
 /// while we wait: only the holder of the hierarchy's turn changes parents.
 pub async fn lock(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<Business>> {
-    let sql = if_postgres(conn, FIND_AND_LOCK_ON_POSTGRES, FIND);
+    let sql = conn.choose(FIND, FIND_AND_LOCK_ON_POSTGRES);
     let row = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(sid.as_str()).fetch_optional(c).await)?;
     row.map(Row::into_business).transpose()
 }

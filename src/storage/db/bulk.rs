@@ -37,6 +37,8 @@ pub enum Action {
     With(&'static str),
     /// Updates one row of a table for each. `set` and `by` (the row's key) refer to them by the same names.
     Update { table: &'static str, set: &'static str, by: &'static str },
+    /// There is one row alone. Each database has a text of its own, whose parameters are the row's values.
+    OfOne { on_sqlite: &'static str, on_postgres: &'static str },
 }
 
 impl Bulk {
@@ -60,6 +62,7 @@ impl Bulk {
                 Action::Update { table, set, by } => {
                     format!("UPDATE {table} SET {} WHERE {}", self.with_parameters(set), self.with_parameters(by))
                 }
+                Action::OfOne { on_sqlite, .. } => on_sqlite.to_owned(),
             }
         })
     }
@@ -82,6 +85,7 @@ impl Bulk {
                 }
                 Action::With(statement) => format!("{given} {statement}"),
                 Action::Update { table, set, by } => format!("{given} UPDATE {table} SET {set} FROM given WHERE {by}"),
+                Action::OfOne { on_postgres, .. } => on_postgres.to_owned(),
             }
         })
     }
@@ -120,7 +124,7 @@ impl Bulk {
                 Ok(changed)
             }
             BulkConn::Sqlx(Conn::Postgres(c)) => {
-                let query = sqlx::query_with(self.on_postgres(), arrays_of(columns)?);
+                let query = sqlx::query_with(self.on_postgres(), self.for_postgres(columns)?);
                 Ok(PgQueryResult::rows_affected(&query.execute(&mut **c).await?))
             }
         }
@@ -149,10 +153,17 @@ impl Bulk {
                 Ok(found)
             }
             BulkConn::Sqlx(Conn::Postgres(c)) => {
-                let query = sqlx::query_with(self.on_postgres(), arrays_of(columns)?);
+                let query = sqlx::query_with(self.on_postgres(), self.for_postgres(columns)?);
                 let rows = query.fetch_all(&mut **c).await?;
                 rows.iter().map(|row| T::from_row(Row::of_postgres(row))).collect()
             }
+        }
+    }
+
+    fn for_postgres(&self, columns: Vec<Column<'_>>) -> Result<PgArguments> {
+        match self.action {
+            Action::OfOne { .. } => values_of(&columns),
+            _ => arrays_of(columns),
         }
     }
 }
@@ -167,6 +178,23 @@ fn row_of(columns: &[Column<'_>], row: usize) -> Result<SqliteArguments> {
             Column::Id(of) => values.add(of[row]),
             Column::Bytes(of) => values.add(of[row].map(<[u8]>::to_vec)),
             Column::Day(of) => values.add(of[row]),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(values)
+}
+
+/// A value for each column.
+fn values_of(columns: &[Column<'_>]) -> Result<PgArguments> {
+    let mut values = PgArguments::default();
+    for column in columns {
+        debug_assert_eq!(column.len(), 1);
+        match column {
+            Column::Integer(of) => values.add(of[0]),
+            Column::Text(of) => values.add(of[0]),
+            Column::Id(of) => values.add(of[0]),
+            Column::Bytes(of) => values.add(of[0]),
+            Column::Day(of) => values.add(of[0]),
         }
         .map_err(sqlx::Error::Encode)?;
     }

@@ -107,10 +107,7 @@ pub async fn remember<T: Serialize>(
 
 /// Deletes a few expired answers; returns how many.
 pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
-    let sql = match conn {
-        Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,
-        Conn::Postgres(_) => FORGET_SOME_ON_POSTGRES,
-    };
+    let sql = conn.choose(FORGET_SOME_ON_SQLITE, FORGET_SOME_ON_POSTGRES);
     let before = forgotten_before(now);
     Ok(on!(conn, c => sqlx::query(sql).bind(before).execute(c).await.map(|done| done.rows_affected()))?)
 }

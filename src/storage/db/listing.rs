@@ -8,10 +8,9 @@
 //! its sort key and its id, so that pages do not shift when rows are added. A list that grows with time needs an index
 //! for each of its sorts: on the sort's column, then the id.
 
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, FromRow, Row as _};
+use sqlx::{AssertSqlSafe, Row as _};
 
+use super::dialects::FromEitherRow;
 use super::{Conn, on};
 use crate::domain::values::listing::{ListCursor, ListPage, ListRequest, ListValue, ValueKind};
 use crate::error::{Error, Result};
@@ -99,7 +98,7 @@ impl Listing {
     /// [`Error::Invalid`] where the list has no such sort or the cursor is not valid for it, and those of the database.
     pub async fn page<T>(&'static self, conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<T>>
     where
-        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>,
+        T: FromEitherRow,
     {
         self.fetch(conn, request, Some(request.limit.get())).await
     }
@@ -110,7 +109,7 @@ impl Listing {
     /// As [`Listing::page`].
     pub async fn all<T>(&'static self, conn: &mut Conn<'_>, request: &ListRequest) -> Result<Vec<T>>
     where
-        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>,
+        T: FromEitherRow,
     {
         let request = ListRequest { cursor: None, ..request.clone() };
         Ok(self.fetch(conn, &request, None).await?.items)
@@ -123,7 +122,7 @@ impl Listing {
         limit: Option<usize>,
     ) -> Result<ListPage<T>>
     where
-        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>,
+        T: FromEitherRow,
     {
         let Statement { order, sql, values } = self.statement(conn, request, limit.is_some())?;
         on!(conn, c => {
@@ -158,10 +157,7 @@ impl Listing {
     }
 
     fn statement(&'static self, conn: &Conn<'_>, request: &ListRequest, has_limit: bool) -> Result<Statement> {
-        let dialect = match conn {
-            Conn::Sqlite(_) => Dialect::Sqlite,
-            Conn::Postgres(_) => Dialect::Postgres,
-        };
+        let dialect = conn.choose(Dialect::Sqlite, Dialect::Postgres);
         let order = self.order(request.sort.as_deref().unwrap_or(self.default_sort))?;
         let mut parts = Parts {
             order,

@@ -44,6 +44,16 @@ pub enum DatabaseUrl {
     Postgres { options: Box<PgConnectOptions>, url: url::Url },
 }
 
+impl DatabaseUrl {
+    /// The number of files that its connections may have open: three per SQLite connection, and a few for writing.
+    pub fn open_files(&self, pools: PoolSettings) -> u32 {
+        match self {
+            DatabaseUrl::Sqlite(_) => 3 * (pools.sqlite_readers + 4),
+            DatabaseUrl::Postgres { .. } => pools.postgres_connections + 4,
+        }
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = String;
 

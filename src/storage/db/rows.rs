@@ -75,7 +75,7 @@ impl<'r> Row<'r> {
         Row { cells: Cells::Sqlite(row), next: 0 }
     }
 
-    pub(in crate::storage) fn of_postgres(row: &'r PgRow) -> Row<'r> {
+    pub(super) fn of_postgres(row: &'r PgRow) -> Row<'r> {
         Row { cells: Cells::Postgres(row), next: 0 }
     }
 

@@ -222,10 +222,7 @@ impl TryFrom<WalletRow> for ClosingWallet {
 /// The next wallets after one that a month may invoice: those with usage or items in it and without a finalised
 /// invoice. They are locked until the transaction ends.
 pub async fn next(conn: &mut Conn<'_>, after: i64, month: DayRange, most: i64) -> Result<Vec<ClosingWallet>> {
-    let sql = match conn {
-        Conn::Sqlite(_) => NEXT_ON_SQLITE,
-        Conn::Postgres(_) => NEXT_ON_POSTGRES,
-    };
+    let sql = conn.choose(NEXT_ON_SQLITE, NEXT_ON_POSTGRES);
     let rows = on!(conn, c => sqlx::query_as::<_, WalletRow>(sql)
         .bind(after)
         .bind(month.first)
@@ -236,16 +233,13 @@ pub async fn next(conn: &mut Conn<'_>, after: i64, month: DayRange, most: i64) -
     rows.into_iter().map(ClosingWallet::try_from).collect()
 }
 
+const PREFER_INDEXES_ON_POSTGRES: [&str; 3] =
+    ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off"];
+
 /// Makes Postgres find each wallet's rows by index, as they are few however many there are in all. Its planner cannot
 /// know how far a chain is walked, and its guess could make it read whole tables.
 pub async fn prefer_indexes(conn: &mut Conn<'_>) -> Result<()> {
-    if let Conn::Postgres(c) = conn {
-        for set in ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"] {
-            let sql = sqlx::AssertSqlSafe(format!("SET LOCAL {set} = off"));
-            sqlx::query(sql).execute(&mut **c).await?;
-        }
-    }
-    Ok(())
+    conn.run_on_postgres(&PREFER_INDEXES_ON_POSTGRES).await
 }
 
 /// The highest wallet id.

@@ -143,10 +143,7 @@ pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid, sid: WebhookSid) 
 
 /// The endpoint, locked until this transaction ends.
 pub async fn lock(conn: &mut Conn<'_>, business: &BusinessSid, sid: WebhookSid) -> Result<Option<StoredWebhook>> {
-    let sql = match conn {
-        Conn::Sqlite(_) => FIND,
-        Conn::Postgres(_) => FIND_AND_LOCK_ON_POSTGRES,
-    };
+    let sql = conn.choose(FIND, FIND_AND_LOCK_ON_POSTGRES);
     find_by(conn, sql, business, sid).await
 }
 
@@ -171,10 +168,7 @@ pub async fn find_by_id(conn: &mut Conn<'_>, id: i64) -> Result<Option<StoredWeb
 
 /// The endpoint, locked until this transaction ends.
 pub async fn lock_by_id(conn: &mut Conn<'_>, id: i64) -> Result<Option<StoredWebhook>> {
-    let sql = match conn {
-        Conn::Sqlite(_) => FIND_BY_ID,
-        Conn::Postgres(_) => FIND_BY_ID_AND_LOCK_ON_POSTGRES,
-    };
+    let sql = conn.choose(FIND_BY_ID, FIND_BY_ID_AND_LOCK_ON_POSTGRES);
     let row = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(id).fetch_optional(c).await)?;
     row.map(StoredWebhook::try_from).transpose()
 }
@@ -254,10 +248,7 @@ pub async fn load_and_lock_states(
     conn: &mut BulkConn<'_>,
     ids: impl Iterator<Item = i64>,
 ) -> Result<Vec<EndpointState>> {
-    let sql = match conn {
-        BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_STATES_AND_LOCK_ON_POSTGRES,
-        _ => &LOAD_STATES,
-    };
+    let sql = conn.choose(&LOAD_STATES, &LOAD_STATES_AND_LOCK_ON_POSTGRES);
     sql.fetch(conn, vec![Column::integers(ids)]).await
 }
 

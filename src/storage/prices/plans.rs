@@ -154,12 +154,8 @@ pub async fn find(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<PricingPla
 
 /// The plan, locked until this transaction ends: nobody changes it, and no wallet gets it.
 pub async fn lock(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<PricingPlan>> {
-    let row = match conn {
-        Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(sid).fetch_optional(&mut **c).await?,
-        Conn::Postgres(c) => {
-            sqlx::query_as::<_, Row>(FIND_AND_LOCK_ON_POSTGRES).bind(sid).fetch_optional(&mut **c).await?
-        }
-    };
+    let sql = conn.choose(FIND, FIND_AND_LOCK_ON_POSTGRES);
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(sid).fetch_optional(c).await)?;
     Ok(with_tiers(conn, row.into_iter().collect()).await?.pop())
 }
 

@@ -173,12 +173,8 @@ pub async fn find(conn: &mut Conn<'_>, sid: RateCardSid) -> Result<Option<RateCa
 
 /// The card, locked until this transaction ends.
 pub async fn lock(conn: &mut Conn<'_>, sid: RateCardSid) -> Result<Option<RateCard>> {
-    let row = match conn {
-        Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(sid).fetch_optional(&mut **c).await?,
-        Conn::Postgres(c) => {
-            sqlx::query_as::<_, Row>(FIND_AND_LOCK_ON_POSTGRES).bind(sid).fetch_optional(&mut **c).await?
-        }
-    };
+    let sql = conn.choose(FIND, FIND_AND_LOCK_ON_POSTGRES);
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(sid).fetch_optional(c).await)?;
     Ok(row.map(RateCard::from))
 }
 

@@ -9,9 +9,9 @@ use crate::domain::wallets::ledger::LedgerHead;
 use crate::domain::wallets::watch::{Level, RechargeWatch, Spend, Watch};
 use crate::error::{Error, Result};
 use crate::storage::businesses::is_suspended;
+use crate::storage::db::BulkConn;
 use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::{Column, FromRow, Row};
-use crate::storage::db::{BulkConn, Conn};
 
 /// An account, its row id, and its newest row when it was read.
 #[derive(Clone, Debug)]
@@ -141,10 +141,7 @@ pub async fn load(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result
 
 /// The accounts of those businesses that have a wallet, locked until this transaction ends.
 pub async fn load_and_lock(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
-    let bulk = match conn {
-        BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_AND_LOCK_ON_POSTGRES,
-        BulkConn::Sqlx(Conn::Sqlite(_)) | BulkConn::Local(_) => &LOAD,
-    };
+    let bulk = conn.choose(&LOAD, &LOAD_AND_LOCK_ON_POSTGRES);
     bulk.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
 }
 

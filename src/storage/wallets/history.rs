@@ -243,10 +243,7 @@ pub async fn page_of_type(
     rare_type: TransactionType,
     limit: Limit,
 ) -> Result<Vec<Transaction>> {
-    let sql = match conn {
-        Conn::Sqlite(_) => PAGE_OF_TYPE_ON_SQLITE,
-        Conn::Postgres(_) => PAGE_OF_TYPE_ON_POSTGRES,
-    };
+    let sql = conn.choose(PAGE_OF_TYPE_ON_SQLITE, PAGE_OF_TYPE_ON_POSTGRES);
     let rows = on!(conn, c => sqlx::query_as::<_, Row>(sql)
         .bind(span.wallet_id)
         .bind(span.first_seq)

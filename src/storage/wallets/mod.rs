@@ -8,7 +8,6 @@ pub mod watches;
 
 use serde_json::json;
 use sqlx::FromRow;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::domain::audit::{Actor, AuditAction, AuditEntry};
@@ -22,6 +21,7 @@ use crate::domain::wallets::ledger::LedgerHead;
 use crate::domain::wallets::{AutoRecharge, OpeningTerms, Wallet, WalletSettings};
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::dialects::Texts;
 use crate::storage::db::listing::{Filter, Listing, Sort};
 use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
@@ -169,28 +169,15 @@ pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Option<
 
 /// The wallets of those businesses that have one, in any order.
 pub async fn find_many(conn: &mut Conn<'_>, businesses: &[&str]) -> Result<Vec<StoredWallet>> {
-    let rows = match conn {
-        Conn::Sqlite(c) => {
-            let query = sqlx::query_as::<_, Row>(FIND_MANY_ON_SQLITE);
-            query.bind(Json(businesses)).fetch_all(&mut **c).await?
-        }
-        Conn::Postgres(c) => {
-            let query = sqlx::query_as::<_, Row>(FIND_MANY_ON_POSTGRES);
-            query.bind(businesses).fetch_all(&mut **c).await?
-        }
-    };
+    let sql = conn.choose(FIND_MANY_ON_SQLITE, FIND_MANY_ON_POSTGRES);
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(Texts(businesses)).fetch_all(c).await)?;
     Ok(rows.into_iter().map(StoredWallet::from).collect())
 }
 
 /// The wallet, locked until this transaction ends.
 pub async fn lock(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Option<StoredWallet>> {
-    let row = match conn {
-        Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(business.as_str()).fetch_optional(&mut **c).await?,
-        Conn::Postgres(c) => {
-            let query = sqlx::query_as::<_, Row>(FIND_AND_LOCK_ON_POSTGRES);
-            query.bind(business.as_str()).fetch_optional(&mut **c).await?
-        }
-    };
+    let sql = conn.choose(FIND, FIND_AND_LOCK_ON_POSTGRES);
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(business.as_str()).fetch_optional(c).await)?;
     Ok(row.map(StoredWallet::from))
 }
 
@@ -271,13 +258,8 @@ pub struct KeptPlan {
 
 /// The plan with a SID, if there is one, locked against deletion.
 pub async fn keep_plan(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<KeptPlan>> {
-    Ok(match conn {
-        Conn::Sqlite(c) => sqlx::query_as::<_, KeptPlan>(FIND_PLAN).bind(sid).fetch_optional(&mut **c).await?,
-        Conn::Postgres(c) => {
-            let query = sqlx::query_as::<_, KeptPlan>(FIND_PLAN_AND_LOCK_ON_POSTGRES);
-            query.bind(sid).fetch_optional(&mut **c).await?
-        }
-    })
+    let sql = conn.choose(FIND_PLAN, FIND_PLAN_AND_LOCK_ON_POSTGRES);
+    Ok(on!(conn, c => sqlx::query_as::<_, KeptPlan>(sql).bind(sid).fetch_optional(c).await)?)
 }
 
 /// Updates a wallet's settings; its money stays as it is.

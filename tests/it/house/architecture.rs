@@ -42,7 +42,7 @@ const SHARED_SERVICES: [&str; 3] = ["posting", "prices::book", "prices::rules"];
 const RUNS_ANY_SERVICE: &str = "operations";
 
 /// The world outside: these know the domain and each other.
-const WORLD: [&str; 5] = ["clock", "error", "outbound", "payment_settings", "random"];
+const WORLD: [&str; 4] = ["clock", "error", "outbound", "random"];
 
 /// A layer, what it may use of this crate besides itself, and which words no line of it may hold.
 struct Layer {
@@ -94,6 +94,9 @@ const LAYERS: [Layer; 6] = [
     },
 ];
 
+/// The faces: each speaks to callers of its own, and uses no other.
+const FACES: [&str; 3] = ["http::api", "http::admin", "web"];
+
 /// What reads the disk, the network, the environment or a clock, and so is none of the domain's.
 const OUTSIDE: [&str; 10] = [
     "std::env",
@@ -108,8 +111,11 @@ const OUTSIDE: [&str; 10] = [
     "std::time::SystemTime",
 ];
 
-/// Where no two files may import each other in a circle.
-const WITHOUT_CIRCLES: [&str; 2] = ["domain", "storage"];
+/// What the types and variants of one database's own begin with, in `sqlx` and in `storage::db`.
+const ONE_DATABASE: [&str; 6] = ["Sqlite", "sqlite", "Postgres", "postgres", "Pg", "Local"];
+
+/// What the name of a statement for one database ends with.
+const STATEMENTS_FOR_ONE: [&str; 2] = ["_ON_SQLITE", "_ON_POSTGRES"];
 
 /// Each breach of a rule, as a sentence that begins with the file.
 fn breaches(sources: &[Source]) -> Vec<String> {
@@ -119,12 +125,13 @@ fn breaches(sources: &[Source]) -> Vec<String> {
         found.extend(unknown_folder(file));
         words(file, &mut found);
         for named in &file.named {
-            let broken = [layers(file, named), order(file, named), services(file, named), purity(file, named)];
+            let rules = [layers, order, services, faces, purity, dialects];
+            let broken = rules.into_iter().filter_map(|rule| rule(file, named));
             let place = |sentence: &str| format!("{}:{} {sentence}: {}", file.path, named.line, named.path.join("::"));
-            found.extend(broken.into_iter().flatten().map(|sentence| place(&sentence)));
+            found.extend(broken.map(|sentence| place(&sentence)));
         }
     }
-    for layer in WITHOUT_CIRCLES {
+    for layer in PARTED {
         let inside: Vec<&File> = files.iter().filter(|file| layer_of(file) == layer).collect();
         found.extend(circles(&inside));
     }
@@ -209,10 +216,31 @@ fn services(file: &File, named: &Named) -> Option<String> {
     apart.then(|| format!("is a service of {subject} and names one of {other}"))
 }
 
+/// What faces share uses none of them; a file directly in `http`, such as the route table, may name all.
+fn faces(file: &File, named: &Named) -> Option<String> {
+    let parts = parts(file);
+    let is_apart = parts.len() > 2 || layer_of(file) == "web";
+    let [root, used @ ..] = named.path.as_slice() else { return None };
+    let other = FACES.iter().find(|face| begins(used, face))?;
+    let own = other.split("::").eq(parts.iter().take(other.split("::").count()).copied());
+    (root == "crate" && is_apart && !own).then(|| format!("stands apart from the face {other}"))
+}
+
 fn purity(file: &File, named: &Named) -> Option<String> {
     let outside = OUTSIDE.iter().any(|path| begins(&named.path, path));
     let asks_a_clock = named.path.len() > 1 && named.path.last().is_some_and(|name| name == "now");
     (layer_of(file) == "domain" && (outside || asks_a_clock)).then(|| "names what is outside the domain".to_owned())
+}
+
+/// Only `storage/db` knows that there are two databases and which one is open; other files of storage hand it both texts.
+fn dialects(file: &File, named: &Named) -> Option<String> {
+    let is_database = file.path.starts_with("storage/db/");
+    let leads_there = begins(&named.path, "sqlx") || begins(&named.path, "crate::storage::db");
+    let of_one = |part: &String| ONE_DATABASE.iter().any(|beginning| part.starts_with(beginning));
+    let knows = !is_database && leads_there && named.path.iter().any(of_one);
+    let is_statement = named.path.last().is_some_and(|name| STATEMENTS_FOR_ONE.iter().any(|end| name.ends_with(end)));
+    let says = is_statement && layer_of(file) != "storage";
+    (knows || says).then(|| "knows which database is open".to_owned())
 }
 
 /// Files that lead back to themselves. Tests are left out: they may use what uses what they test.
@@ -295,7 +323,10 @@ const HOUSE: &[(&str, &str)] = &[
     ("storage/columns.rs", "use crate::domain::values::money::Money;"),
     ("storage/db/mod.rs", "pub mod open; pub enum Conn { Sqlite, Postgres }"),
     ("storage/db/open.rs", "use super::Conn; fn open() { Conn::Sqlite }"),
-    ("storage/prices/mod.rs", "use super::db::Conn; use crate::error::Error;"),
+    (
+        "storage/prices/mod.rs",
+        "use super::db::Conn; pub const FIND_ON_SQLITE: &str = \"\"; fn f() { conn.choose(FIND_ON_SQLITE, FIND_ON_POSTGRES) }",
+    ),
     ("storage/wallets/mod.rs", "use crate::storage; pub fn find() { storage::prices::find() }"),
     ("services/mod.rs", "pub mod billing; pub mod posting; pub mod prices; pub mod wallets; pub mod operations;"),
     ("services/billing.rs", "use super::prices::book::PriceBook; use crate::clock::Clock;"),
@@ -309,8 +340,9 @@ const HOUSE: &[(&str, &str)] = &[
     ("http/state.rs", "pub struct AppState;"),
     ("http/edge/mod.rs", "pub mod ask; pub fn pass() { ask::read() }"),
     ("http/edge/ask.rs", "use crate::error::Error; use axum::Json;"),
-    ("http/api/plans.rs", "use crate::http::edge::ask; use crate::services::prices;"),
-    ("http/admin/plans.rs", "use crate::http::{edge::ask, state::AppState};"),
+    ("http/bodies/plans.rs", "pub struct PlanBody;"),
+    ("http/api/plans.rs", "use crate::http::edge::ask; use crate::services::prices; use super::super::bodies::plans;"),
+    ("http/admin/plans.rs", "use crate::http::{bodies::plans::PlanBody, edge::ask, state::AppState};"),
     ("web/mod.rs", "use crate::http::edge::ask; use crate::http::state::AppState; use crate::services::wallets;"),
 ];
 
@@ -423,6 +455,18 @@ fn a_service_that_names_another_is_refused(#[case] path: &str, #[case] text: &st
 }
 
 #[rstest]
+#[case("http/admin/plans.rs", "use crate::http::api::plans::PlanBody;", "apart from the face http::api")]
+#[case("http/admin/plans.rs", "use super::super::api::plans;", "apart from the face http::api")]
+#[case("http/api/plans.rs", "use crate::http::{edge::ask, admin::plans::list};", "apart from the face http::admin")]
+#[case("http/edge/ask.rs", "use crate::http; fn f() { http::admin::plans::list() }", "apart from the face http::admin")]
+#[case("http/bodies/plans.rs", "use crate::http::api::plans;", "apart from the face http::api")]
+#[case("web/plans.rs", "use crate::http::api::plans;", "apart from the face http::api")]
+#[case("services/wallets/mod.rs", "use crate::web::plans;", "apart from the face web")]
+fn a_face_that_uses_another_is_refused(#[case] path: &str, #[case] text: &str, #[case] sentence: &str) {
+    refused(path, text, sentence);
+}
+
+#[rstest]
 #[case("pub async fn f() {}", "a word that is none of its layer's: async")]
 #[case("#[derive(sqlx::Type)] struct A;", "a word that is none of its layer's: sqlx")]
 #[case("use std::{collections, fs};", "names what is outside the domain: std::fs")]
@@ -433,6 +477,17 @@ fn a_service_that_names_another_is_refused(#[case] path: &str, #[case] text: &st
 #[case("use chrono::Utc; fn f() { Utc::now() }", "names what is outside the domain: chrono::Utc::now")]
 fn a_domain_that_is_not_pure_is_refused(#[case] text: &str, #[case] sentence: &str) {
     refused("domain/jobs.rs", text, sentence);
+}
+
+#[rstest]
+#[case("storage/jobs.rs", "use crate::storage::db::Conn; fn f() { match c { Conn::Postgres(_) => FIND } }")]
+#[case("storage/jobs.rs", "use super::db; fn f() { if let db::BulkConn::Local(c) = c {} }")]
+#[case("storage/columns.rs", "use sqlx::{Row, postgres::PgRow};")]
+#[case("services/audit.rs", "use crate::storage::db::{self, Db}; fn f() { Db::Sqlite { .. } }")]
+#[case("services/audit.rs", "use crate::storage::wallets; fn f() { wallets::FIND_AND_LOCK_ON_POSTGRES }")]
+#[case("app.rs", "use crate::storage::db::open::DatabaseUrl; fn f() { DatabaseUrl::Sqlite }")]
+fn to_know_which_database_is_open_is_refused(#[case] path: &str, #[case] text: &str) {
+    refused(path, text, "knows which database is open");
 }
 
 #[rstest]
@@ -449,6 +504,12 @@ fn a_domain_that_is_not_pure_is_refused(#[case] text: &str, #[case] sentence: &s
     "use super::b; fn f() { b::f() }",
     "storage/wallets/b.rs",
     "use super::a; fn f() { a::f() }"
+)]
+#[case(
+    "services/payments/mod.rs",
+    "mod settlement; use crate::services::billing::Billing; pub use settlement::confirm;",
+    "services/payments/settlement.rs",
+    "use super::Billing;"
 )]
 fn a_circle_is_refused(#[case] one: &str, #[case] its: &str, #[case] other: &str, #[case] others: &str) {
     let house = HOUSE.iter().copied().filter(|(known, _)| *known != one && *known != other);

@@ -198,6 +198,7 @@ static BULKS: &[(&str, &Bulk)] = &[
     ("jobs::SCHEDULE", &storage::jobs::SCHEDULE),
     ("jobs::SCHEDULE_ONCE", &storage::jobs::SCHEDULE_ONCE),
     ("jobs::DUE_KINDS", &storage::jobs::DUE_KINDS),
+    ("jobs::CLAIM", &storage::jobs::CLAIM),
     ("jobs::LOAD", &storage::jobs::LOAD),
     ("jobs::FINISH", &storage::jobs::FINISH),
     ("jobs::GIVE_BACK", &storage::jobs::GIVE_BACK),
@@ -256,7 +257,6 @@ const DIALECTS: &[(Database, &str, &str)] = &[
     ),
     (Database::Sqlite, "invoices::month_close::NEXT_ON_SQLITE", storage::invoices::month_close::NEXT_ON_SQLITE),
     (Database::Postgres, "invoices::month_close::NEXT_ON_POSTGRES", storage::invoices::month_close::NEXT_ON_POSTGRES),
-    (Database::Postgres, "jobs::CLAIM_ON_POSTGRES", storage::jobs::CLAIM_ON_POSTGRES),
     (Database::Postgres, "db::idempotency::TAKE_TURN_ON_POSTGRES", storage::db::idempotency::TAKE_TURN_ON_POSTGRES),
     (Database::Postgres, "db::turns::TAKE_ON_POSTGRES", storage::db::turns::TAKE_ON_POSTGRES),
     (
@@ -272,10 +272,6 @@ const DIALECTS: &[(Database, &str, &str)] = &[
     (Database::Sqlite, "db::idempotency::FORGET_SOME_ON_SQLITE", storage::db::idempotency::FORGET_SOME_ON_SQLITE),
     (Database::Postgres, "db::idempotency::FORGET_SOME_ON_POSTGRES", storage::db::idempotency::FORGET_SOME_ON_POSTGRES),
 ];
-
-/// The same of statements over many rows.
-static BULKS_OF_ONE: &[(Database, &str, &Bulk)] =
-    &[(Database::Sqlite, "jobs::CLAIM_ON_SQLITE", &storage::jobs::CLAIM_ON_SQLITE)];
 
 /// Lists that are searched and sorted, and whether they grow with time or with the number of businesses.
 static LISTINGS: &[(&str, &Listing, bool)] = &[
@@ -366,11 +362,9 @@ on_each_database! {
     async fn nothing_grows_with_history(server) {
         let dialect = DIALECTS.iter().filter(|(database, ..)| *database == server.database);
         let single = QUERIES.iter().copied().chain(dialect.map(|(_, name, sql)| (*name, *sql)));
-        let of_one = BULKS_OF_ONE.iter().filter(|(database, ..)| *database == server.database);
-        let bulk = BULKS.iter().copied().chain(of_one.map(|(_, name, bulk)| (*name, *bulk)));
-        let bulk = bulk.map(|(name, bulk)| match server.database {
-            Database::Sqlite => (name, bulk.on_sqlite()),
-            Database::Postgres => (name, bulk.on_postgres()),
+        let bulk = BULKS.iter().map(|(name, bulk)| match server.database {
+            Database::Sqlite => (*name, bulk.on_sqlite()),
+            Database::Postgres => (*name, bulk.on_postgres()),
         });
         for (name, sql) in single.chain(bulk) {
             let plan = plan(server, sql).await;
@@ -486,7 +480,6 @@ fn every_query_is_listed() {
             let is_name = name == "charges::UNIQUE_INDEX";
             let is_listing = LISTINGS.iter().any(|(listed, ..)| *listed == name);
             let is_bulk = BULKS.iter().any(|(listed, _)| *listed == name);
-            let is_bulk = is_bulk || BULKS_OF_ONE.iter().any(|(_, listed, _)| *listed == name);
             let is_dialect = DIALECTS.iter().any(|(_, listed, _)| *listed == name);
             assert!(
                 is_lock

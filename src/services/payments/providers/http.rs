@@ -5,16 +5,17 @@
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode, Url};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Request, RequestBody, Said};
+use super::requests::{Request, Said};
 use crate::clock::Clock;
+use crate::domain::payments::PaymentPurpose;
 use crate::domain::payments::confirmations::PaymentOutcome;
-use crate::domain::payments::providers::{AnswerStatus, ProviderName, ProviderReference, failure_text};
+use crate::domain::payments::providers::{AnswerStatus, PaymentMethod, ProviderName, ProviderReference, failure_text};
 use crate::domain::payments::signatures::{SignedMessage, SigningSecret};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
-use crate::domain::values::sid::PaymentSid;
+use crate::domain::values::sid::{BusinessSid, PaymentSid};
 use crate::error::{Error, Result};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -48,6 +49,36 @@ struct ProviderAnswer {
     amount: Option<Money>,
     currency: Option<Currency>,
     reason: Option<String>,
+}
+
+/// The body of a request to an adapter.
+#[derive(Debug, Serialize)]
+struct RequestBody<'a> {
+    payment_sid: PaymentSid,
+    business_sid: &'a BusinessSid,
+    purpose: PaymentPurpose,
+    amount: Money,
+    currency: Currency,
+    reference: &'a str,
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_url: Option<String>,
+}
+
+impl<'a> RequestBody<'a> {
+    fn new(request: &Request<'a>, confirm_url: Option<String>) -> RequestBody<'a> {
+        let payment = request.payment;
+        RequestBody {
+            payment_sid: payment.sid,
+            business_sid: &payment.business_sid,
+            purpose: payment.purpose,
+            amount: payment.amount,
+            currency: payment.currency,
+            reference: payment.reference.as_str(),
+            method: request.method.map(PaymentMethod::reveal),
+            confirm_url,
+        }
+    }
 }
 
 impl HttpProvider {

@@ -3,39 +3,17 @@
 //! as a confirmation.
 
 mod http;
+mod requests;
 mod simulated;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
-
-use crate::domain::payments::confirmations::PaymentOutcome;
-use crate::domain::payments::providers::{PaymentMethod, ProviderName, ProviderReference};
+use crate::domain::payments::providers::ProviderName;
 use crate::domain::payments::signatures::SigningSecret;
-use crate::domain::payments::{Payment, PaymentPurpose};
-use crate::domain::values::currency::Currency;
-use crate::domain::values::money::Money;
 use crate::error::{Error, Result};
 pub use http::{Endpoint, HttpProvider};
-
-/// A request for a payment.
-#[derive(Clone, Debug)]
-pub struct Request<'a> {
-    pub payment: &'a Payment,
-    /// The payment method, in clear.
-    pub method: Option<&'a PaymentMethod>,
-}
-
-/// A provider's answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// It accepted the request, and will confirm it.
-    Accepted(Option<ProviderReference>),
-    Settled(PaymentOutcome),
-    /// The payment is under way, or the provider does not know it.
-    Open,
-}
+pub use requests::{Request, Said};
 
 #[derive(Clone, Debug)]
 pub enum Provider {
@@ -132,34 +110,4 @@ fn no_provider() -> Error {
     let sentence =
         "No payment provider is set up here, so only an operator can top up a wallet: ask them to.".to_owned();
     Error::Impossible { code: "no_payment_provider", sentence }
-}
-
-/// The body of a request to an adapter.
-#[derive(Debug, Serialize)]
-struct RequestBody<'a> {
-    payment_sid: crate::domain::values::sid::PaymentSid,
-    business_sid: &'a crate::domain::values::sid::BusinessSid,
-    purpose: PaymentPurpose,
-    amount: Money,
-    currency: Currency,
-    reference: &'a str,
-    method: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confirm_url: Option<String>,
-}
-
-impl<'a> RequestBody<'a> {
-    fn new(request: &Request<'a>, confirm_url: Option<String>) -> RequestBody<'a> {
-        let payment = request.payment;
-        RequestBody {
-            payment_sid: payment.sid,
-            business_sid: &payment.business_sid,
-            purpose: payment.purpose,
-            amount: payment.amount,
-            currency: payment.currency,
-            reference: payment.reference.as_str(),
-            method: request.method.map(PaymentMethod::reveal),
-            confirm_url,
-        }
-    }
 }

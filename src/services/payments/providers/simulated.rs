@@ -1,7 +1,7 @@
 //! Simulates a payment provider, for development: it confirms after a few seconds, and no money moves.
 //! An amount that ends in 13 hundredths fails, and so does a reference or a method with the word "decline" in it.
 
-use super::{Request, Said};
+use super::requests::{Request, Said};
 use crate::domain::payments::Payment;
 use crate::domain::payments::confirmations::PaymentOutcome;
 use crate::domain::payments::providers::ProviderReference;

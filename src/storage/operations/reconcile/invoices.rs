@@ -13,6 +13,7 @@ use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::TransactionSid;
 use crate::error::Result;
+use crate::storage::db::dialects::FromEitherRow;
 use crate::storage::db::{Conn, on};
 
 /// The invoices on one page.
@@ -95,7 +96,7 @@ impl From<LineRow> for StoredLine {
 /// Rows of the invoices from one id, not included, to another, included.
 async fn within<T>(conn: &mut Conn<'_>, sql: &'static str, (after, until): (i64, i64)) -> Result<Vec<T>>
 where
-    T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    T: FromEitherRow,
 {
     Ok(on!(conn, c => sqlx::query_as::<_, T>(sql).bind(after).bind(until).fetch_all(c).await)?)
 }

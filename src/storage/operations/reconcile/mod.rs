@@ -9,10 +9,10 @@ pub mod refunds;
 pub mod usage;
 pub mod wallets;
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::storage::db::dialects::FromEitherRow;
 use crate::storage::db::{Conn, on};
 
 /// The rows of the ledger, or delivery reports, in one span.
@@ -43,13 +43,12 @@ const REPORTS_END: &str = "SELECT charge_uid FROM deliveries ORDER BY charge_uid
 const REPORTS_STEP: &str =
     "SELECT charge_uid FROM deliveries WHERE charge_uid > $1 ORDER BY charge_uid LIMIT 1 OFFSET $2";
 
+const TAKE_TIME_ON_POSTGRES: [&str; 2] =
+    ["SET LOCAL statement_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0"];
+
 /// Raises the time limit: a transaction that reads everything takes longer than any request may.
 pub async fn take_time(conn: &mut Conn<'_>) -> Result<()> {
-    if let Conn::Postgres(c) = conn {
-        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut **c).await?;
-        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut **c).await?;
-    }
-    Ok(())
+    conn.run_on_postgres(&TAKE_TIME_ON_POSTGRES).await
 }
 
 /// Rows from one id, excluded, to another, included. Ids rise with time, so a span lies close together on disk.
@@ -106,7 +105,7 @@ impl Spans {
 /// Runs a statement over one span.
 async fn within<T>(conn: &mut Conn<'_>, sql: &'static str, span: Span) -> Result<Vec<T>>
 where
-    T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    T: FromEitherRow,
 {
     Ok(on!(conn, c => sqlx::query_as::<_, T>(sql).bind(span.after).bind(span.until).fetch_all(c).await)?)
 }
@@ -114,7 +113,7 @@ where
 /// Runs a statement that pages by row id.
 async fn page<T>(conn: &mut Conn<'_>, sql: &'static str, after: i64) -> Result<Vec<T>>
 where
-    T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    T: FromEitherRow,
 {
     Ok(on!(conn, c => sqlx::query_as::<_, T>(sql).bind(after).bind(PAGE_ROWS).fetch_all(c).await)?)
 }
