@@ -22,7 +22,7 @@
 //! # Rules (`tests/it/house/architecture.rs` reads them off the sources)
 //!
 //! 1. A layer uses only what the table says.
-//! 2. Inside `domain` and `storage` a subject names only subjects before it. No files of a subject's layer form a circle.
+//! 2. Inside `domain` and `storage` a subject names only subjects before it. No files there, or in `services`, form a circle.
 //! 3. A service is one use case. It uses any domain and storage, but of services only its own subject's files, `posting`,
 //!    the price book and [`services::Billing`]; `operations` may run any. What two use cases share is domain or `posting`.
 //! 4. A face uses no other face; what two share is `http/edge` or `http/bodies`. No rule of the business stands in a face.
