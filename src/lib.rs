@@ -132,3 +132,7 @@ pub mod services;
 pub mod storage;
 pub mod tls;
 pub mod worker;
+
+#[cfg(test)]
+#[path = "../tests/it/support/repetition.rs"]
+mod repetition;

@@ -10,7 +10,8 @@ use wecall_billing::domain::access::{Reach, Tenant};
 use wecall_billing::domain::transactions::TransactionFilter;
 use wecall_billing::services;
 
-use crate::support::gateway::{Random, message, seed};
+use crate::support::gateway::{Random, message};
+use crate::support::repetition::seed;
 use crate::support::{Database, Server, on_each_database};
 use crate::usage::roll_up;
 
@@ -83,7 +84,7 @@ async fn batch(server: &Server, path: &str, name: &str, items: Vec<Value>) {
 
 /// Some thousand rows of every kind, minutes apart; the messages that were charged.
 async fn mixed(server: &Server, rounds: u64) -> Vec<String> {
-    let mut random = Random(seed("EXPORTS_SEED"));
+    let mut random = Random(seed());
     let mut messages = Vec::new();
     server.top_up("biz_test_001", "5000").await;
     for round in 0..rounds {
