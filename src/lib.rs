@@ -59,3 +59,7 @@ pub mod seed;
 pub mod services;
 pub mod storage;
 pub mod worker;
+
+#[cfg(test)]
+#[path = "../tests/it/support/repetition.rs"]
+mod repetition;

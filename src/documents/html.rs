@@ -215,6 +215,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         /// No text opens or closes a tag, or leaves its quotes.
         #[test]
         fn escaping(text in ".*") {

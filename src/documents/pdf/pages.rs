@@ -71,6 +71,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         #[test]
         fn every_row_once_and_in_order(
             heights in proptest::collection::vec(1.0_f32..300.0, 0..200),

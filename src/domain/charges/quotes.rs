@@ -476,6 +476,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         /// A quote is the sum of the charges made right afterwards, whatever tiers they cross.
         #[test]
         fn equals_charging_one_by_one(

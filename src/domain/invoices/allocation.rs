@@ -187,6 +187,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         /// Credits one after the other: nothing is lost, nothing is paid twice, nobody jumps the queue, and what is
         /// wholly paid was paid exactly its net and its tax.
         #[test]

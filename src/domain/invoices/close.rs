@@ -281,6 +281,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         #[test]
         fn an_invoice_is_what_the_rules_say(
             totals in prop::collection::vec(-10_000_000_i64..1_000_000_000, 1..6),

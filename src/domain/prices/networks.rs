@@ -192,7 +192,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(crate::repetition::cases(2_000))]
 
         #[test]
         fn agrees_with_a_scan_of_every_row(

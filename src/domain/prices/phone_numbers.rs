@@ -177,6 +177,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         #[test]
         fn goes_there_and_back(digits in "[1-9][0-9]{6,14}") {
             let number = number(&digits);

@@ -349,7 +349,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #![proptest_config(crate::repetition::cases(1_000))]
 
         #[test]
         fn agrees_with_a_scan_of_every_row(digits in digits()) {

@@ -379,7 +379,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(500))]
+        #![proptest_config(crate::repetition::cases(500))]
 
         #[test]
         fn gsm7_characters_alone_are_gsm7(body in body_of(gsm7_character().boxed())) {

@@ -358,6 +358,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         #[test]
         fn texts_come_back_as_they_were(name in "[^\0\r\n]{0,12}", price in "[ -~]{1,8}") {
             prop_assume!(!name.trim().is_empty() || !price.trim().is_empty());

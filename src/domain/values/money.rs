@@ -412,6 +412,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         /// The text written by hand is the one that the decimal library writes.
         #[test]
         fn texts_are_those_of_decimals(micros in prop_oneof![any::<i64>(), -10_000_000..10_000_000_i64, Just(i64::MIN)]) {
@@ -542,7 +544,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(100_000))]
+        #![proptest_config(crate::repetition::cases(10_000))]
 
         #[test]
         fn agrees_with_schoolbook_arithmetic(text in json_number()) {

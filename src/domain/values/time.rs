@@ -430,6 +430,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         #[test]
         fn an_instant_lies_in_its_day(
             zone in prop::sample::select(vec!["UTC", "Africa/Nairobi", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"]),

@@ -106,6 +106,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         #[test]
         fn entries_chain(amounts in prop::collection::vec((-1_000_000..1_000_000_i64, -1_000..1_000_000_i64), 1..50)) {
             let mut head = EMPTY;

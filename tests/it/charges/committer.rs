@@ -185,11 +185,13 @@ async fn a_commit_that_happened_unheard() {
 struct Proxy {
     url: String,
     break_next_commit: Arc<AtomicBool>,
+    _database: postgres::TestDatabase,
 }
 
 impl Proxy {
     async fn start() -> Proxy {
-        let target = url::Url::parse(&postgres::create_database().await).unwrap();
+        let database = postgres::create_database().await;
+        let target = url::Url::parse(&database).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut url = target.clone();
         url.set_host(Some("127.0.0.1")).unwrap();
@@ -203,7 +205,7 @@ impl Proxy {
                 tokio::spawn(relay(client, database, armed.clone()));
             }
         });
-        Proxy { url: url.to_string(), break_next_commit }
+        Proxy { url: url.to_string(), break_next_commit, _database: database }
     }
 }
 

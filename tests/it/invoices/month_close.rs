@@ -7,8 +7,9 @@ use wecall_billing::domain::audit::Actor;
 use wecall_billing::services::invoices::month_close::{self, CloseOutcome};
 use wecall_billing::worker;
 
-use crate::support::gateway::{Random, assert_reconciles, seed};
+use crate::support::gateway::{Random, assert_reconciles};
 use crate::support::process::{program, run, text};
+use crate::support::repetition::{scaled, seed};
 use crate::support::{Database, Server, on_each_database, postgres};
 
 /// Closes a month as `close-month --now` does.
@@ -432,10 +433,17 @@ async fn closed_by_two_at_once_on_postgres() {
 
 /// Killed at random moments, and begun again.
 async fn killed_in_the_middle(database: Database) {
+    let mut random = Random(seed());
+    for _ in 0..scaled(1) {
+        kill_in_the_middle(database, random.next()).await;
+    }
+}
+
+async fn kill_in_the_middle(database: Database, seed: u64) {
     let server = november(database).await;
     let home = tempfile::tempdir().unwrap();
     let args = ["close-month", "2025-11", "--now", "--database-url", &server.database_url];
-    let mut random = Random(seed("CLOSE_SEED"));
+    let mut random = Random(seed);
     let (mut killed, mut middle) = (0, 0);
     for _ in 0..12 {
         let mut child = program(home.path()).args(args).stderr(std::process::Stdio::null()).spawn().unwrap();

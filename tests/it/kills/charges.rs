@@ -1,6 +1,6 @@
 //! Kills the real server while it charges: nothing acknowledged is lost, and nothing happens twice.
 //!
-//! `CRASH_CYCLES` says how often it is killed; `CRASH_SEED` repeats what an earlier run did, as far as timing allows.
+//! `TEST_SCALE` has it killed so many times as often; `TEST_SEED` repeats what an earlier run did, as far as timing allows.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
@@ -9,9 +9,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::gateway::{Random, assert_reconciles, ledger, message, seed};
+use crate::support::gateway::{Random, assert_reconciles, ledger, message};
 use crate::support::postgres;
 use crate::support::process::ServerProcess;
+use crate::support::repetition::{scaled, seed};
 
 const BUSINESSES: [&str; 3] = ["crash_a", "crash_b", "crash_c"];
 
@@ -217,9 +218,9 @@ async fn verify(database_url: &str, clients: &[Client]) {
     assert!(top_ups.values().all(|seen| *seen == 1), "acknowledged and lost: {top_ups:?}");
 }
 
-async fn crash_again_and_again(home: &Path, database_url: &str, default_cycles: u64) {
-    let cycles = std::env::var("CRASH_CYCLES").map_or(default_cycles, |text| text.parse().expect("a whole number"));
-    let seed = seed("CRASH_SEED");
+async fn crash_again_and_again(home: &Path, database_url: &str) {
+    let cycles = scaled(10);
+    let seed = seed();
     let mut random = Random(seed);
     let mut clients: Vec<Client> = (1..=CLIENTS).map(|name| Client::new(name, seed)).collect();
     let args = ["--database-url", database_url, "--log-level", "error"];
@@ -277,13 +278,13 @@ async fn crash_again_and_again(home: &Path, database_url: &str, default_cycles: 
 async fn nothing_is_lost_or_doubled_on_sqlite() {
     let home = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", home.path().join("billing.db").display());
-    crash_again_and_again(home.path(), &url, 20).await;
+    crash_again_and_again(home.path(), &url).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_on_postgres() {
     if postgres::is_available() {
         let home = tempfile::tempdir().unwrap();
-        crash_again_and_again(home.path(), &postgres::create_database().await, 6).await;
+        crash_again_and_again(home.path(), &postgres::create_database().await).await;
     }
 }

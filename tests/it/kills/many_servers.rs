@@ -6,9 +6,10 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::gateway::{Random, assert_reconciles, ledger, message, seed};
+use crate::support::gateway::{Random, assert_reconciles, ledger, message};
 use crate::support::postgres;
 use crate::support::process::ServerProcess;
+use crate::support::repetition::{scaled, seed};
 
 const SERVERS: usize = 3;
 
@@ -77,10 +78,13 @@ async fn charge_all(base_url: &str, mut keys: Vec<Key>, mut random: Random) -> V
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_message_is_charged_once() {
-    if !postgres::is_available() {
-        return;
+    let mut random = Random(seed());
+    for _ in 0..scaled(u32::from(postgres::is_available())) {
+        charge_each_message_once(random.next()).await;
     }
-    let seed = seed("SERVERS_SEED");
+}
+
+async fn charge_each_message_once(seed: u64) {
     let url = postgres::create_database().await;
     let homes: Vec<_> = (0..SERVERS).map(|_| tempfile::tempdir().unwrap()).collect();
     let args = ["--database-url", url.as_str(), "--log-level", "error"];
@@ -144,10 +148,13 @@ async fn each_message_is_charged_once() {
 /// Servers that meet rates nobody has met before, each in an order of its own, do not wait for each other in a circle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rates_are_learnt_side_by_side() {
-    if !postgres::is_available() {
-        return;
+    let mut random = Random(seed());
+    for _ in 0..scaled(u32::from(postgres::is_available())) {
+        learn_rates_side_by_side(random.next()).await;
     }
-    let seed = seed("SERVERS_SEED");
+}
+
+async fn learn_rates_side_by_side(seed: u64) {
     let url = postgres::create_database().await;
     let homes: Vec<_> = (0..SERVERS).map(|_| tempfile::tempdir().unwrap()).collect();
     let args = ["--database-url", url.as_str(), "--log-level", "error"];

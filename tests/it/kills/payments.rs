@@ -2,7 +2,7 @@
 //! Money that a gateway has taken is credited once, a payment that it declined is not, and a wallet waits for one
 //! recharge at a time.
 //!
-//! `CRASH_SEED` repeats what an earlier run did, as far as timing allows.
+//! `TEST_SCALE` has it killed so many times as often; `TEST_SEED` repeats what an earlier run did, as far as timing allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use wecall_billing::clock::Clock;
 
 use crate::support::cashier::{Cashier, Course, PROVIDER, receipt};
-use crate::support::gateway::{Random, assert_reconciles, end_leases, ledger, message, seed};
+use crate::support::gateway::{Random, assert_reconciles, end_leases, ledger, message};
 use crate::support::postgres;
 use crate::support::process::{ServerProcess, run, text};
+use crate::support::repetition::{scaled, seed};
 
 const BUSINESSES: [&str; 5] = ["pay_a", "pay_b", "pay_c", "pay_d", "pay_e"];
 
@@ -66,7 +67,7 @@ struct Customer {
 
 impl Customer {
     /// They send messages, top up, and look after the recharges, until the server is gone.
-    async fn live(mut self, asking: Asking, cycle: u64) -> Customer {
+    async fn live(mut self, asking: Asking, cycle: u32) -> Customer {
         let (business, random) = (self.business, Random(self.random.next()));
         let topping_up = async {
             while self.top_up(&asking).await.is_some() {
@@ -100,7 +101,7 @@ impl Customer {
 }
 
 /// Charges messages until the server is gone: what they cost is more than the wallet has.
-async fn spend(business: &str, asking: &Asking, cycle: u64) {
+async fn spend(business: &str, asking: &Asking, cycle: u32) {
     for batch in 0.. {
         let charge = |number| {
             let mut long = message(business, &format!("{cycle}-{batch}-{number}"));
@@ -235,8 +236,8 @@ fn assert_known(listed: &[Value], cashier: &Cashier, customers: &[Customer]) {
     assert!(payments.values().all(|payment| payment.request["method"] == "+254712345678"), "{payments:?}");
 }
 
-async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u64) {
-    let mut random = Random(seed("CRASH_SEED"));
+async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u32) {
+    let mut random = Random(seed());
     let today = day();
     let cashier = Cashier::start(random.next()).await;
     let provider = cashier.settings();
@@ -334,13 +335,13 @@ async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u64) {
 async fn payments_are_credited_once_on_sqlite() {
     let home = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", home.path().join("billing.db").display());
-    crash_again_and_again(home.path(), &url, 7).await;
+    crash_again_and_again(home.path(), &url, scaled(7)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payments_are_credited_once_on_postgres() {
     if postgres::is_available() {
         let home = tempfile::tempdir().unwrap();
-        crash_again_and_again(home.path(), &postgres::create_database().await, 5).await;
+        crash_again_and_again(home.path(), &postgres::create_database().await, scaled(5)).await;
     }
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::gateway::{Random, assert_reconciles, end_leases, ledger, message, seed};
+use crate::support::gateway::{Random, assert_reconciles, end_leases, ledger, message};
 use crate::support::postgres;
 use crate::support::process::{ServerProcess, run, text};
 use crate::support::receiver::Receiver;
+use crate::support::repetition::{scaled, seed};
 
 const BUSINESS: &str = "biz_test_001";
 
@@ -23,7 +24,7 @@ async fn post(http: &Client, url: String, body: &Value) -> Option<(StatusCode, V
 }
 
 /// Charges messages and has them fail, until the server is gone: each failure is a refund, and each refund an event.
-async fn fail_messages(http: Client, base_url: String, cycle: u64) {
+async fn fail_messages(http: Client, base_url: String, cycle: u32) {
     for batch in 0.. {
         let names: Vec<String> = (0..10).map(|number| format!("{cycle}-{batch}-{number}")).collect();
         let charges: Vec<Value> = names.iter().map(|name| message(BUSINESS, name)).collect();
@@ -37,8 +38,8 @@ async fn fail_messages(http: Client, base_url: String, cycle: u64) {
     }
 }
 
-async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u64) {
-    let mut random = Random(seed("CRASH_SEED"));
+async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u32) {
+    let mut random = Random(seed());
     let receiver = Receiver::start().await;
     let http = wecall_billing::outbound::tls::client().timeout(Duration::from_secs(30)).build().unwrap();
     let secret_key = "a key for tests: 0123456789abcdef";
@@ -102,13 +103,13 @@ async fn crash_again_and_again(home: &Path, database_url: &str, cycles: u64) {
 async fn no_event_is_lost_on_sqlite() {
     let home = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", home.path().join("billing.db").display());
-    crash_again_and_again(home.path(), &url, 6).await;
+    crash_again_and_again(home.path(), &url, scaled(6)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_event_is_lost_on_postgres() {
     if postgres::is_available() {
         let home = tempfile::tempdir().unwrap();
-        crash_again_and_again(home.path(), &postgres::create_database().await, 4).await;
+        crash_again_and_again(home.path(), &postgres::create_database().await, scaled(4)).await;
     }
 }

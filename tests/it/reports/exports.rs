@@ -11,7 +11,8 @@ use wecall_billing::domain::wallets::transactions::TransactionFilter;
 use wecall_billing::services;
 
 use super::usage::roll_up;
-use crate::support::gateway::{Random, message, seed};
+use crate::support::gateway::{Random, message};
+use crate::support::repetition::seed;
 use crate::support::{Database, Server, on_each_database};
 
 const TRANSACTIONS: &str = "/api/billing/transactions/biz_test_001/export.csv";
@@ -83,7 +84,7 @@ async fn batch(server: &Server, path: &str, name: &str, items: Vec<Value>) {
 
 /// Some thousand rows of every kind, minutes apart; the messages that were charged.
 async fn mixed(server: &Server, rounds: u64) -> Vec<String> {
-    let mut random = Random(seed("EXPORTS_SEED"));
+    let mut random = Random(seed());
     let mut messages = Vec::new();
     server.top_up("biz_test_001", "5000").await;
     for round in 0..rounds {

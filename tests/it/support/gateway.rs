@@ -35,15 +35,6 @@ impl Random {
     }
 }
 
-/// A seed from `variable`, or a new one; printed, so that a failure can be repeated.
-pub fn seed(variable: &str) -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    let given = std::env::var(variable).ok().map(|text| text.parse().expect("a whole number"));
-    let seed = given.unwrap_or_else(|| std::collections::hash_map::RandomState::new().build_hasher().finish());
-    eprintln!("{variable}={seed}");
-    seed
-}
-
 /// Numbers in several countries, with operators and without.
 const NUMBERS: [&str; 6] =
     ["+254712345678", "+254733123456", "+250788123456", "+250730123456", "+256772123456", "+255754123456"];

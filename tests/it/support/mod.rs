@@ -8,6 +8,7 @@ pub mod mpesa;
 pub mod postgres;
 pub mod process;
 pub mod receiver;
+pub mod repetition;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -96,39 +97,48 @@ pub struct Server {
     pub client: reqwest::Client,
     admin_key: OnceCell<String>,
     _stop: oneshot::Sender<()>,
-    _home: Option<tempfile::TempDir>,
+    /// Goes with this, where it is of this server alone.
+    _data: Data,
+}
+
+enum Data {
+    File { _home: tempfile::TempDir },
+    Database { _database: postgres::TestDatabase },
+    Shared,
 }
 
 impl Server {
     /// `args` are settings as on the command line.
     pub async fn start(database: Database, args: &[&str]) -> Server {
-        let (database_url, home) = match database {
+        let is_open = settings("sqlite://none", args).auth == AuthMode::Open;
+        let contents = if is_open { Contents::PricesAndWallets } else { Contents::Prices };
+        let (database_url, data) = match database {
             Database::Sqlite => {
                 let home = tempfile::tempdir().unwrap();
                 let file = home.path().join("billing.db");
-                std::fs::copy(sqlite_template(), &file).unwrap();
-                (format!("sqlite://{}", file.display()), Some(home))
+                std::fs::copy(sqlite_template(contents), &file).unwrap();
+                (format!("sqlite://{}", file.display()), Data::File { _home: home })
             }
-            Database::Postgres => (postgres::create_database().await, None),
+            Database::Postgres => {
+                let made = postgres::create_database_with(contents).await;
+                (made.clone(), Data::Database { _database: made })
+            }
         };
-        Server::start_on(database, &database_url, home, args).await
+        Server::start_on(database, &database_url, data, args).await
     }
 
     /// On a Postgres database that is reached in a way of its own.
     pub async fn start_on_postgres(database_url: &str) -> Server {
-        Server::start_on(Database::Postgres, database_url, None, &[]).await
+        Server::start_on(Database::Postgres, database_url, Data::Shared, &[]).await
     }
 
-    async fn start_on(
-        database: Database,
-        database_url: &str,
-        home: Option<tempfile::TempDir>,
-        args: &[&str],
-    ) -> Server {
+    async fn start_on(database: Database, database_url: &str, data: Data, args: &[&str]) -> Server {
         let settings = settings(database_url, args);
         let clock = Clock::fixed(START.parse().unwrap());
         let (billing, _) = app::open_and_migrate(&settings, clock).await.unwrap();
-        seed::load(&billing, settings.auth == AuthMode::Open).await.unwrap();
+        if matches!(data, Data::Shared) {
+            seed::load(&billing, settings.auth == AuthMode::Open).await.unwrap();
+        }
         let listener = app::listen(settings.address()).await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let service = app::http_service(&settings, billing.clone()).unwrap();
@@ -146,7 +156,7 @@ impl Server {
             client,
             admin_key: OnceCell::new(),
             _stop: stop,
-            _home: home,
+            _data: data,
         }
     }
 
@@ -280,14 +290,16 @@ impl Server {
     }
 
     /// The number of rows in each table, which a refused request must not change.
-    pub async fn row_counts(&self) -> Vec<(&'static str, i64)> {
-        let mut counts = Vec::new();
-        for table in TABLES {
-            counts.push((*table, self.number(&format!("SELECT count(*) FROM {table}")).await));
+    pub async fn row_counts(&self) -> Vec<(String, i64)> {
+        let counts: Vec<String> =
+            TABLES.iter().map(|table| format!("SELECT '{table}', (SELECT count(*) FROM {table})")).collect();
+        let money = "SELECT 'money', (SELECT CAST(SUM(balance + credit_limit + last_seq) AS BIGINT) FROM wallets)";
+        // One statement: it is asked for thousands of times.
+        let sql = sqlx::AssertSqlSafe(format!("{} UNION ALL {money}", counts.join(" UNION ALL ")));
+        match &self.billing.db {
+            Db::Sqlite { writer, .. } => sqlx::query_as(sql).fetch_all(writer).await.unwrap(),
+            Db::Postgres(pool) => sqlx::query_as(sql).fetch_all(pool).await.unwrap(),
         }
-        let money = "SELECT CAST(SUM(balance + credit_limit + last_seq) AS BIGINT) FROM wallets";
-        counts.push(("money", self.number(money).await));
-        counts
     }
 }
 
@@ -341,23 +353,36 @@ pub fn settings(database_url: &str, args: &[&str]) -> Settings {
     Cli::try_parse_from(fixed.iter().chain(args)).unwrap().settings
 }
 
-/// A migrated, empty SQLite file to copy, made once.
-fn sqlite_template() -> &'static PathBuf {
-    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-    TEMPLATE.get_or_init(|| {
+/// What is in a new database, to begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum Contents {
+    Tables,
+    Prices,
+    /// All of the sample data.
+    PricesAndWallets,
+}
+
+/// A SQLite file to copy, made once.
+fn sqlite_template(contents: Contents) -> &'static PathBuf {
+    static MADE: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
+    MADE[contents as usize].get_or_init(|| {
         let home = tempfile::tempdir().unwrap().keep();
         let file = home.join("template.db");
         let url = format!("sqlite://{}", file.display());
-        in_own_runtime(migrate(url));
+        in_own_runtime(fill(url, contents));
         file
     })
 }
 
-/// Makes the tables, and fixes no time zone: tests choose their own.
-pub async fn migrate(database_url: String) {
+/// Makes the tables, with the sample data of [`START`], and fixes no time zone: tests choose their own.
+pub async fn fill(database_url: String, contents: Contents) {
     let settings = settings(&database_url, &[]);
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await.unwrap();
     storage::db::migrations::migrate(&db).await.unwrap();
+    if !matches!(contents, Contents::Tables) {
+        let billing = app::billing(&settings, db.clone(), Clock::fixed(START.parse().unwrap())).unwrap();
+        seed::load(&billing, matches!(contents, Contents::PricesAndWallets)).await.unwrap();
+    }
     db.close().await;
 }
 

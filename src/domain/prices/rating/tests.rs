@@ -330,7 +330,7 @@ fn prices() -> impl Strategy<Value = Prices> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::repetition::cases(2_000))]
 
     /// Segment n of the month pays the price of the tier that holds n, and a part is a run of segments in one tier.
     #[test]

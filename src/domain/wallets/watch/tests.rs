@@ -125,6 +125,8 @@ fn recharges_are_wanted_where_they_are_possible() {
 }
 
 proptest! {
+    #![proptest_config(crate::repetition::cases(256))]
+
     /// However a balance moves: between two alerts of one severity it rose above the line's margin, and nothing is ever
     /// told without a debit.
     #[test]

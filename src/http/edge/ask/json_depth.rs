@@ -66,6 +66,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::repetition::cases(256))]
+
         /// As deep as a parser finds it, whatever the strings hold.
         #[test]
         fn agrees_with_a_parser(texts in prop::collection::vec(r#"[\[\]{}"\\a]{0,6}"#, 1..6), levels in 0_usize..40) {

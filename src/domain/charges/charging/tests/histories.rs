@@ -310,7 +310,7 @@ fn verdict(outcome: &Result<CommandOutcome, Refusal>) -> Verdict {
 
 proptest! {
     // Without optimisation, the usual generator of random numbers takes longer than all the rest.
-    #![proptest_config(ProptestConfig { cases: 10_000, rng_algorithm: RngAlgorithm::XorShift, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { rng_algorithm: RngAlgorithm::XorShift, ..crate::repetition::cases(1_000) })]
 
     #[test]
     fn agree_with_the_model(
