@@ -51,10 +51,10 @@ use crate::storage::db::open::IfMissing;
 /// How long a client may leave an answer unread before its connection is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to leave the listener alone when it cannot accept, as when all file descriptors are in use.
+/// The pause of the accept loop when it cannot accept, as when all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What use cases work with, by the settings.
+/// The state of the use cases, by the settings.
 ///
 /// # Errors
 /// [`Error::Setup`] where the system gives no random bytes.
@@ -91,10 +91,10 @@ pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
     })
 }
 
-/// Who is asked for money, by the settings.
+/// The payment providers, by the settings.
 ///
 /// # Errors
-/// [`Error::Setup`] where one has no secret, or no client can be made.
+/// [`Error::Setup`] where a provider has no secret, or no HTTP client can be made.
 pub fn providers(settings: &Settings, clock: &Clock) -> Result<Providers> {
     let mut providers = Vec::new();
     for setting in settings.providers() {
@@ -116,10 +116,10 @@ pub fn providers(settings: &Settings, clock: &Clock) -> Result<Providers> {
     Ok(Providers::new(providers, settings.payment_default_provider.clone().or(first)))
 }
 
-/// Opens the database with its tables up to date and its time zone fixed.
+/// Opens the database, applies missing migrations and fixes its time zone; returns the migrations' names.
 ///
 /// # Errors
-/// [`Error::Setup`] with a sentence on what stands in the way.
+/// [`Error::Setup`] with a sentence on the obstacle.
 pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Billing, Vec<String>)> {
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Create).await?;
     let applied = storage::db::migrations::migrate(&db).await?;
@@ -129,11 +129,11 @@ pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Bill
     Ok((billing, applied))
 }
 
-/// Whether the plan for new wallets exists. It must be one that is paid before sending; where there is none of its name
-/// new wallets have none, and it may still be made later.
+/// Whether the plan of new wallets exists. It must be prepaid; where it does not exist, new wallets have no plan until
+/// it is created.
 ///
 /// # Errors
-/// [`Error::Setup`] where the plan is a postpaid one.
+/// [`Error::Setup`] where the plan is postpaid.
 pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
     let name = &billing.terms.plan_name;
     match storage::prices::plans::find_type_by_name(&mut billing.db.read().await?.conn(), name).await? {
@@ -153,7 +153,7 @@ pub fn http_service(settings: &Settings, billing: Billing) -> Result<Service> {
     Ok(http::routes::service(http_state(settings, billing)?))
 }
 
-/// What the HTTP services of a server share.
+/// The state that the HTTP services of a server share.
 ///
 /// # Errors
 /// Those of [`Settings::seller_logo`].
@@ -177,6 +177,8 @@ pub fn http_state(settings: &Settings, billing: Billing) -> Result<AppState> {
     }))
 }
 
+/// Binds the listener.
+///
 /// # Errors
 /// [`Error::Setup`] with a sentence, as where the port is in use.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -191,19 +193,19 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// How the accept loop treats connections.
+/// The limits of the accept loop.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     pub caps: ConnectionCaps,
-    /// Those whose connections are everybody's.
+    /// Proxies, whose connections carry everybody's requests.
     pub trusted_proxies: TrustedProxies,
-    /// For a connection to send a request's head, idle time included.
+    /// The time for a connection to send a request's head, idle time included.
     pub header_timeout: Duration,
-    /// For accepted requests to end after the signal.
+    /// The time for accepted requests to end after the stop signal.
     pub shutdown_timeout: Duration,
 }
 
-/// How the accept loop treats connections, by the settings.
+/// The limits of the accept loop, by the settings.
 pub fn connection_limits(settings: &Settings) -> ConnectionLimits {
     ConnectionLimits {
         caps: settings.connection_caps(),
@@ -213,8 +215,8 @@ pub fn connection_limits(settings: &Settings) -> ConnectionLimits {
     }
 }
 
-/// Serves until `stop` ends; then finishes what was accepted, for at most the shutdown timeout. Returns when that time is
-/// up, for what else there is to finish.
+/// Serves until `stop` ends; then finishes accepted requests, for at most the shutdown timeout. Returns when that time
+/// is up, for anything else that must finish within it.
 pub async fn serve(
     listener: TcpListener,
     service: Service,

@@ -27,7 +27,7 @@ impl Clock {
         Clock(Source::Fixed(Arc::new(AtomicI64::new(at.micros()))))
     }
 
-    /// Sets a fixed clock; the system's own goes on as it does.
+    /// Sets a fixed clock; the system clock ignores it.
     pub fn set(&self, at: Timestamp) {
         if let Source::Fixed(micros) = &self.0 {
             micros.store(at.micros(), Ordering::Relaxed);

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::who::client_address::{TrustedProxies, counted_as};
 
-/// How many connections may be open at once.
+/// The most connections that may be open at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionCaps {
     pub total: u32,
@@ -27,23 +27,23 @@ pub struct ConnectionCaps {
 /// How long a refused connection may take to send its request, and again to close, so that it gets its answer.
 const REFUSAL_PATIENCE: Duration = Duration::from_millis(20);
 
-/// How many connections are being refused at once; more are closed without a word.
+/// How many refused connections are answered at once; more are closed without an answer.
 const REFUSALS_MAX: usize = 64;
 
-/// How much of its request is read from a connection that is refused.
+/// How much of its request is read from a refused connection.
 const REFUSED_BYTES_MAX: usize = 64 * 1024;
 
-/// How long a client that was refused should wait, in seconds: about as long as connections take to end by themselves.
+/// The `Retry-After` of a refused client, in seconds: about as long as connections take to end by themselves.
 const RETRY_AFTER_SECONDS: u16 = 5;
 
-/// How often the log tells that connections are refused.
+/// How often refusals are logged.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// Open files that are neither connections nor the database's: the program's own, and connections being refused.
+/// Open files that are neither connections nor the database's: the program's own, and refused connections.
 const OTHER_FILES: u64 = 64 + REFUSALS_MAX as u64;
 
-/// Lets this process open as many files as it may, because each connection is one, and lowers the cap to what that leaves.
-/// `database_files` are those the database may need.
+/// Raises this process's limit of open files as far as possible, because each connection is one, and lowers the caps to
+/// what it allows. `database_files` are those the database may need.
 pub fn fit_open_files(caps: ConnectionCaps, database_files: u32) -> ConnectionCaps {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(open_files) => {
@@ -68,23 +68,23 @@ pub fn fit_open_files(caps: ConnectionCaps, database_files: u32) -> ConnectionCa
 }
 
 impl ConnectionCaps {
-    /// As many as fit beside the database and the rest; where next to nothing is left, still a quarter of all files.
+    /// The caps that fit beside the database and the rest; where next to nothing is left, still a quarter of all files.
     fn within(self, open_files: u64, database_files: u32) -> ConnectionCaps {
         let left = open_files.saturating_sub(OTHER_FILES + u64::from(database_files)).max(open_files / 4).max(1);
         ConnectionCaps { total: u32::try_from(left).unwrap_or(u32::MAX).min(self.total), ..self }
     }
 }
 
-/// Why there is no place for a connection.
+/// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// The server has as many as it takes.
+    /// The cap of the server is reached.
     Server,
-    /// The address has as many as one may have.
+    /// The cap of the address is reached.
     Address,
 }
 
-/// The connections that are open, and the places that are left.
+/// The open connections, counted in all and per address.
 #[derive(Debug)]
 pub struct Connections {
     caps: ConnectionCaps,
@@ -101,7 +101,7 @@ struct Open {
     by_address: HashMap<IpAddr, u32>,
 }
 
-/// The place of one open connection, given back when it is dropped.
+/// The slot of one open connection, released when it is dropped.
 #[derive(Debug)]
 pub struct ConnectionSlot {
     open: Arc<Mutex<Open>>,
@@ -114,10 +114,10 @@ impl Connections {
         Connections { caps, trusted_proxies, open: Arc::default(), refusals, unreported: 0, reported: None }
     }
 
-    /// A place for a connection from there, if there is one.
+    /// A slot for a connection from this address, if there is one.
     ///
     /// # Errors
-    /// Which cap is reached.
+    /// The cap that is reached.
     pub fn admit(&self, peer: IpAddr) -> Result<ConnectionSlot, Full> {
         let address = self.is_counted(peer).then(|| counted_as(peer));
         let mut open = lock(&self.open);
@@ -136,8 +136,8 @@ impl Connections {
         Ok(ConnectionSlot { open: self.open.clone(), address })
     }
 
-    /// Whether the cap per address holds for this one. A proxy brings everybody's connections. So may one on this machine
-    /// that nobody listed, and a gateway on it; where the operator did list the proxies, the others are no proxies.
+    /// Whether the cap per address applies. Not to a proxy, which brings everybody's connections. Nor to an address of
+    /// this machine, which may be an unlisted proxy or a gateway, unless the operator listed the proxies.
     fn is_counted(&self, peer: IpAddr) -> bool {
         if self.trusted_proxies.is_empty() {
             !peer.to_canonical().is_loopback()
@@ -146,7 +146,7 @@ impl Connections {
         }
     }
 
-    /// Tells a connection that there is no place for it, as far as that can be done in a moment, and closes it.
+    /// Answers a refused connection, as far as that is possible in a moment, and closes it.
     pub fn refuse(&mut self, stream: TcpStream, why: Full) {
         self.report(why);
         if let Ok(permit) = self.refusals.clone().try_acquire_owned() {
@@ -190,7 +190,7 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A whole answer. No request was read that it could name.
+/// A whole answer. No request was read, so it names none.
 fn refusal(why: Full) -> Bytes {
     let problem = match why {
         Full::Server => {
@@ -228,7 +228,7 @@ async fn answer(mut stream: TcpStream, answer: &[u8]) {
     .await;
 }
 
-/// Waits for something to read, and throws it away; whether to go on.
+/// Waits for data, reads and drops it; returns whether to go on.
 async fn throw_away(stream: &TcpStream, left: &mut usize) -> bool {
     let mut buffer = [0; 4_096];
     while stream.readable().await.is_ok() {

@@ -10,58 +10,58 @@ use crate::domain::notifications::webhooks::WebhookRefusal;
 use crate::domain::prices::plan_terms::PlanRefusal;
 use crate::domain::prices::rate_card_terms::RateCardRefusal;
 use crate::domain::values::csv::RefusedLine;
-use crate::domain::values::fields::{FieldError, InvalidMessage};
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::MoneyError;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller gave something that cannot be: which field, and a sentence on what it must be.
-    #[error("{field} {problem}")]
-    Invalid { field: &'static str, problem: String },
+    /// A field of the input is invalid: its name, and a sentence on what it must be.
+    #[error("{0}")]
+    Invalid(#[from] FieldError),
 
-    /// Several things that the caller gave cannot be.
+    /// Several fields of the input are invalid.
     #[error("{}", sentence(.0))]
     InvalidFields(Vec<FieldError>),
 
-    /// A sheet that cannot be read at all; a sentence says why.
+    /// A CSV that cannot be read at all; a sentence says why.
     #[error("{0}")]
     MalformedCsv(String),
 
-    /// Lines of a sheet that cannot be taken; nothing of it was.
+    /// Lines of a CSV are invalid; nothing was imported.
     #[error("{} cannot be taken, so nothing was stored. {}", counted(.0.len()), .0.first().map(line_sentence).unwrap_or_default())]
     LinesRefused(Vec<RefusedLine>),
 
-    /// What is asked for does not exist, or is none of the caller's: nobody can tell which.
+    /// The object does not exist, or is not the caller's: nobody can tell which.
     #[error("{sentence}")]
     NotFound { code: &'static str, sentence: &'static str },
 
-    /// There is one already; which field, and a sentence on what to do.
-    #[error("{field} {problem}")]
-    Exists { field: &'static str, problem: String },
+    /// It exists already: the field that must be unique, and a sentence on what to do.
+    #[error("{0}")]
+    Exists(FieldError),
 
-    /// The caller may not, whatever it is about.
+    /// The caller has no right to do this, to any object.
     #[error("{0}")]
     Forbidden(String),
 
-    /// It is no longer as the caller saw it (`If-Match`).
+    /// The object has changed since the caller saw it (`If-Match`).
     #[error("It was changed since you read it: read it again, and decide again.")]
     Changed,
 
-    /// What is asked is understood, and cannot be done.
+    /// The request is valid, but cannot be done in the present state.
     #[error("{sentence}")]
     Impossible { code: &'static str, sentence: String },
 
-    /// E-mail address and password do not belong together, or the user may not log in: nobody is told which.
+    /// E-mail address or password is wrong, or the user is disabled: nobody is told which.
     #[error("E-mail address or password is wrong.")]
     WrongLogin,
 
-    /// Too many logins failed; for how long none is tried.
+    /// Too many logins failed; for how many seconds none is tried.
     #[error("Too many logins failed. Try again in {} minutes.", seconds.div_ceil(60))]
     LoginLocked { seconds: u64 },
 
-    /// An `Idempotency-Key` came back with another input than the first time.
+    /// An `Idempotency-Key` was used again with another input.
     #[error("This Idempotency-Key was used before with a different request; send a new key for a new request.")]
     IdempotencyConflict,
 
@@ -72,44 +72,48 @@ pub enum Error {
     #[error("a sum {0}")]
     Money(#[from] MoneyError),
 
-    /// The database cannot be reached or is too busy; the same request may pass a moment later.
+    /// The database cannot be reached or is too busy; the same request may succeed a moment later.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
 
-    /// The connection broke while a transaction was committed: it may have happened or not.
+    /// The connection broke while a transaction was committed: whether it was is unknown.
     #[error("the outcome of a commit is unknown: {0}")]
     OutcomeUnknown(#[source] sqlx::Error),
 
     #[error("database error: {0}")]
     Database(#[source] sqlx::Error),
 
-    /// A row is no longer as it was read, or another transaction stood in the way: whoever decided decides again.
+    /// A row is no longer as it was read, or another transaction was in conflict: the decision must be made again.
     #[error("another transaction came in between")]
     Stale,
 
-    /// More work waits than the server takes, or it is about to stop; nothing was done.
+    /// More requests wait than the server takes, or it is about to stop; nothing was done.
     #[error("{0}")]
     Busy(&'static str),
 
-    /// A stored value that the domain's rules cannot read.
+    /// A stored value that the domain cannot read.
     #[error("the database holds a value that cannot be: {0}")]
     Corrupt(String),
 
-    /// A payment provider did not answer, or not so that it can be understood; ask it again.
+    /// A payment provider gave no answer, or none that can be understood; ask it again.
     #[error("{0}")]
     Provider(String),
 
-    /// Something about the deployment that an operator must set right; the sentence says how.
+    /// An operator must correct something about the deployment; the sentence says how.
     #[error("{0}")]
     Setup(String),
 }
 
 impl Error {
     pub fn invalid(field: &'static str, problem: impl Into<String>) -> Error {
-        Error::Invalid { field, problem: problem.into() }
+        FieldError::new(field, problem).into()
     }
 
-    /// The same failure for one more who is to hear of it.
+    pub fn exists(field: &'static str, problem: impl Into<String>) -> Error {
+        Error::Exists(FieldError::new(field, problem))
+    }
+
+    /// The same error for another caller who waits for it.
     pub fn again(&self) -> Error {
         let cause = || sqlx::Error::Protocol(self.to_string());
         match self {
@@ -120,20 +124,20 @@ impl Error {
         }
     }
 
-    /// To those who may know of every business.
+    /// For callers who may know of every business.
     pub fn no_such_business() -> Error {
         Error::NotFound { code: "business_not_found", sentence: "There is no such business." }
     }
 
-    /// No connection to the database was free in time.
+    /// No database connection was free in time.
     pub fn no_connection() -> Error {
         Error::Unavailable(sqlx::Error::PoolTimedOut)
     }
 }
 
-/// The first of what is wrong, as a sentence.
+/// The first of the errors, as a sentence.
 fn sentence(errors: &[FieldError]) -> String {
-    errors.first().map(|error| format!("{} {}", error.field, error.problem)).unwrap_or_default()
+    errors.first().map(FieldError::to_string).unwrap_or_default()
 }
 
 fn line_sentence(refused: &RefusedLine) -> String {
@@ -142,12 +146,6 @@ fn line_sentence(refused: &RefusedLine) -> String {
 
 fn counted(lines: usize) -> String {
     if lines == 1 { "One line".to_owned() } else { format!("{lines} lines") }
-}
-
-impl From<FieldError> for Error {
-    fn from(error: FieldError) -> Error {
-        Error::InvalidFields(vec![error])
-    }
 }
 
 impl From<KeyRefusal> for Error {
@@ -170,7 +168,7 @@ impl From<BillRefusal> for Error {
 impl From<CreditNoteError> for Error {
     fn from(error: CreditNoteError) -> Error {
         match error {
-            CreditNoteError::Invalid { field, problem } => Error::Invalid { field, problem },
+            CreditNoteError::Invalid(error) => error.into(),
             CreditNoteError::Refused(refusal) => refusal.into(),
             CreditNoteError::Money(error) => error.into(),
         }
@@ -192,12 +190,6 @@ impl From<WebhookRefusal> for Error {
 impl From<RateCardRefusal> for Error {
     fn from(refusal: RateCardRefusal) -> Error {
         Error::Impossible { code: refusal.code(), sentence: refusal.to_string() }
-    }
-}
-
-impl From<InvalidMessage> for Error {
-    fn from(InvalidMessage { field, problem }: InvalidMessage) -> Error {
-        Error::Invalid { field, problem }
     }
 }
 
@@ -231,8 +223,8 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// What a failed COMMIT means. Where the database itself says that it rolled back, nothing happened; where anything else
-/// went wrong, who knows.
+/// The error of a failed COMMIT. Where the database itself reports a rollback, nothing happened; after any other
+/// failure the outcome is unknown.
 pub fn commit_failed(error: sqlx::Error) -> Error {
     let is_rolled_back = match &error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_rollback_code(&code)),
@@ -249,8 +241,8 @@ fn is_rollback_code(code: &str) -> bool {
     }
 }
 
-/// Whether Postgres gave up this transaction for the sake of another: a serialisation failure, a deadlock, or a row that it
-/// points to was deleted while it was written. (SQLite has one writer; there such a row never was.)
+/// Whether Postgres gave up this transaction in favour of another: a serialisation failure, a deadlock, or a referenced
+/// row that was deleted meanwhile. (SQLite has one writer, so none of these happens.)
 fn is_conflict(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return false };
     error.code().is_some_and(|code| matches!(&*code, "40001" | "40P01" | "23503"))

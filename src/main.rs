@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use wecall_billing::{commands, config};
 
-/// glibc's allocator keeps what many threads freed; this one gives it back and is faster under load.
+/// glibc's allocator keeps memory that many threads freed; this one gives it back and is faster under load.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

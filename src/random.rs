@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Bytes that nobody can guess.
+/// Random bytes that nobody can guess.
 ///
 /// # Errors
 /// [`Error::Setup`] where the system gives none.

@@ -74,7 +74,7 @@ struct WalletSeed {
     opening_balance: Money,
 }
 
-/// Loads what was not loaded before.
+/// Loads the items that were not loaded before.
 ///
 /// # Errors
 /// Those of the database; then nothing was loaded.
@@ -170,7 +170,7 @@ impl Loader<'_> {
             return Ok(false);
         }
         if storage::wallets::lock(conn, &seed.business_sid).await?.is_some() {
-            // Somebody uses a business of this name already: its wallet is theirs.
+            // A business of this name is in use already: its wallet stays as it is.
             return Ok(false);
         }
         let terms = OpeningTerms { currency: seed.currency, plan_name: seed.plan };

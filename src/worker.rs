@@ -16,14 +16,14 @@ use crate::error::{Error, Result};
 use crate::services::operations::jobs::{Ended, JobOutcome, Room};
 use crate::services::{self, Billing};
 
-/// How often to note what was done and to look for what is due. Both go into one transaction, so a busy worker keeps those
-/// who charge messages waiting a few times a second, however much it does.
+/// How often outcomes are recorded and due jobs claimed. Both happen in one transaction, so a busy worker delays
+/// charges a few times a second, however much it does.
 const BEAT: Duration = Duration::from_millis(200);
 
-/// How long to leave a database alone that does not answer.
+/// The pause after a failure of the database.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// How many pieces of a kind are done at once by this server. What waits for others' servers may wait side by side.
+/// How many jobs of a kind this server runs at once. Jobs that wait for other servers may wait side by side.
 const fn side_by_side(kind: JobKind) -> usize {
     match kind {
         JobKind::Payment => 32,
@@ -32,7 +32,7 @@ const fn side_by_side(kind: JobKind) -> usize {
     }
 }
 
-/// Does what is due, again and again, until `stop` ends; then finishes what it has begun.
+/// Runs due jobs, again and again, until `stop` ends; then finishes those that are running.
 pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
     let mut worker = Worker::new(billing);
     let mut beat = tokio::time::interval(BEAT);
@@ -50,8 +50,8 @@ pub async fn run(billing: Billing, stop: impl Future<Output = ()>) {
     worker.finish().await;
 }
 
-/// Schedules what is to be done without anybody's asking, once however many servers start: the daily tidying and
-/// reminders, and the close of the next month.
+/// Schedules the jobs that always exist, once however many servers start: daily housekeeping and reminders, and the
+/// close of the next month.
 ///
 /// # Errors
 /// Those of the database.
@@ -65,7 +65,7 @@ pub async fn schedule(billing: &Billing) -> Result<()> {
     services::operations::jobs::schedule(billing, &jobs).await
 }
 
-/// What this server is at, and what is still to be noted of it.
+/// The jobs that this server runs, and the outcomes still to be recorded.
 struct Worker {
     billing: Billing,
     is_scheduled: bool,
@@ -80,7 +80,7 @@ impl Worker {
         Worker { billing, is_scheduled: false, tasks, running, ended: Vec::new() }
     }
 
-    /// Notes what was done, and begins what is due as far as there is room. Whether the database let it.
+    /// Records outcomes, and starts due jobs as far as there is room. Returns whether the database allowed it.
     async fn turn(&mut self) -> bool {
         if !self.is_scheduled {
             match schedule(&self.billing).await {
@@ -104,7 +104,7 @@ impl Worker {
         i64::try_from(side_by_side(kind).saturating_sub(running)).unwrap_or(0)
     }
 
-    /// Waits until a piece of work ends; for ever where none is under way.
+    /// Waits until a job ends; for ever where none is running.
     async fn some_end(&mut self) {
         match self.tasks.join_next_with_id().await {
             Some(ended) => self.end(ended),
@@ -125,7 +125,7 @@ impl Worker {
         }
     }
 
-    /// Waits for what is under way, and begins nothing more.
+    /// Waits for the running jobs, and starts no more.
     async fn finish(mut self) {
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.end(ended);
@@ -134,8 +134,9 @@ impl Worker {
     }
 }
 
-/// Notes what was done, and claims what is due. Where that fails, each piece is noted by itself: one that spoils it spoils
-/// no other, and nothing is claimed. What is not noted is not lost: its lease ends, and somebody does it again.
+/// Records outcomes, and claims due jobs. Where that fails, each outcome is recorded by itself, so that one bad outcome
+/// spoils no other, and nothing is claimed. A job whose outcome is not recorded is not lost: its lease ends, and a
+/// server runs it again.
 async fn note_and_claim(billing: &Billing, ended: Vec<Ended>, room: Room) -> Option<Vec<Job>> {
     let ended: Arc<[Ended]> = ended.into();
     let error = match services::operations::jobs::turn(billing, ended.clone(), room).await {
@@ -153,10 +154,10 @@ async fn note_and_claim(billing: &Billing, ended: Vec<Ended>, room: Room) -> Opt
     None
 }
 
-/// Does all that is due now, one piece after the other; how many there were. What is due later stays.
+/// Runs all jobs that are due now, one after the other; returns how many. Jobs that become due later are not run.
 ///
 /// # Errors
-/// Those of the database. Work that fails is no error here: it is tried again in its time.
+/// Those of the database. A job that fails is no error here: it is retried in its time.
 pub async fn run_due(billing: &Billing) -> Result<usize> {
     let mut done = 0;
     let mut ended = Vec::new();
@@ -173,7 +174,7 @@ pub async fn run_due(billing: &Billing) -> Result<usize> {
     }
 }
 
-/// Does one piece of work.
+/// Runs one job.
 async fn do_it(billing: Billing, mut job: Job) -> Ended {
     let outcome = perform(&billing, &mut job).await.map_err(|error| {
         tracing::warn!(%error, kind = %job.kind, subject = job.subject, attempts = job.attempts, "scheduled work failed");
@@ -182,7 +183,7 @@ async fn do_it(billing: Billing, mut job: Job) -> Ended {
     Ended { job, outcome }
 }
 
-/// What each kind of work is.
+/// Runs the use case of a job's kind.
 async fn perform(billing: &Billing, job: &mut Job) -> Result<JobOutcome> {
     let next = match job.kind {
         JobKind::Webhooks => {
@@ -203,7 +204,7 @@ async fn close_month(billing: &Billing, job: &mut Job) -> Result<Next> {
         return Err(Error::Corrupt(format!("the month {} of scheduled work", job.subject)));
     };
     let month = CalendarMonth::of(day.date());
-    // Somebody may have closed it before, and what became of its invoices since is theirs to say.
+    // An operator may have closed it before, and may have changed its invoices since.
     if !services::invoices::month_close::is_closed(billing, month).await? {
         let mut closing = services::invoices::month_close::begin(billing, month, Actor::scheduled()).await?;
         while closing.step(billing).await? {

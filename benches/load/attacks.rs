@@ -15,10 +15,10 @@ use crate::client::Client;
 use crate::server::Server;
 use crate::{Result, database};
 
-/// How an attacker behaves on each of its connections, again and again.
+/// The behaviour of an attacker on each of its connections, again and again.
 #[derive(Clone, Copy, Debug)]
 enum Attack {
-    /// None: what there is to compare with.
+    /// No attack: the figure to compare with.
     Calm,
     /// A byte of a head each half second.
     SlowHead,
@@ -34,7 +34,7 @@ enum Attack {
     Silence,
 }
 
-/// Each with so many connections at once.
+/// The attacks, each with its number of connections.
 const ATTACKS: &[(&str, Attack, usize)] = &[
     ("calm", Attack::Calm, 0),
     ("slow heads", Attack::SlowHead, 2_000),
@@ -47,10 +47,10 @@ const ATTACKS: &[(&str, Attack, usize)] = &[
 
 const SETTINGS: &[&str] = &["--header-timeout-seconds", "5", "--body-timeout-seconds", "5"];
 
-/// Measures each attack, and says what came of it.
+/// Measures each attack; returns the lines of the report.
 ///
 /// # Errors
-/// Where a reader is not answered.
+/// Where a reader gets no answer.
 pub(crate) async fn measure(database_url: &str, name: &str, seconds: f64) -> Result<Vec<String>> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mut lines = Vec::new();
@@ -79,7 +79,7 @@ pub(crate) async fn measure(database_url: &str, name: &str, seconds: f64) -> Res
     Ok(lines)
 }
 
-/// Reads a hundred times a second; how long each took, in microseconds, and the longest in milliseconds.
+/// Reads a hundred times a second; returns how long each took, in microseconds, and the longest in milliseconds.
 async fn read(mut client: Client, ends: Instant) -> Result<(Vec<u32>, f64)> {
     let mut latencies = Vec::new();
     let mut interval = tokio::time::interval(Duration::from_millis(10));

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::messages::Body;
 use crate::pressure::{Done, Worker};
 
-/// So many requests are made beforehand, so that a caller charges many wallets.
+/// The number of requests built beforehand, so that a caller charges many wallets.
 const SINGLES: usize = 64;
 const BATCHES: usize = 2;
 
@@ -17,7 +17,7 @@ pub(crate) struct Caller {
     businesses: Businesses,
     ask: Ask,
     bodies: Vec<Body>,
-    /// Whether the answers are the server's: the bare handler says nothing of single messages.
+    /// Whether the server answers: the bare handler says nothing about single messages.
     is_server: bool,
 }
 
@@ -109,7 +109,8 @@ impl Worker for Caller {
     }
 }
 
-/// Each item of an answer went well, or else what it says. Nothing is parsed: that would cost the server its processors.
+/// Checks that each item of an answer succeeded, or else fails with the answer. Nothing is parsed: that would take
+/// processor time from the server.
 fn all_are(answer: &[u8], mark: &str, count: usize) -> Result<()> {
     let text = std::str::from_utf8(answer)?;
     if text.matches(mark).count() == count {

@@ -8,16 +8,16 @@ use crate::Result;
 
 pub(crate) const WALLETS: u64 = 1_000;
 
-/// The first so many wallets have a history of more than one page, whatever was loaded.
+/// The number of wallets that have a history of more than one page, whatever was loaded.
 pub(crate) const BUSY_WALLETS: u64 = 50;
 
-/// What every top-up that is measured adds.
+/// The amount of each measured top-up.
 pub(crate) const AMOUNT: Money = Money::from_micros(1_250_000);
 
-/// What each wallet begins with: more than any run can charge.
+/// The initial balance of each wallet: more than any run can charge.
 pub(crate) const FUNDS: Money = Money::from_units(10_000_000);
 
-/// What one request is about.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     Wallet,
@@ -29,7 +29,7 @@ pub(crate) enum Ask {
     Charge(Charges),
 }
 
-/// Which messages are charged, and what comes along.
+/// The messages to charge, and the requests that go with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Charges {
     /// 1: a request for each; else a batch of so many.
@@ -44,13 +44,13 @@ pub(crate) struct Charges {
 }
 
 impl Charges {
-    /// Messages of all wallets whose ids rise with time, and nothing else.
+    /// Messages of all wallets, with rising ids, and nothing else.
     pub(crate) const fn of(size: usize) -> Charges {
         Charges { size, ids: Ids::Rising, hot: false, reported: false, mixed: false }
     }
 }
 
-/// How messages are named.
+/// The kind of message ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ids {
     /// UUIDs version 7: ordered by time.
@@ -79,7 +79,7 @@ impl Ids {
     }
 }
 
-/// The businesses of one run. Their names are new each time, so that a database may be used again, and equally long.
+/// The businesses of one run. Their names are new each time, so that a database may be used again, and of equal length.
 #[derive(Clone, Debug)]
 pub(crate) struct Businesses {
     tag: u32,
@@ -109,7 +109,7 @@ impl Businesses {
         format!("{}{number:03}", self.prefix())
     }
 
-    /// The business whose few charges all loaded ones are made after.
+    /// The sample business, whose few charges are the pattern of all loaded ones.
     pub(crate) fn sample(&self) -> String {
         format!("{}sample", self.prefix())
     }
@@ -128,7 +128,7 @@ impl Businesses {
     }
 }
 
-/// Numbers that need no more than to differ (xorshift64*).
+/// Numbers that only need to differ (xorshift64*).
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 

@@ -14,7 +14,7 @@ use crate::calls::AMOUNT;
 pub(crate) struct Client {
     wire: Wire,
     host: String,
-    /// The header that says who asks, where it has to be said.
+    /// The `Authorization` header, if there is one.
     authorization: String,
     /// Holds the request, then its answer.
     buffer: Vec<u8>,
@@ -26,7 +26,7 @@ enum Wire {
     Ordinary(reqwest::Client),
 }
 
-/// Where in the buffer the answer's body is.
+/// The position of the answer's body in the buffer.
 #[derive(Clone, Copy, Debug)]
 struct Head {
     status: u16,
@@ -54,7 +54,7 @@ impl Client {
         Ok(Client { wire, host: address.to_string(), authorization, buffer: Vec::with_capacity(16 * 1_024) })
     }
 
-    /// The status a GET is answered with, whatever it is.
+    /// The status of the answer to a GET.
     pub(crate) async fn status_of(&mut self, path: &str) -> Result<u16> {
         self.begin("GET", path);
         self.buffer.extend_from_slice(b"\r\n");
@@ -175,10 +175,10 @@ impl Client {
     }
 }
 
-/// The head of an answer once it is all there.
+/// Parses the head of an answer, once it is complete.
 ///
 /// # Errors
-/// Where it is none that this reads: every answer of the server says how long it is.
+/// Where this client cannot read it: every answer of the server has a length.
 fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(length) = bytes.windows(END.len()).position(|window| window == END) else { return Ok(None) };

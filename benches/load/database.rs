@@ -18,7 +18,7 @@ use crate::calls::{AMOUNT, Businesses, Random, sid};
 use crate::pressure::{Done, Worker};
 use crate::server;
 
-/// Opens the server's database beside it, as it does itself.
+/// Opens the server's database beside it, in the same way.
 pub(crate) async fn open(database_url: &str) -> Result<Billing> {
     let settings = settings(database_url)?;
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
@@ -37,7 +37,7 @@ pub(crate) async fn version(billing: &Billing) -> Result<String> {
     Ok(storage::db::deployment::version(&mut billing.db.read().await?.conn()).await?)
 }
 
-/// One that reads a wallet or tops it up, again and again.
+/// Reads a wallet or tops it up, again and again.
 #[derive(Debug)]
 pub(crate) struct Direct {
     pub(crate) billing: Billing,
@@ -60,7 +60,7 @@ impl Worker for Direct {
     }
 }
 
-/// How many bytes the database takes on disk, with nothing left in a log that will be written over.
+/// The size of the database on disk in bytes, with the write-ahead log emptied.
 pub(crate) async fn bytes(billing: &Billing) -> Result<i64> {
     match &billing.db {
         Db::Sqlite { writer, .. } => {
@@ -74,7 +74,7 @@ pub(crate) async fn bytes(billing: &Billing) -> Result<i64> {
     }
 }
 
-/// The one number that a statement yields.
+/// The one number that a statement returns.
 pub(crate) async fn number(billing: &Billing, sql: &'static str) -> Result<i64> {
     Ok(match &billing.db {
         Db::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_one(readers).await?,
@@ -82,7 +82,7 @@ pub(crate) async fn number(billing: &Billing, sql: &'static str) -> Result<i64> 
     })
 }
 
-/// What a run left in the database: sums in millionths of a dollar, and how many messages were charged.
+/// The totals that a run left in the database: sums in millionths of a dollar, and the number of charges.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) balances: i64,

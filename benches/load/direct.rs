@@ -27,7 +27,7 @@ use crate::Result;
 use crate::calls::{Businesses, Charges, ID_LENGTH, Random, sid};
 use crate::pressure::{Done, Worker};
 
-/// What every row of a caller has in common with the sample's first charge.
+/// The columns that all rows of a caller share with the sample's first charge.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Model {
     rate_id: i64,
@@ -58,14 +58,14 @@ impl Model {
 #[derive(Debug)]
 pub(crate) struct Chain {
     stored: StoredAccount,
-    /// The `seq` that the database knows of.
+    /// The `seq` that the database knows.
     seq_before: i64,
     marks: Vec<Entry>,
     messages: BTreeMap<NaiveDate, i64>,
 }
 
 impl Chain {
-    /// Of a business that has a wallet.
+    /// The chain of a business that has a wallet.
     pub(crate) async fn of(billing: &Billing, name: &str) -> Result<Arc<Mutex<Chain>>> {
         let mut reader = billing.db.read().await?;
         let stored = storage::wallets::accounts::load(&mut reader.conn().bulk(), &[sid(name)?]).await?.pop();
@@ -74,7 +74,7 @@ impl Chain {
         Ok(Arc::new(Mutex::new(Chain { stored, seq_before, marks: Vec::new(), messages: BTreeMap::new() })))
     }
 
-    /// Writes what the rows left unsaid.
+    /// Updates the wallet, usage and marks after the rows.
     pub(crate) async fn finish(&mut self, billing: &Billing, model: &Model) -> Result<()> {
         let wallet_id = self.stored.wallet_id;
         let account = &mut self.stored.account;
@@ -110,7 +110,7 @@ impl Chain {
     }
 }
 
-/// One that appends rows to a chain, so many in each transaction.
+/// Appends rows to a chain, a fixed number in each transaction.
 pub(crate) struct Appender {
     billing: Billing,
     model: Arc<Model>,
@@ -124,7 +124,7 @@ impl Appender {
     }
 }
 
-/// What differs from row to row.
+/// The columns that differ from row to row.
 struct Row {
     entry: Entry,
     message: String,

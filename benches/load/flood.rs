@@ -20,19 +20,19 @@ use crate::messages::Body;
 use crate::server::Server;
 use crate::{Result, database};
 
-/// What a client may ask for in a second, and what the flooding one does ask for.
+/// The limit of a client's requests per second, and the rate of the flooding one.
 const LIMIT: u32 = 100;
 const FLOOD: u32 = 10 * LIMIT;
 const FLOODING_CONNECTIONS: u32 = 16;
 
-/// The others: so many connections, each with so many requests in a second.
+/// The other callers: their connections, and the requests per second of each.
 const READERS: u64 = 16;
 const GATEWAYS: usize = 16;
 const PACE: u32 = 40;
 
 const ROUNDS: usize = 8;
 
-/// What the others waited for, in microseconds, and what the flooder was answered.
+/// The waits of the others, in microseconds, and the answers to the flooder.
 #[derive(Debug, Default)]
 struct Round {
     reads: Vec<u32>,
@@ -50,7 +50,7 @@ impl Round {
     }
 }
 
-/// Who asks, and by which keys.
+/// The callers, and their keys.
 struct Cast {
     address: SocketAddr,
     businesses: Businesses,
@@ -59,7 +59,7 @@ struct Cast {
     flooder: String,
 }
 
-/// Measures it, and says what came of it.
+/// Measures the flood; returns the lines of the report.
 ///
 /// # Errors
 /// Where anything but the flooder's own requests is refused, or the flooder is not.
@@ -167,7 +167,7 @@ pub(crate) async fn key(billing: &Billing, role: Role, business: Option<&str>) -
     Ok(keys::create(billing, new, &KeyKeeper::command_line(), None).await?.value.secret)
 }
 
-/// Ticks so often in a second, and begins at a moment that others do not.
+/// Ticks this often per second, starting at a random moment.
 async fn pace(per_second: u32) -> tokio::time::Interval {
     let period = Duration::from_secs(1) / per_second;
     tokio::time::sleep(period.mul_f64(f64::from(rand_share()))).await;

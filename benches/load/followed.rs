@@ -23,22 +23,22 @@ use crate::{Result, database};
 
 const ROUNDS: usize = 8;
 
-/// Wallets that run dry, and how many of their messages are charged at a time and how often.
+/// Wallets that run dry, with the number of their messages per request and the pace of requests.
 const DRY: usize = 60;
 const DRY_MESSAGES: usize = 10;
 const DRY_EVERY: Duration = Duration::from_millis(50);
 
-/// Of the wallets that are charged in earnest, how many have a webhook.
+/// How many of the measured wallets have a webhook.
 const TOLD: u64 = 200;
 
-/// What is measured: its name, and from how many callers at once.
+/// The measurements: name, charges, and the number of callers.
 const ASKED: [(&str, Charges, usize); 2] =
     [("charge, 256 callers", Charges::of(1), 256), ("batch of 100", Charges::of(100), 4)];
 
-/// Measures it, and says what came of it.
+/// Measures charging with all its consequences; returns the lines of the report.
 ///
 /// # Errors
-/// Where anything is refused that should not be, or what should follow does not.
+/// Where a request is refused that should not be, or an expected consequence is missing.
 pub(crate) async fn measure(database_url: &str, name: &str, seconds: f64) -> Result<Vec<String>> {
     let settings = [
         "--webhooks-allow-private=true",
@@ -105,7 +105,7 @@ pub(crate) async fn measure(database_url: &str, name: &str, seconds: f64) -> Res
     Ok(told)
 }
 
-/// Somebody who takes every message, at once.
+/// Starts a webhook receiver that accepts every delivery at once.
 async fn listen() -> Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
@@ -127,7 +127,7 @@ async fn tell(client: &mut Client, business: &str, hooks: SocketAddr) -> Result<
     Ok(())
 }
 
-/// Long messages of the wallets that run dry; every other one fails.
+/// Charges long messages to the wallets that run dry; every other one fails.
 async fn run_dry(address: SocketAddr, businesses: Businesses, ends: Instant) -> Result<()> {
     let mut client = Client::connect(address).await?;
     let mut number = 0_usize;
@@ -151,7 +151,7 @@ async fn run_dry(address: SocketAddr, businesses: Businesses, ends: Instant) -> 
     Ok(())
 }
 
-/// What followed, in numbers.
+/// The consequences, counted.
 async fn counted(billing: &wecall_billing::services::Billing) -> Result<String> {
     let mut told = Vec::new();
     for (what, sql) in [

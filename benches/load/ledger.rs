@@ -24,7 +24,7 @@ const DAYS: u64 = 28;
 /// How many messages of the sample are charged.
 const SAMPLE: i64 = 8;
 
-/// Opens the sample and charges its messages; the micros put in.
+/// Opens the sample and charges its messages; returns the millionths put in.
 pub(crate) async fn charge_sample(client: &mut Client, businesses: &Businesses) -> Result<i64> {
     let business = businesses.sample();
     let top_up = format!(r#"{{"business_sid":"{business}","amount":{FUNDS},"reference":"LOAD"}}"#);
@@ -45,7 +45,7 @@ pub(crate) const fn sample_charges() -> u64 {
     SAMPLE as u64
 }
 
-/// What was loaded.
+/// The result of loading.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loaded {
     pub(crate) charges: u64,
@@ -73,12 +73,12 @@ pub(crate) async fn load(
     Ok(Loaded { charges, credit: FUNDS.micros() * WALLETS as i64 })
 }
 
-/// When each row was made, by its number.
+/// The time of each row, by its number.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
     starts: i64,
     step: i64,
-    /// All that are to be loaded.
+    /// The number of rows to load.
     rows: i64,
 }
 
@@ -167,7 +167,7 @@ impl Loader {
         }
     }
 
-    /// The text of an id as UUIDs version 7 are: the time of the row, the run, what kind of thing it names, and the row.
+    /// The text of a UUID version 7: the time of the row, the run, the kind of object, and the row.
     fn id_text(&self, row: &str, kind: u8) -> String {
         let tag = self.businesses.tag();
         let middle = format!("7{:03x}-8{:03x}", tag >> 12, tag & 0xfff);
@@ -292,7 +292,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Lets every wallet know its last row and how far it came through its tiers.
+    /// Updates each wallet's last row and tier counter.
     async fn finish(&mut self) -> Result<()> {
         let last_round = self.transaction_id(&(self.timing.rows - WALLETS as i64).to_string());
         let last = self.transaction_id(&(self.timing.rows - 1).to_string());

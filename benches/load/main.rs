@@ -129,7 +129,7 @@ fn sqlite(directory: &tempfile::TempDir) -> String {
     format!("sqlite://{}", directory.path().join("billing.db").display())
 }
 
-/// What is measured on a database of its own.
+/// The kind of a measurement, each on a database of its own.
 enum What {
     Groups(u64),
     Flood,

@@ -14,10 +14,10 @@ const TEXT: &str = "Your code is 471100. It is valid for ten minutes. Tell it to
 pub(crate) struct Body {
     charges: Vec<u8>,
     reports: Vec<u8>,
-    /// Where the ids are in each.
+    /// The positions of the ids in each.
     ids: Vec<(usize, usize)>,
     charges_asked: Charges,
-    /// Of the only message, where there is one.
+    /// The business of a single message.
     business: String,
     clock: Clock,
 }
@@ -60,7 +60,7 @@ impl Body {
         }
     }
 
-    /// Names every message anew.
+    /// Gives every message a new id.
     pub(crate) fn renew(&mut self, random: &mut Random) {
         for (in_charges, in_reports) in &self.ids {
             let id = &mut self.charges[*in_charges..in_charges + ID_LENGTH];
@@ -79,7 +79,7 @@ impl Body {
         &self.charges
     }
 
-    /// Where to report, and what.
+    /// The address and the body of the delivery reports.
     pub(crate) fn reports(&self) -> (String, &[u8]) {
         match self.ids.as_slice() {
             [(at, _)] => {

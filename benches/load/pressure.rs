@@ -8,20 +8,20 @@ use wecall_billing::domain::values::money::Money;
 use crate::Result;
 use crate::calls::Random;
 
-/// What is not measured before what is: connections open, caches fill.
+/// The time before measuring: connections open, caches fill.
 const WARM_UP: Duration = Duration::from_millis(250);
 
-/// For the last piece of work to end; past it something hangs.
+/// The longest wait for the last piece of work; past it something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What one piece of work did.
+/// The result of one piece of work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Done {
-    /// What is counted per second: messages where any are charged, else requests.
+    /// The number counted per second: messages where any are charged, else requests.
     pub(crate) units: u64,
     /// Messages that were charged.
     pub(crate) charges: u64,
-    /// Millionths that were put into wallets.
+    /// Millionths added to wallets.
     pub(crate) credit: i64,
 }
 
@@ -39,19 +39,19 @@ impl Done {
     }
 }
 
-/// Something that does one piece of work after the other.
+/// A caller that does one piece of work after the other.
 pub(crate) trait Worker: Send + 'static {
     fn work(&mut self, random: &mut Random) -> impl Future<Output = Result<Done>> + Send;
 }
 
-/// What was measured; several samples of the same work add up to one.
+/// A measurement; several samples of the same work add up to one.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     latencies_micros: Vec<u32>,
     measured: Duration,
-    /// What was done while it was measured. Of a piece of work that began before or ended after, the share within.
+    /// The work within the measured time; of a piece that overlaps its bounds, the share within.
     units: f64,
-    /// All that was done, the warm-up too.
+    /// All work, the warm-up included.
     pub(crate) done: u64,
     pub(crate) charges: u64,
     pub(crate) credit: i64,
@@ -71,7 +71,7 @@ impl Sample {
         self.units / self.measured.as_secs_f64()
     }
 
-    /// The latencies in milliseconds that half of the work, and 99 in 100, stayed within.
+    /// The median and the 99th percentile of latencies, in milliseconds.
     pub(crate) fn percentiles_ms(&mut self) -> (Option<f64>, Option<f64>) {
         self.latencies_micros.sort_unstable();
         let count = self.latencies_micros.len();
@@ -98,7 +98,7 @@ impl Sample {
     }
 }
 
-/// When work begins to count, and when it ends.
+/// The begin and end of the measured time.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     opens: Instant,

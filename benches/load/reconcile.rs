@@ -7,7 +7,7 @@ use tokio::process::Command;
 use crate::Result;
 use crate::server;
 
-/// Has the program reconcile a database that no server runs on; its last line.
+/// Runs `reconcile` on a database without a server; returns its last line.
 ///
 /// # Errors
 /// Where it finds a difference.

@@ -27,7 +27,7 @@ pub(crate) fn is_asked_for() -> bool {
     std::env::var(ROLE).is_ok_and(|role| role == ROLE_BARE)
 }
 
-/// This program once more, as the bare handler. Its end is that of the pipe it is held by.
+/// Starts this program again, as the bare handler. It ends when the pipe that holds it is closed.
 pub(crate) async fn start() -> Result<(Child, SocketAddr)> {
     let mut child = Command::new(std::env::current_exe()?)
         .env(ROLE, ROLE_BARE)
@@ -72,7 +72,7 @@ async fn top_up(Json(topup): Json<Topup>) -> Json<Wallet> {
     Json(Wallet::of(business_sid, amount + reference.len() as f64))
 }
 
-/// What is parsed here is what the server parses, into the same types.
+/// Parses the same JSON as the server, into the same types.
 async fn charge(Json(item): Json<ChargeItem>) -> (StatusCode, Json<Taken>) {
     std::hint::black_box(item);
     (StatusCode::CREATED, Json(Taken { items: 1 }))
@@ -113,7 +113,7 @@ struct Topup {
     reference: String,
 }
 
-/// The fields the server answers, as a program without a database would hold them.
+/// The fields of the server's answer, as a program without a database would hold them.
 #[derive(Serialize)]
 struct Wallet {
     sid: String,

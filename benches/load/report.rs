@@ -5,10 +5,10 @@ use crate::pressure::Sample;
 use crate::scenarios::{Scenario, Whom};
 use crate::server::Usage;
 
-/// Linux counts processor time in these, whatever its own clock (`sysconf(_SC_CLK_TCK)` is 100 everywhere).
+/// Linux counts processor time in these ticks, whatever its own clock (`sysconf(_SC_CLK_TCK)` is 100 everywhere).
 const MICROS_PER_TICK: f64 = 10_000.0;
 
-/// The first line: what the figures are of.
+/// The first line: the machine that was measured.
 pub(crate) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -19,7 +19,7 @@ pub(crate) fn machine() -> String {
     format!("wecall-billing {version} on {cores} cores ({model}), {system} {architecture}; the caller shares them")
 }
 
-/// One scenario's figures.
+/// The figures of one scenario.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) scenario: Scenario,
@@ -43,19 +43,19 @@ impl Row {
         self.grown += grown;
     }
 
-    /// What a message or request cost the process that answered it. It hardly depends on what else the machine does.
+    /// The processor time of a message or request in the answering process. It hardly depends on other load.
     fn cpu_micros(&self) -> Option<f64> {
         Some(self.cpu_ticks? as f64 * MICROS_PER_TICK / self.sample.done as f64)
     }
 
-    /// What a charge added to the database.
+    /// The bytes that a charge added to the database.
     fn bytes_per_charge(&self) -> Option<f64> {
         let is_kept = self.scenario.whom != Whom::Bare && self.sample.charges > 0;
         is_kept.then(|| self.grown as f64 / self.sample.charges as f64)
     }
 }
 
-/// Prints group by group, and remembers what is worth it.
+/// Prints group by group, and keeps the figures for the summary.
 #[derive(Debug)]
 pub(crate) struct Report {
     remembered: Vec<(Scenario, f64, f64)>,
@@ -97,7 +97,7 @@ impl Report {
         println!();
     }
 
-    /// What a person remembers of it.
+    /// The figures to remember.
     pub(crate) fn summary(&self, database: &str) -> Vec<String> {
         let line = |(scenario, rate, ratio): &(Scenario, f64, f64)| {
             let Scenario { name, callers, .. } = scenario;
@@ -108,7 +108,7 @@ impl Report {
     }
 }
 
-/// A number, or that there is none.
+/// A number, or `n/a`.
 fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "n/a".to_owned(), |value| format!("{value:.decimals$}"))
 }

@@ -21,13 +21,13 @@ use crate::scenarios::{GROUPS, Scenario, Whom};
 use crate::server::{Server, Usage};
 use crate::{Result, database, ledger, reference};
 
-/// Those that are compared take turns this often, so that a machine that slows down does so to all of them.
+/// How often the compared scenarios take turns, so that a machine that slows down does so for all of them.
 const ROUNDS: u32 = 4;
 
-/// One page is 50; with these there is a second.
+/// With these a history has a second page of 50.
 const BUSY_TOP_UPS: u64 = 60;
 
-/// A server, the bare handler and the database itself, ready to be asked.
+/// A server, the bare handler and the database itself, ready to be measured.
 pub(crate) struct Run {
     database_url: String,
     seconds: f64,
@@ -38,7 +38,7 @@ pub(crate) struct Run {
     billing: Billing,
     model: Option<Arc<Model>>,
     chains: Vec<Arc<Mutex<Chain>>>,
-    /// What must be found in the end.
+    /// The charges that must be found in the end.
     charges: u64,
     credit: i64,
     presses: u64,
@@ -65,7 +65,7 @@ impl Run {
         })
     }
 
-    /// Measures everything and prints it; what to say in the end.
+    /// Measures and prints everything; returns the lines of the summary.
     ///
     /// # Errors
     /// Where anything fails, or the money does not add up.
@@ -116,7 +116,7 @@ impl Run {
         Ok(())
     }
 
-    /// A bare handler whose answer is not the server's would be no measure.
+    /// Checks that the bare handler answers like the server: otherwise it would be no measure.
     async fn compare_answers(&self) -> Result<()> {
         let path = format!("/api/billing/wallet/{}/", self.businesses.name(0));
         let mut fields = Vec::new();

@@ -4,7 +4,7 @@ use crate::calls::{Ask, Charges, Ids};
 
 const CALLERS: usize = 32;
 
-/// Each posts batches.
+/// The number of callers that post batches.
 const POSTERS: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,8 @@ const REPORTED: Ask = Ask::Charge(Charges { reported: true, ..Charges::of(1) });
 const REPORTED_HUNDRED: Ask = Ask::Charge(Charges { reported: true, ..Charges::of(100) });
 const MIXED: Ask = Ask::Charge(Charges { mixed: true, ..Charges::of(1) });
 
-/// What is compared is measured in turns. The first of each group is the bare handler, asked the same.
+/// The scenarios in groups, each measured in turns. The first of each group is the bare handler, with the same
+/// requests.
 pub(crate) const GROUPS: &[&[Scenario]] = &[
     &[
         bare("bare handler, read", Ask::Wallet, CALLERS),

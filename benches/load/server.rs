@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
 }
 
-/// The arguments that both the server and whoever opens its database beside it go by.
+/// The arguments of the server, and of the benchmark where it opens the database beside it.
 pub(crate) fn arguments(database_url: &str) -> Vec<String> {
     let more = std::env::var("BENCH_SERVER_ARGS").unwrap_or_default();
     let given = ["--database-url", database_url].into_iter().chain(more.split_whitespace());
@@ -68,17 +68,17 @@ impl Server {
         Usage::of(&self.child)
     }
 
-    /// Ends it as an operator does.
+    /// Stops it as an operator does.
     ///
     /// # Errors
-    /// Where it does not end, or not well.
+    /// Where it does not stop, or not cleanly.
     pub(crate) async fn stop(self) -> Result<()> {
         let status = end(self.child, "TERM").await?;
         if status.success() { Ok(()) } else { Err(format!("the server ended with {status}").into()) }
     }
 }
 
-/// Sends a signal and waits for the end.
+/// Sends a signal and waits for the end of the process.
 pub(crate) async fn end(mut child: Child, signal: &str) -> Result<std::process::ExitStatus> {
     let id = child.id().ok_or("a process ended before its time")?;
     Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status().await?;
@@ -86,7 +86,7 @@ pub(crate) async fn end(mut child: Child, signal: &str) -> Result<std::process::
     Ok(ended.map_err(|_| format!("process {id} did not end"))??)
 }
 
-/// What a process uses, as Linux tells; elsewhere nothing is known.
+/// The resources of a process, as Linux reports them; elsewhere unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) resident_kib: Option<u64>,

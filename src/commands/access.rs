@@ -19,11 +19,11 @@ use crate::services::access::users::{self, NewUser};
 use crate::storage::db::open::IfMissing;
 use crate::{app, storage};
 
-/// The variable that a password may be given in.
+/// The environment variable that may hold the password.
 const PASSWORD_VARIABLE: &str = "ADMIN_PASSWORD";
 
 pub(super) async fn create_admin(settings: &Settings, args: CreateAdminArgs) -> CliResult {
-    // Before the password is asked for: nobody types one that a wrong setting makes useless.
+    // Opened before the password is asked for: no one should type it in vain because a setting is wrong.
     let (billing, _) = app::open_and_migrate(settings, Clock::system()).await?;
     let password = read_password(args.password_stdin)?;
     password.check_for(&args.email).map_err(|problem| format!("the password {problem}"))?;
@@ -111,7 +111,7 @@ fn new_key(billing: &Billing, args: CreateKeyArgs) -> Result<NewKey, Box<dyn std
     })
 }
 
-/// The secret alone goes to standard output, so that it can be piped to where it belongs.
+/// Only the secret goes to standard output, so that it can be piped.
 fn show_secret(issued: &IssuedKey) {
     let key = &issued.key;
     let _ = writeln!(

@@ -1,4 +1,4 @@
-//! Copies the database to a file.
+//! Runs `backup`: copies the database to a file.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Checks the settings, the database and the scheduled work, and says what is wrong.
+//! Runs `check`: checks the settings, the database and the scheduled jobs.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::services::{self, Billing};
 use crate::storage::db::open::IfMissing;
 use crate::{app, storage};
 
-/// Says of each thing whether it is right; fails if one is not.
+/// Checks the settings, the database and the jobs, and prints each result; fails if one is wrong.
 pub(super) async fn check(settings: &Settings) -> CliResult {
     let mut problems = Vec::new();
     match settings.validate() {
@@ -30,7 +30,7 @@ pub(super) async fn check(settings: &Settings) -> CliResult {
             let names = if names.is_empty() { "none; only admins top up".to_owned() } else { names.join(", ") };
             say!("ok       payment providers: {names}");
         }
-        // What is wrong with them the settings have told already.
+        // Problems of the settings have been reported already.
         Err(error) if problems.is_empty() => problems.push(error.to_string()),
         Err(_) => {}
     }
@@ -79,10 +79,10 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
     check_jobs(&billing, problems).await
 }
 
-/// How late work may begin before something is wrong with those who do it.
+/// How late a job may start before something is wrong with the workers.
 const JOB_DELAY_MAX_SECONDS: i64 = 15 * 60;
 
-/// Whether somebody does the scheduled work, and whether it goes well.
+/// Checks that scheduled jobs run, and succeed.
 async fn check_jobs(billing: &Billing, problems: &mut Vec<String>) -> CliResult {
     let counts = services::operations::jobs::counts(billing).await?;
     let now = billing.clock.now();

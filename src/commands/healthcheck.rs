@@ -1,4 +1,4 @@
-//! Asks a running server whether it is alive.
+//! Runs `healthcheck`: asks a running server whether it is alive.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 
 use super::output::{CliResult, reachable, say};
 
-/// How long a server may take to say that it is alive.
+/// The longest wait for an answer of the health check.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn healthcheck(address: SocketAddr) -> CliResult {

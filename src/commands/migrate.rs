@@ -1,4 +1,4 @@
-//! Brings the database's tables up to this version.
+//! Runs `migrate`: brings the database's tables up to this version.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Runs the subcommand that the command line asks for; a file for each of them, or for a group.
+//! Runs the subcommands, each in a file of its own.
 
 mod access;
 mod backup;
@@ -15,7 +15,7 @@ mod serve;
 use crate::config::Cli;
 use crate::config::command_line::{Command, ServeArgs};
 
-/// Runs what the command line asks for.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// A sentence for the person who ran it.

@@ -15,10 +15,10 @@ use crate::services::invoices::month_close::{self, Closing};
 use crate::storage::db::open::IfMissing;
 use crate::{app, storage};
 
-/// How often whoever reads a log hears how far it is.
+/// The interval, in percent, of progress lines in a log.
 const TELL_EVERY: i64 = 10;
 
-/// Closes a month beside whatever else runs, and says what it came to.
+/// Closes a month while servers may run, and prints the result.
 pub async fn close_month(settings: &Settings, args: CloseMonthArgs) -> CliResult {
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     let pending = storage::db::migrations::pending(&db).await?;
@@ -59,7 +59,7 @@ fn invoices(count: i64) -> String {
     if count == 1 { "1 invoice".to_owned() } else { format!("{count} invoices") }
 }
 
-/// A bar in a terminal, else a line now and then.
+/// Shows progress: a bar in a terminal, else a line now and then.
 enum Progress {
     Bar(ProgressBar),
     Lines { month: CalendarMonth, told: std::cell::Cell<i64> },

@@ -1,4 +1,4 @@
-//! Prints the OpenAPI document.
+//! Runs `openapi`: prints the OpenAPI document.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Prints the lines of subcommands, and words what several of them have to report.
+//! Prints lines of subcommands, and the reports that several of them share.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -6,7 +6,7 @@ use crate::services::Billing;
 
 pub(super) type CliResult = Result<(), Box<dyn std::error::Error>>;
 
-/// Prints a line, and does not mind when nobody reads it any more (`check | head -1`).
+/// Prints a line, and ignores a closed output (`check | head -1`).
 macro_rules! say {
     ($($arg:tt)*) => {{
         let _ = writeln!(std::io::stdout(), $($arg)*);

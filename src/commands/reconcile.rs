@@ -1,4 +1,4 @@
-//! Reconciles the database, and says of each invariant whether it holds.
+//! Runs `reconcile`: prints the result of each check of the books.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::services;
 use crate::storage;
 use crate::storage::db::open::IfMissing;
 
-/// Says of each invariant of the data whether it holds; fails if one does not.
+/// Runs all checks on the data and prints each result; fails if one fails.
 pub(super) async fn reconcile(settings: &Settings) -> CliResult {
     let db = storage::db::open::open(&settings.database_url, settings.pools(), IfMissing::Fail).await?;
     let pending = storage::db::migrations::pending(&db).await?;

@@ -1,4 +1,4 @@
-//! Loads the sample data.
+//! Runs `seed`: loads the sample data.
 
 use std::io::Write;
 

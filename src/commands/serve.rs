@@ -1,4 +1,4 @@
-//! Serves: opens the database, starts the worker and the listeners, and stops when it is told to.
+//! Runs `serve`: opens the database, starts worker and listeners, stops at a signal.
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::http::edge::who::auth::AuthMode;
 use crate::services::Billing;
 use crate::{http, seed, storage, worker};
 
-/// Who watches has few connections.
+/// The most connections of the metrics listener.
 const METRICS_CONNECTIONS_MAX: u32 = 64;
 
 fn start_logging(settings: &Settings) {
@@ -79,7 +79,7 @@ pub(super) async fn serve(settings: &Settings, args: ServeArgs) -> CliResult {
     }
     let (stop_worker, worker_stopped) = tokio::sync::oneshot::channel::<()>();
     let worker = settings.worker.then(|| {
-        // An error means that whoever stops it is gone.
+        // An error means that the sender is gone.
         let stop = async move { drop(worker_stopped.await) };
         tokio::spawn(worker::run(billing.clone(), stop))
     });
@@ -112,7 +112,7 @@ pub(super) async fn serve(settings: &Settings, args: ServeArgs) -> CliResult {
     Ok(())
 }
 
-/// The addresses a person wants next.
+/// Prints the addresses a person wants next.
 async fn greet(
     settings: &Settings,
     billing: &Billing,

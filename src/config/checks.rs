@@ -5,7 +5,7 @@ use super::settings::Settings;
 use crate::http::edge::who::auth::AuthMode;
 
 impl Settings {
-    /// Rules that concern more than one setting.
+    /// Checks the rules that concern more than one setting.
     ///
     /// # Errors
     /// A sentence that names the settings and the ways out.

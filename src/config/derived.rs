@@ -1,4 +1,4 @@
-//! Turns settings into addresses, limits, pools, the seller on invoices: as the parts of the program take them.
+//! Derives what the program needs from the settings: addresses, limits, pools, encryption, the seller on invoices.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ use crate::storage::db::open::{DatabaseUrl, PoolSettings};
 const DEFAULT_PORT: u16 = 8_000;
 
 impl Settings {
-    /// Where to listen: `BIND`, whose own port wins over `PORT`; `PORT` alone means every address.
+    /// The address to listen on: `BIND`, whose own port wins over `PORT`; `PORT` alone means every address.
     pub fn address(&self) -> SocketAddr {
         match (self.bind, self.port) {
             (Some(bind), port) => SocketAddr::new(bind.ip, bind.port.or(port).unwrap_or(DEFAULT_PORT)),
@@ -31,7 +31,7 @@ impl Settings {
         }
     }
 
-    /// Who is asked for money.
+    /// The payment providers.
     pub fn providers(&self) -> Vec<ProviderSetting> {
         match (self.payment_providers.is_empty(), self.auth) {
             (true, AuthMode::Open) => vec![ProviderSetting::Simulated],
@@ -39,7 +39,8 @@ impl Settings {
         }
     }
 
-    /// What seals secrets. Where there is no `SECRET_KEY` (in open mode) it does so for the life of this process only.
+    /// The encryption of secrets. Without a `SECRET_KEY` (in open mode) its key lasts for the life of this process
+    /// only.
     ///
     /// # Errors
     /// [`crate::error::Error::Setup`] where the system gives no random bytes.
@@ -50,7 +51,7 @@ impl Settings {
         })
     }
 
-    /// Who sells where no reseller does, as invoices name them; none where nobody said so.
+    /// The seller on invoices that no reseller issues; `None` where it is not configured.
     pub fn platform(&self) -> Option<Party> {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let party = Party {
@@ -66,7 +67,7 @@ impl Settings {
     /// The platform's logo on its invoices.
     ///
     /// # Errors
-    /// [`Error::Setup`] where it cannot be read, or is none that a page can show.
+    /// [`Error::Setup`] where the file cannot be read, or is no logo that documents can show.
     pub fn seller_logo(&self) -> crate::error::Result<Option<Logo>> {
         self.seller_logo.as_deref().map(read_logo).transpose()
     }
@@ -79,7 +80,8 @@ impl Settings {
         }
     }
 
-    /// How many files the database's connections may have open: SQLite's have three each, and a few more write.
+    /// The number of files that the database's connections may have open: three per SQLite connection, and a few for
+    /// writing.
     pub fn database_files(&self) -> u32 {
         match self.database_url {
             DatabaseUrl::Sqlite(_) => 3 * (self.sqlite_readers + 4),
@@ -114,7 +116,7 @@ impl Settings {
     }
 }
 
-/// One byte more than a logo may have is read, and no more, whatever the file is.
+/// Reads at most one byte more than a logo may have, whatever the file is.
 fn read_logo(path: &Path) -> crate::error::Result<Logo> {
     let setup = |problem: String| {
         Error::Setup(format!("SELLER_LOGO: {} {problem}; give the path of a PNG of at most 1 MB", path.display()))

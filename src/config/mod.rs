@@ -1,5 +1,5 @@
-//! Reads every setting: a flag, an environment variable, and a default. `.env` in the working directory is read too; the
-//! environment wins over it, and a flag over both.
+//! Reads the settings: flags, environment variables, defaults.
+//! `.env` in the working directory is read too; the environment wins over it, and a flag over both.
 
 mod checks;
 pub mod command_line;

@@ -9,7 +9,7 @@ use url::{Host, Url};
 use crate::domain::payments::providers::{ProviderName, SIMULATED};
 use crate::domain::payments::signatures::SigningSecret;
 
-/// A provider as a setting names it: `simulated`, or `name=https://…` for one behind an adapter.
+/// A provider in the settings: `simulated`, or `name=https://…` for one behind an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderSetting {
     Simulated,
@@ -48,7 +48,8 @@ impl FromStr for ProviderSetting {
     }
 }
 
-/// An address to send what people pay from to: over TLS, or to a machine of the operator's own network.
+/// Parses an adapter's URL, which gets people's payment methods: it must use TLS, or lead to a machine of the
+/// operator's own network.
 pub fn parse_url(text: &str) -> Result<Url, String> {
     let url =
         Url::parse(text).ok().filter(Url::has_host).ok_or_else(|| "must have addresses that are URLs".to_owned())?;
@@ -68,7 +69,7 @@ pub fn parse_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// What a provider's words are signed with: `name=secret`. `Debug` does not tell it.
+/// The secret shared with a provider: `name=secret`. `Debug` does not show it.
 #[derive(Clone)]
 pub struct SecretSetting {
     pub name: ProviderName,

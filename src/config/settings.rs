@@ -1,4 +1,4 @@
-//! Lists every setting with its default, in the order in which `--help` shows them.
+//! Lists every setting with its default, in the order of `--help`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

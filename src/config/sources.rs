@@ -1,4 +1,4 @@
-//! Reads the command line, the environment and `.env`, and names the setting that is wrong.
+//! Parses the command line, the environment and `.env`, and names an invalid setting.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use clap::{CommandFactory, FromArgMatches};
 
 use super::command_line::Cli;
 
-/// The command line, the environment and `.env`, as one.
+/// Parses the command line, the environment and `.env` together.
 ///
 /// # Errors
-/// A sentence that names the setting that is wrong.
+/// A sentence that names the invalid setting.
 pub fn parse() -> Result<Cli, String> {
     let file = Path::new(".env");
     if file.is_file() {
@@ -28,17 +28,17 @@ pub fn parse() -> Result<Cli, String> {
     })
 }
 
-/// A variable that is set to nothing is not set: `PORT=` leaves the port as it is.
+/// An empty variable counts as not set: `PORT=` leaves the port as it is.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     let empty: Vec<clap::Id> =
         command.get_arguments().filter(|arg| is_empty(arg)).map(|arg| arg.get_id().clone()).collect();
-    // An argument cannot be parted from its variable, but it can be given one that nobody can set.
+    // An argument cannot lose its variable, but it can get one whose name cannot be set.
     empty.into_iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.env("=").hide_env(true)))
 }
 
-/// For a value that is wrong, wherever it came from: the setting's two names and what it must be. The value itself is
-/// not repeated, because it may hold a password.
+/// For an invalid value, wherever it came from: the setting's two names and what it must be. The value itself is not
+/// repeated, because it may hold a password.
 fn name_setting(error: &clap::Error) -> Option<String> {
     if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
         return None;

@@ -1,4 +1,4 @@
-//! Parses the values of settings; an error says what a value must be.
+//! Parses the values of settings, with errors that say what a value must be.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -84,7 +84,7 @@ impl FromStr for Origin {
     }
 }
 
-/// A text that nobody can guess. `Debug` does not tell it.
+/// A secret that is hard to guess. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(pub(super) String);
 
@@ -132,7 +132,7 @@ pub(super) fn parse_log_filter(text: &str) -> Result<String, String> {
     }
 }
 
-/// A host name or address as a `Host` header has it, without the port.
+/// A host name or address as in a `Host` header, without the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(String);
 
@@ -154,7 +154,7 @@ impl FromStr for HostName {
     }
 }
 
-/// A whole number between two bounds, with a sentence that says so.
+/// Parses a whole number between two bounds, with a sentence on the bounds where it is none.
 pub(super) fn parse_between<T>(text: &str, bounds: std::ops::RangeInclusive<T>) -> Result<T, String>
 where
     T: FromStr + PartialOrd + fmt::Display,

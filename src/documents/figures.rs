@@ -4,13 +4,13 @@ use chrono::NaiveDate;
 
 use crate::domain::values::time::DayRange;
 
-/// The sign before what is below zero: the one that spreadsheets read, too.
+/// The minus sign: the one that spreadsheets read, too.
 const MINUS: char = '-';
 
 const DECIMALS: usize = 6;
 
-/// An amount or a price in millionths, with at least as many decimals as its currency has and all that it needs:
-/// `1,234.50`, `0.0198`. Nothing is rounded here.
+/// An amount or a price in millionths, with at least the decimals of its currency and all that it needs: `1,234.50`,
+/// `0.0198`. Nothing is rounded here.
 pub fn amount(micros: i128, exponent: u32) -> String {
     let magnitude = micros.unsigned_abs();
     let (units, fraction) = (magnitude / 1_000_000, magnitude % 1_000_000);

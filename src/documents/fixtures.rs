@@ -50,7 +50,7 @@ pub fn invoice() -> InvoiceDocument {
     }
 }
 
-/// What takes back a part of it.
+/// A credit note on a part of it.
 pub fn credit_note() -> InvoiceDocument {
     InvoiceDocument {
         kind: InvoiceKind::CreditNote,
@@ -63,7 +63,7 @@ pub fn credit_note() -> InvoiceDocument {
     }
 }
 
-/// An invoice of so many lines.
+/// An invoice with this number of lines.
 pub fn long(lines: usize) -> InvoiceDocument {
     let lines: Vec<InvoiceLine> =
         (1..=lines).map(|number| line(&format!("SMS to Kenya, operator {number}"), 1, 20_000, 20_000)).collect();

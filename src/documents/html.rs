@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::wording::{Labelled, PartyWords, Row, TotalLine, Weight, Wording};
 use super::{InvoiceDocument, Logo};
 
-/// How every page looks.
+/// The style of every page.
 const STYLE: &str = include_str!("html.css");
 
 /// Not every system has Ethiopic letters; the others that invoices are written in, every system has. The style names this
@@ -27,12 +27,12 @@ static ETHIOPIC: LazyLock<String> = LazyLock::new(|| {
     face(400, regular) + &face(700, bold)
 });
 
-/// The texts of all style elements there may be, for a policy that lets the page show these and no others.
+/// The contents of the style elements that pages may have, for a content security policy that allows only these.
 pub fn styles() -> [&'static str; 2] {
     [STYLE, &ETHIOPIC]
 }
 
-/// The document as a page; the same text for the same document.
+/// The document as an HTML page; the same text for equal documents.
 pub fn html(document: &InvoiceDocument) -> String {
     let wording = Wording::of(document);
     let body = body(&wording, document.logo.as_ref());
@@ -66,7 +66,7 @@ fn body(wording: &Wording, logo: Option<&Logo>) -> String {
     format!("<main>\n{}</main>\n", parts.concat())
 }
 
-/// It is said aloud by the notice.
+/// Hidden from screen readers: the notice says the same.
 fn stamp(wording: &Wording) -> String {
     let Some(stamp) = wording.stamp else { return String::new() };
     let class = if stamp.len() > 6 { "stamp long" } else { "stamp" };
@@ -129,7 +129,7 @@ fn totals(totals: &[TotalLine]) -> String {
     format!("<table class=\"totals\">\n<caption class=\"hidden\">Totals</caption>\n<tbody>\n{rows}</tbody>\n</table>\n")
 }
 
-/// A text that stays a text, between tags and between quotes.
+/// Escapes a text for use between tags and in quoted attributes.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

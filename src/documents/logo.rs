@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::pdf;
 
-/// A PNG that every form of a document can show.
+/// A PNG that documents can show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Logo {
     png: Arc<[u8]>,
@@ -16,9 +16,11 @@ pub struct Logo {
 impl Logo {
     pub const BYTES_MAX: usize = 1 << 20;
 
-    /// In pixels, each way: a small file may unfold to a very large picture.
+    /// The largest width and height in pixels: a small file may hold a very large picture.
     pub const SIDE_MAX: u32 = 4_096;
 
+    /// Checks a logo.
+    ///
     /// # Errors
     /// A sentence, where the bytes are no PNG, or one that is too large or broken.
     pub fn new(bytes: Vec<u8>) -> Result<Logo, String> {
@@ -38,7 +40,7 @@ impl Logo {
         &self.png
     }
 
-    /// The largest size of its shape that fits into a box.
+    /// The largest size of the logo's proportions that fits into a box.
     pub fn size_within(&self, width: f32, height: f32) -> (f32, f32) {
         let (own_width, own_height) = (self.width as f32, self.height as f32);
         let scale = (width / own_width).min(height / own_height);
@@ -52,7 +54,7 @@ impl fmt::Debug for Logo {
     }
 }
 
-/// Width and height as the first chunk of a PNG says them (RFC 2083, sections 3.1 and 4.1.1); neither is 0.
+/// Width and height from the first chunk of a PNG (RFC 2083, sections 3.1 and 4.1.1); neither is 0.
 fn size(bytes: &[u8]) -> Option<(u32, u32)> {
     let rest = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")?;
     let number = |from: usize| Some(u32::from_be_bytes(rest.get(from..from + 4)?.try_into().ok()?));

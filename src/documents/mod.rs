@@ -21,11 +21,11 @@ use crate::domain::values::money::Money;
 use crate::domain::values::time::{DayRange, Timestamp};
 pub use logo::Logo;
 
-/// All that a page shows of an invoice or a credit note.
+/// An invoice or a credit note, with all that a page shows of it.
 #[derive(Clone, Debug)]
 pub struct InvoiceDocument {
     pub kind: InvoiceKind,
-    /// None on a draft.
+    /// `None` on a draft.
     pub number: Option<String>,
     pub status: InvoiceStatus,
     pub period: DayRange,
@@ -33,25 +33,25 @@ pub struct InvoiceDocument {
     pub due_on: Option<NaiveDate>,
     pub paid_on: Option<NaiveDate>,
     pub currency: Currency,
-    /// None where nobody said who sells.
+    /// `None` where the seller is unknown.
     pub seller: Option<Party>,
     pub buyer: Party,
     pub lines: Vec<InvoiceLine>,
     /// The sum of the lines.
     pub total: Money,
     pub tax: Option<Tax>,
-    /// What was paid before or since, as by a prepaid wallet.
+    /// The amount paid before or since, as by a prepaid wallet.
     pub paid: Option<Money>,
-    /// What is still to be paid.
+    /// The amount still due.
     pub due: Option<Money>,
     pub logo: Option<Logo>,
-    /// On a credit note: the invoice that it takes from.
+    /// On a credit note: the invoice it corrects.
     pub credits: Option<Credited>,
-    /// When what it shows changed last.
+    /// When the contents changed last.
     pub updated_at: Timestamp,
 }
 
-/// The invoice that a credit note takes from.
+/// The invoice that a credit note corrects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credited {
     pub number: String,
@@ -96,7 +96,7 @@ impl InvoiceDocument {
         }
     }
 
-    /// What to call a file of it, without the ending: letters, digits and `_ . -` alone.
+    /// A file name for it, without the extension: only letters, digits and `_ . -`.
     pub fn file_name(&self) -> String {
         let is_fit = |letter: &char| letter.is_ascii_alphanumeric() || "_.-".contains(*letter);
         let number: String = self.number.iter().flat_map(|number| number.chars()).filter(is_fit).collect();

@@ -4,21 +4,21 @@ use super::{Credited, InvoiceDocument, Party, figures};
 use crate::domain::invoices::{InvoiceKind, InvoiceStatus, LineCategory};
 use crate::domain::values::money::Money;
 
-/// The words of a page.
+/// The texts of a document.
 #[derive(Clone, Debug)]
 pub struct Wording {
     /// `Invoice` or `Credit note`.
     pub title: &'static str,
-    /// Its number, or what it is without one.
+    /// Its number; `Draft` or `Preview` without one.
     pub name: String,
-    /// One large pale word across a page that must not pass for an invoice to be paid.
+    /// One large pale word across a document that must not pass for an invoice to be paid.
     pub stamp: Option<&'static str>,
-    /// What is to be said before anything else.
+    /// A notice to be read before anything else.
     pub notice: Option<&'static str>,
     pub facts: Vec<Labelled>,
     pub seller: Option<PartyWords>,
     pub buyer: PartyWords,
-    /// How much, and by when: what most people look for.
+    /// The amount and its due date, which most people look for.
     pub headline: String,
     pub columns: [String; 4],
     pub rows: Vec<Row>,
@@ -54,10 +54,10 @@ pub struct TotalLine {
     pub weight: Weight,
 }
 
-/// How much a total says.
+/// The visual weight of a total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// Explains another.
+    /// For lines that explain another.
     Light,
     Plain,
     Strong,
@@ -90,7 +90,7 @@ impl Wording {
         }
     }
 
-    /// A wording that says nothing.
+    /// An empty wording.
     pub fn blank() -> Wording {
         Wording {
             title: "Invoice",
@@ -242,15 +242,15 @@ fn totals(document: &InvoiceDocument) -> Vec<TotalLine> {
     totals
 }
 
-/// A text of somebody's, fit for a line: blanks of all kinds are one blank, and there is nothing in it that turns the
-/// direction of writing, joins or hides letters, or means nothing to others.
+/// A text of somebody else's, made fit for a line: blanks of all kinds become one blank, and characters that turn the
+/// direction of writing, join or hide letters, or have no meaning to others are removed.
 fn clean(text: &str) -> String {
     let shown = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).filter(|l| !is_hidden(*l));
     let shown: String = shown.collect();
     shown.split(char::is_whitespace).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Formats, and code points for private use or for none (Unicode 16, chapters 23.2 to 23.8).
+/// Formatting characters, and code points for private use or without a character (Unicode 16, chapters 23.2 to 23.8).
 fn is_hidden(letter: char) -> bool {
     let is_noncharacter = u32::from(letter) & 0xFFFE == 0xFFFE;
     is_noncharacter

@@ -293,7 +293,7 @@ pub enum ProbeErrors<'a> {
 )]
 struct Document;
 
-/// The ways to say who one is.
+/// The ways to authenticate.
 struct SecuritySchemes;
 
 impl Modify for SecuritySchemes {

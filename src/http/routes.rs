@@ -8,8 +8,8 @@ use crate::http::edge::layers::{self, Service};
 use crate::http::state::AppState;
 use crate::http::{admin, api};
 
-/// THE route table. It serves the routes and lists them for the OpenAPI document, so that neither can miss one.
-/// Addresses of the API end in a slash; without it they are the same address.
+/// Declares THE route table. It serves the routes and lists them for the OpenAPI document, so that neither can miss
+/// one. Addresses of the API end in a slash; without it they are the same address.
 macro_rules! routes {
     ($($method:ident $path:literal => $face:ident :: $module:ident :: $handler:ident;)+) => {
         /// Every route: method and path template.
@@ -19,7 +19,7 @@ macro_rules! routes {
             Router::new()$(.route($path, $method($face::$module::$handler)))+
         }
 
-        /// What the OpenAPI document takes from the table.
+        /// The routes of the OpenAPI document.
         #[derive(Debug, utoipa::OpenApi)]
         #[openapi(paths($($face::$module::$handler),+))]
         pub struct DocumentedRoutes;
@@ -127,7 +127,7 @@ routes! {
     get  "/openapi.json"                             => api::docs::openapi_document;
 }
 
-/// The whole service: every route, with the layers around it.
+/// The whole HTTP service: every route, inside its layers.
 pub fn service(state: AppState) -> Service {
     let router = table()
         .route("/", get(docs::index))
@@ -137,7 +137,7 @@ pub fn service(state: AppState) -> Service {
     layers::around(router, state)
 }
 
-/// The service at the address that is for metrics alone.
+/// The service at the separate address for metrics.
 pub fn metrics_service(state: AppState) -> Service {
     let router = Router::new().route("/metrics", get(health::metrics_of_their_own));
     layers::around_metrics(router, state)

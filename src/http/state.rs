@@ -15,24 +15,24 @@ use crate::http::edge::who::failed_credentials::FailedCredentials;
 use crate::http::edge::who::rate_limits::RateLimits;
 use crate::services::Billing;
 
-/// What handlers work with.
+/// The state that handlers share.
 pub type AppState = Arc<HttpState>;
 
 #[derive(Debug)]
 pub struct HttpState {
     pub billing: Billing,
     pub auth: AuthMode,
-    /// The origins whose pages may call and write.
+    /// The origins whose pages may call the API.
     pub cors_origins: Vec<HeaderValue>,
-    /// The names this server goes by, in lower case; none listed: any.
+    /// The host names of this server, in lower case; empty: any.
     pub allowed_hosts: Vec<String>,
     pub limits: Limits,
     pub metrics: Metrics,
-    /// Whose word on a client's address counts.
+    /// The proxies that are trusted to name the client's address.
     pub trusted_proxies: TrustedProxies,
     pub rate_limits: RateLimits,
     pub failed_credentials: FailedCredentials,
-    /// Where logins come from, those that work too.
+    /// Counts logins by client address, successful ones too.
     pub logins: FailedCredentials,
     pub body_budget: BodyBudget,
     pub exports: Exports,
@@ -44,8 +44,8 @@ pub struct HttpState {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub body_bytes: usize,
-    /// For a request's body to arrive.
+    /// The time for a request's body to arrive.
     pub body_timeout: Duration,
-    /// For a request to be answered.
+    /// The time for a request to be answered.
     pub request_timeout: Duration,
 }

@@ -29,46 +29,46 @@ use crate::domain::notifications::webhooks::WebhookUrl;
 use crate::domain::values::addresses::is_public;
 use crate::error::{Error, Result};
 
-/// For a whole request.
+/// The time limit of a whole request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For the connection to one of a name's addresses.
+/// The time limit of connecting to one address.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How much of an answer's body is read: a receiver that says little can end what it says.
+/// How much of an answer's body is read: a receiver can end a short answer in peace.
 const ANSWER_BYTES_MAX: usize = 1_024;
 
-/// For that much of it to arrive.
+/// The time limit of reading that much.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 const PRODUCT: HeaderValue = HeaderValue::from_static(concat!("wecall-billing/", env!("CARGO_PKG_VERSION")));
 
-/// Makes requests.
+/// Sends outbound requests.
 #[derive(Clone)]
 pub struct Outbound {
     tls: TlsConnector,
     allow_private: bool,
 }
 
-/// What came of a request: the answer, or why there was none.
+/// The result of a request: the answer, or why there was none, and its duration.
 #[derive(Clone, Debug)]
 pub struct Called {
     pub answer: std::result::Result<OutboundAnswer, DeliveryError>,
     pub duration: Duration,
 }
 
-/// What somebody answered.
+/// The answer of a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundAnswer {
     pub status: u16,
-    /// `Retry-After`, as it was said.
+    /// The `Retry-After` header, as written.
     pub retry_after: Option<String>,
 }
 
 type Attempted<T> = std::result::Result<T, DeliveryError>;
 
 impl Outbound {
-    /// `allow_private`: whether it may call addresses that are not the public's.
+    /// `allow_private`: whether it may call private addresses.
     ///
     /// # Errors
     /// [`Error::Setup`] where TLS cannot be set up.
@@ -77,7 +77,7 @@ impl Outbound {
         Ok(Outbound { tls: Arc::new(config).into(), allow_private })
     }
 
-    /// Whether addresses that are not the public's may be called, and without encryption.
+    /// Whether private addresses may be called, and without encryption.
     pub fn allows_private(&self) -> bool {
         self.allow_private
     }
@@ -101,7 +101,7 @@ impl Outbound {
         send(stream, request).await
     }
 
-    /// Connects to the first address that answers, of those that may be called.
+    /// Connects to the first of the allowed addresses that answers.
     async fn connect(&self, url: &Url) -> Attempted<TcpStream> {
         let port = url.port_or_known_default().ok_or(DeliveryError::NotConnected)?;
         let found: Vec<SocketAddr> = match url.host() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore, crypto};
 
-/// TLS 1.2 and 1.3, as rustls holds them to be safe.
+/// TLS 1.2 and 1.3, with rustls's safe defaults.
 ///
 /// # Errors
 /// Those of rustls; with ring there are none.
@@ -16,7 +16,7 @@ pub fn config() -> Result<ClientConfig, rustls::Error> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// A client to build: it follows no redirect, for who is asked was configured, and who answers must be them.
+/// A client builder. It follows no redirect: the address was configured, and only its own answer counts.
 pub fn client() -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     match config() {

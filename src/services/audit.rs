@@ -9,7 +9,7 @@ use crate::storage;
 /// A page of the audit log, newest first unless asked otherwise.
 ///
 /// # Errors
-/// [`crate::error::Error::Invalid`] where sort or cursor are none of this list; those of the database.
+/// [`crate::error::Error::Invalid`] where sort or cursor is invalid; those of the database.
 pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<AuditRecord>> {
     storage::audit::page(&mut billing.db.read().await?.conn(), request).await
 }

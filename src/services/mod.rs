@@ -36,33 +36,33 @@ use payments::providers::Providers;
 use prices::book::LivePriceBook;
 use wallets::reads::WalletReads;
 
-/// What every use case works with.
+/// The state that every use case works with.
 #[derive(Clone, Debug)]
 pub struct Billing {
     pub db: Db,
     pub clock: Clock,
     pub calendar: BillingCalendar,
-    /// What new wallets start with.
+    /// The terms of new wallets.
     pub terms: OpeningTerms,
-    /// What warnings go by where a wallet has no threshold of its own.
+    /// The rules for warnings, with defaults for wallets without a threshold of their own.
     pub watch: WatchRules,
-    /// Who sells where no reseller does, as invoices name them; none where nobody said so.
+    /// The seller on invoices that no reseller issues; `None` where it is not configured.
     pub platform: Option<Party>,
-    /// What invoices are taxed by.
+    /// The tax rates for invoices.
     pub tax_rates: TaxRates,
     pub wallet_reads: WalletReads,
     pub prices: LivePriceBook,
-    /// Where charges and delivery reports are settled.
+    /// Settles charges and delivery reports.
     pub committer: Committer,
     pub credentials: Credentials,
     pub passwords: Passwords,
-    /// How long a login lasts.
+    /// How many hours a session lasts.
     pub session_hours: u16,
-    /// For secrets that must be read back.
+    /// Encrypts secrets that must be read back.
     pub sealer: Sealer,
-    /// For requests to servers that others name.
+    /// Sends requests to servers that others name.
     pub outbound: Outbound,
-    /// Who is asked for money.
+    /// The payment providers.
     pub providers: Providers,
 }
 

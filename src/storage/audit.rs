@@ -76,7 +76,7 @@ impl From<Row> for AuditRecord {
     }
 }
 
-/// The deeds that are asked for.
+/// A page of the audit log.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<AuditRecord>> {
     Ok(LISTING.page::<Row>(conn, request).await?.map(AuditRecord::from))
 }
@@ -85,7 +85,7 @@ pub async fn append(conn: &mut BulkConn<'_>, entry: &AuditEntry, actor: &Actor, 
     append_many(conn, std::slice::from_ref(entry), actor, now).await
 }
 
-/// Notes what one actor did to many things, a row each.
+/// Appends several records of one actor.
 pub async fn append_many(conn: &mut BulkConn<'_>, entries: &[AuditEntry], actor: &Actor, now: Timestamp) -> Result<()> {
     let as_text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
     let before: Vec<Option<String>> = entries.iter().map(|entry| as_text(&entry.before)).collect();

@@ -32,7 +32,7 @@ use crate::domain::values::text::{Address, BusinessName, Email, LongText, Refere
 use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::transactions::TransactionType;
 
-/// A type that a column holds as another one: how it goes in, and how it comes out.
+/// Declares how types are encoded as the type of a column, and decoded again.
 macro_rules! column_types {
     ($($type:ty as $column:ty: |$value:ident| $into:expr, |$stored:ident| $from:expr);+ $(;)?) => {$(
         impl<DB: Database> Type<DB> for $type where $column: Type<DB> {
@@ -68,56 +68,36 @@ macro_rules! column_types {
     )+};
 }
 
+/// Names of things: a number of 128 bits.
+macro_rules! id_columns {
+    ($($sid:ty),+ $(,)?) => {
+        column_types! { $($sid as uuid::Uuid: |sid| sid.uuid(), |id| <$sid>::new(id));+ }
+    };
+}
+
+/// Texts that keep a rule: a stored one that breaks it is not read.
+macro_rules! text_columns {
+    ($($text:ty),+ $(,)?) => {
+        column_types! { $($text as String: |value| value.as_str().to_owned(), |text| text.parse()?);+ }
+    };
+}
+
 column_types! {
     Money as i64: |money| money.micros(), |micros| Money::from_micros(micros);
     BasisPoints as i64: |share| share.get(), |basis_points| BasisPoints::new(basis_points);
     Timestamp as i64: |instant| instant.micros(), |micros| Timestamp::from_micros(micros);
-    WalletSid as uuid::Uuid: |sid| sid.uuid(), |id| WalletSid::new(id);
-    TransactionSid as uuid::Uuid: |sid| sid.uuid(), |id| TransactionSid::new(id);
-    PlanSid as uuid::Uuid: |sid| sid.uuid(), |id| PlanSid::new(id);
-    RateCardSid as uuid::Uuid: |sid| sid.uuid(), |id| RateCardSid::new(id);
-    InvoiceSid as uuid::Uuid: |sid| sid.uuid(), |id| InvoiceSid::new(id);
-    AlertSid as uuid::Uuid: |sid| sid.uuid(), |id| AlertSid::new(id);
-    UserSid as uuid::Uuid: |sid| sid.uuid(), |id| UserSid::new(id);
-    KeySid as uuid::Uuid: |sid| sid.uuid(), |id| KeySid::new(id);
-    PaymentSid as uuid::Uuid: |sid| sid.uuid(), |id| PaymentSid::new(id);
-    SuspenseSid as uuid::Uuid: |sid| sid.uuid(), |id| SuspenseSid::new(id);
-    WebhookSid as uuid::Uuid: |sid| sid.uuid(), |id| WebhookSid::new(id);
-    MessageEventSid as uuid::Uuid: |sid| sid.uuid(), |id| MessageEventSid::new(id);
-    BusinessSid as String: |sid| sid.as_str().to_owned(), |text| text.parse()?;
-    BusinessName as String: |name| name.as_str().to_owned(), |text| text.parse()?;
-    Address as String: |address| address.as_str().to_owned(), |text| text.parse()?;
-    TaxId as String: |tax_id| tax_id.as_str().to_owned(), |text| text.parse()?;
-    Reference as String: |reference| reference.as_str().to_owned(), |text| text.parse()?;
     Currency as String: |currency| currency.code().to_owned(), |text| text.parse()?;
-    CountryCode as String: |country| country.as_str().to_owned(), |text| text.parse()?;
-    BusinessKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
-    BusinessStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
-    PlanType as String: |plan_type| plan_type.as_str().to_owned(), |text| text.parse()?;
-    TransactionType as String: |transaction_type| transaction_type.as_str().to_owned(), |text| text.parse()?;
-    InvoiceKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
-    InvoiceStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
-    ReminderKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
-    LineCategory as String: |category| category.as_str().to_owned(), |text| text.parse()?;
-    AlertType as String: |alert_type| alert_type.as_str().to_owned(), |text| text.parse()?;
-    AlertSeverity as String: |severity| severity.as_str().to_owned(), |text| text.parse()?;
-    Role as String: |role| role.as_str().to_owned(), |text| text.parse()?;
-    KeyMode as String: |mode| mode.as_str().to_owned(), |text| text.parse()?;
-    Email as String: |email| email.as_str().to_owned(), |text| text.parse()?;
-    UserStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
-    EventType as String: |event| event.as_str().to_owned(), |text| text.parse()?;
     EventSet as i64: |events| events.bits(), |bits| EventSet::from_bits(bits);
-    LongText as String: |text| text.as_str().to_owned(), |text| text.parse()?;
-    WebhookStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
-    MessageStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
-    DeliveryError as String: |error| error.as_str().to_owned(), |text| text.parse()?;
-    JobKind as String: |kind| kind.as_str().to_owned(), |text| text.parse()?;
-    PartyRole as String: |role| role.as_str().to_owned(), |text| text.parse()?;
-    PaymentPurpose as String: |purpose| purpose.as_str().to_owned(), |text| text.parse()?;
-    PaymentStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
-    ProviderName as String: |name| name.as_str().to_owned(), |text| text.parse()?;
-    ProviderReference as String: |reference| reference.as_str().to_owned(), |text| text.parse()?;
-    SuspenseCause as String: |cause| cause.as_str().to_owned(), |text| text.parse()?;
-    SuspenseStatus as String: |status| status.as_str().to_owned(), |text| text.parse()?;
-    AuditAction as String: |action| action.as_str().to_owned(), |text| text.parse()?;
+}
+
+id_columns! {
+    WalletSid, TransactionSid, PlanSid, RateCardSid, InvoiceSid, AlertSid, UserSid, KeySid, PaymentSid, SuspenseSid,
+    WebhookSid, MessageEventSid,
+}
+
+text_columns! {
+    BusinessSid, BusinessName, Address, TaxId, Reference, CountryCode, BusinessKind, BusinessStatus, PlanType,
+    TransactionType, InvoiceKind, InvoiceStatus, ReminderKind, LineCategory, AlertType, AlertSeverity, Role, KeyMode,
+    Email, UserStatus, EventType, LongText, WebhookStatus, MessageStatus, DeliveryError, JobKind, PartyRole,
+    PaymentPurpose, PaymentStatus, ProviderName, ProviderReference, SuspenseCause, SuspenseStatus, AuditAction,
 }

@@ -9,7 +9,7 @@ use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::{self, Column, Row};
 use crate::storage::db::{BulkConn, Conn, on};
 
-/// Work that is there already stays one piece of work, at the earlier time; one that is being done is done again after.
+/// A job that is scheduled already stays one job, at the earlier time; one that is running runs again afterwards.
 macro_rules! or_ask_again {
     () => {
         "ON CONFLICT (kind, subject) DO UPDATE SET asked = jobs.asked + 1, \
@@ -27,7 +27,7 @@ pub static SCHEDULE: Bulk = Bulk::new(
     },
 );
 
-/// Work that is there already stays as it is.
+/// A job that is scheduled already stays as it is.
 pub static SCHEDULE_ONCE: Bulk = Bulk::new(
     &[("kind", "TEXT"), ("subject", "TEXT"), ("run_at", "BIGINT"), ("created_at", "BIGINT")],
     Action::Insert {
@@ -37,7 +37,7 @@ pub static SCHEDULE_ONCE: Bulk = Bulk::new(
     },
 );
 
-/// Of these kinds, those that have work to do.
+/// Of these kinds, those with due jobs.
 pub static DUE_KINDS: Bulk = Bulk::new(
     &[("kind", "TEXT"), ("due_at", "BIGINT")],
     Action::With(
@@ -52,7 +52,7 @@ macro_rules! claimed {
     };
 }
 
-/// Of one kind, as all statements of bulk transactions are there. The longest due first.
+/// Of one kind, since bulk statements run row by row there. The longest due first.
 pub static CLAIM_ON_SQLITE: Bulk = Bulk::new(
     &[("kind", "TEXT"), ("due_at", "BIGINT"), ("until", "BIGINT"), ("most", "BIGINT")],
     Action::Update {
@@ -66,7 +66,7 @@ pub static CLAIM_ON_SQLITE: Bulk = Bulk::new(
     },
 );
 
-/// What another server is about to claim is left to it.
+/// Jobs that another server is claiming are skipped.
 pub const CLAIM_ON_POSTGRES: &str = concat!(
     "UPDATE jobs SET claimed_until = $3, attempts = attempts + 1 WHERE id IN (SELECT id FROM jobs WHERE kind = $1 \
      AND run_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2) ORDER BY run_at LIMIT $4 \
@@ -88,8 +88,8 @@ macro_rules! load {
 
 pub static LOAD: Bulk = load!("");
 
-/// Holds them until the transaction ends, in the order in which `consequences` asks for them, so that nobody waits in a
-/// circle: those of webhooks first, by the endpoint's number. SQLite needs no such word: its one writer is alone already.
+/// Locks them until the transaction ends, in the order in which `consequences` schedules them, so that there is no
+/// deadlock: those of webhooks first, by the endpoint's id. SQLite needs no lock: its one writer is alone already.
 pub static LOAD_AND_LOCK_ON_POSTGRES: Bulk = load!(
     " ORDER BY jobs.kind <> 'webhooks', CASE WHEN jobs.kind = 'webhooks' THEN CAST(jobs.subject AS BIGINT) END, \
      jobs.subject COLLATE \"C\" FOR UPDATE OF jobs"
@@ -115,13 +115,13 @@ pub const COUNTS: &str = "SELECT kind, CAST(COUNT(*) AS BIGINT) AS waiting, \
      MIN(CASE WHEN run_at <= $1 THEN run_at END) AS oldest_due, MAX(last_error) AS last_error \
      FROM jobs GROUP BY kind ORDER BY kind";
 
-/// Schedules work, each piece once.
+/// Schedules jobs, each once.
 pub async fn schedule(conn: &mut BulkConn<'_>, jobs: &[NewJob], now: Timestamp) -> Result<()> {
     SCHEDULE.execute(conn, columns(jobs, now)).await?;
     Ok(())
 }
 
-/// Schedules work that is not scheduled yet, and leaves the rest as it is.
+/// Schedules jobs that are not scheduled yet, and leaves the others as they are.
 pub async fn schedule_once(conn: &mut BulkConn<'_>, jobs: &[NewJob], now: Timestamp) -> Result<()> {
     SCHEDULE_ONCE.execute(conn, columns(jobs, now)).await?;
     Ok(())
@@ -136,7 +136,7 @@ fn columns(jobs: &[NewJob], now: Timestamp) -> Vec<Column<'_>> {
     ]
 }
 
-/// Of these kinds, those that have work to do.
+/// Of these kinds, those with due jobs.
 pub async fn due_kinds(conn: &mut BulkConn<'_>, kinds: &[JobKind], now: Timestamp) -> Result<Vec<JobKind>> {
     let columns = vec![
         Column::texts(kinds.iter().map(|kind| kind.as_str())),
@@ -167,7 +167,7 @@ impl rows::FromRow for Job {
     }
 }
 
-/// Claims work of a kind that is due, the longest due first.
+/// Claims due jobs of a kind, the longest due first.
 pub async fn claim(
     conn: &mut BulkConn<'_>,
     kind: JobKind,
@@ -195,7 +195,7 @@ impl rows::FromRow for StoredJob {
     }
 }
 
-/// Work as it is stored now, which nobody else changes until this transaction ends. What is gone is left out.
+/// Jobs as they are stored now, locked until this transaction ends. Deleted ones are left out.
 pub async fn load_and_lock(conn: &mut BulkConn<'_>, ids: impl Iterator<Item = i64>) -> Result<Vec<StoredJob>> {
     let sql = match conn {
         BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_AND_LOCK_ON_POSTGRES,
@@ -204,7 +204,7 @@ pub async fn load_and_lock(conn: &mut BulkConn<'_>, ids: impl Iterator<Item = i6
     sql.fetch(conn, vec![Column::integers(ids)]).await
 }
 
-/// Notes what becomes of work that was tried, and is held by this transaction.
+/// Stores the new state of jobs after an attempt. They are locked by this transaction.
 pub async fn settle(conn: &mut BulkConn<'_>, fates: &[(i64, Fate)]) -> Result<()> {
     let finished = fates.iter().filter(|(_, fate)| *fate == Fate::Finished);
     FINISH.execute(conn, vec![Column::integers(finished.map(|(id, _)| *id))]).await?;
@@ -223,7 +223,7 @@ pub async fn settle(conn: &mut BulkConn<'_>, fates: &[(i64, Fate)]) -> Result<()
     Ok(())
 }
 
-/// Holds the work longer. Whether it was still held: else somebody else has it by now.
+/// Extends a job's lease; returns whether the job was still held, and not claimed by another server.
 pub async fn extend(conn: &mut Conn<'_>, job: &Job, until: Timestamp) -> Result<bool> {
     let extended = on!(conn, c => sqlx::query(EXTEND)
         .bind(job.id)
@@ -245,7 +245,7 @@ struct CountsRow {
     last_error: Option<String>,
 }
 
-/// How much work there is, a row for each kind that has any.
+/// Job counts, a row for each kind that has any.
 pub async fn counts(conn: &mut Conn<'_>, now: Timestamp) -> Result<Vec<JobCounts>> {
     let rows = on!(conn, c => sqlx::query_as::<_, CountsRow>(COUNTS).bind(now).fetch_all(c).await)?;
     let to_counts = |row: CountsRow| JobCounts {

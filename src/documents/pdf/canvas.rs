@@ -12,7 +12,7 @@ use krilla::tagging::{Artifact, ArtifactType, ContentTag, Identifier, SpanTag};
 use super::text::Line;
 use crate::documents::Logo;
 
-/// A shade of grey with a breath of blue.
+/// A colour: a shade of grey with a touch of blue.
 #[derive(Clone, Copy, Debug)]
 pub struct Ink(u8, u8, u8);
 
@@ -22,7 +22,7 @@ pub const LINE: Ink = Ink(0xe1, 0xe5, 0xeb);
 pub const WASH: Ink = Ink(0xf5, 0xf6, 0xf9);
 pub const STAMP: Ink = Ink(0xee, 0xf0, 0xf4);
 
-/// A stretch of text as it is to be drawn, all of it in one size and colour.
+/// The size and colour to draw a text in.
 #[derive(Clone, Copy, Debug)]
 pub struct Pen {
     pub size: f32,
@@ -42,7 +42,7 @@ impl<'a> Canvas<'a> {
         self.surface.finish();
     }
 
-    /// What is read aloud; the identifier gives it its place in the order of reading.
+    /// Draws content that screen readers read; the identifier places it in the reading order.
     pub fn content(&mut self, draw: impl FnOnce(&mut Canvas<'a>)) -> Identifier {
         let identifier = self.surface.start_tagged(ContentTag::Span(SpanTag::empty()));
         draw(self);
@@ -50,14 +50,14 @@ impl<'a> Canvas<'a> {
         identifier
     }
 
-    /// What is not: rules, page numbers, what was said before.
+    /// Draws decoration that screen readers skip: rules, page numbers, repetitions.
     pub fn decoration(&mut self, kind: ArtifactType, draw: impl FnOnce(&mut Canvas<'a>)) {
         self.surface.start_tagged(ContentTag::Artifact(Artifact::with_kind(kind)));
         draw(self);
         self.surface.end_tagged();
     }
 
-    /// A line of text that begins at `x`; `y` is where its letters stand.
+    /// Draws a line of text that begins at `x`, on the baseline `y`.
     pub fn text(&mut self, line: &Line, mut x: f32, y: f32, Pen { size, ink }: Pen) {
         self.fill(ink);
         for run in &line.runs {
@@ -66,7 +66,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A line of text across a middle point, rising to the right.
+    /// Draws a line of text across a middle point, rising to the right.
     pub fn text_across(&mut self, line: &Line, x: f32, y: f32, degrees: f32, pen: Pen) {
         self.surface.push_transform(&Transform::from_rotate_at(-degrees, x, y));
         // Capitals are about 0.7 of the size high.
@@ -99,7 +99,7 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// The logo as a PDF takes it.
+/// Decodes the logo for a PDF.
 ///
 /// # Errors
 /// A sentence of the decoder's.

@@ -20,7 +20,7 @@ const BRAND: Look = Look { style: Style::Bold, size: 11.0, ink: GREY };
 
 const LOGO_WIDTH: f32 = 150.0;
 const LOGO_HEIGHT: f32 = 46.0;
-/// Where the values of the facts begin.
+/// Where the values of the facts begin, in points from the left margin.
 const FACTS_INDENT: f32 = 104.0;
 const GUTTER: f32 = 24.0;
 const PARTY_WIDTH: f32 = (WIDTH - GUTTER) / 2.0;
@@ -30,7 +30,7 @@ pub struct Head<'a> {
     title: Words,
     title_text: &'static str,
     logo: Option<(&'a Logo, String)>,
-    /// The seller's name where a logo would be, if it is short.
+    /// The seller's name in place of a logo, if it is short.
     brand: Option<Words>,
     notice: Option<Words>,
     facts: Vec<(Words, Words)>,
@@ -105,7 +105,7 @@ impl<'a> Head<'a> {
         LOGO_HEIGHT + 18.0 + notice + facts + 24.0 + parties + 28.0 + self.headline.height() + 14.0
     }
 
-    /// Draws it at the top of a page; the tags are in the order of reading.
+    /// Draws the head at the top of a page; returns the tags in reading order.
     pub fn draw(&self, canvas: &mut Canvas<'_>) -> Vec<TagGroup> {
         let mut tags = vec![self.draw_title(canvas)];
         tags.extend(self.draw_logo(canvas));

@@ -17,7 +17,7 @@ use crate::documents::wording::Wording;
 
 const FOOT: Look = Look { style: Style::Regular, size: 8.0, ink: GREY };
 const FOOT_TOP: f32 = PAGE_HEIGHT - 44.0;
-/// The large word is at most so large, and no longer than this across the page.
+/// The stamp's font size at most, and its length across the page at most.
 const STAMP_SIZE_MAX: f32 = 150.0;
 const STAMP_LENGTH_MAX: f32 = 600.0;
 
@@ -25,13 +25,13 @@ pub struct Layout<'a> {
     head: Head<'a>,
     table: Table,
     tail: Tail,
-    /// Which rows stand on which page.
+    /// The rows of each page.
     pages: Vec<Range<usize>>,
     foot: Words,
     stamp: Option<Line>,
 }
 
-/// What a screen reader goes by, collected while the pages are drawn.
+/// The tags for screen readers, collected while the pages are drawn.
 #[derive(Default)]
 pub struct Tags {
     head: Vec<TagGroup>,
@@ -72,7 +72,7 @@ impl<'a> Layout<'a> {
         self.pages.len()
     }
 
-    /// Draws one page, and notes its tags.
+    /// Draws one page, and collects its tags.
     pub fn draw(&self, number: usize, canvas: &mut Canvas<'_>, tags: &mut Tags) {
         let Some(rows) = self.pages.get(number) else { return };
         let is_last = number + 1 == self.pages.len();

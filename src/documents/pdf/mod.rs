@@ -23,7 +23,7 @@ use crate::domain::values::time::Timestamp;
 use canvas::Canvas;
 use layout::{Layout, Tags};
 
-/// Why there is no PDF. It is never the invoice's fault.
+/// Why there is no PDF. The invoice is never the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum PdfError {
     #[error("the fonts in this program cannot be read")]
@@ -32,7 +32,7 @@ pub enum PdfError {
     Writing(String),
 }
 
-/// What the document is written in: its own words are English, whatever the names are.
+/// The document's language: its own words are English, whatever the names are.
 const LANGUAGE: &str = "en";
 
 /// A4 in points; everything below is in points too.
@@ -42,18 +42,18 @@ const LEFT: f32 = 54.0;
 const RIGHT: f32 = PAGE_WIDTH - LEFT;
 const WIDTH: f32 = RIGHT - LEFT;
 const TOP: f32 = 52.0;
-/// Below it stands the foot of the page.
+/// The foot of the page stands below it.
 const BOTTOM: f32 = PAGE_HEIGHT - 66.0;
 
-/// The document as PDF; the same bytes for the same document.
+/// The document as PDF; the same bytes for equal documents.
 ///
 /// # Errors
-/// [`PdfError`], which a person cannot mend: it is for the log.
+/// [`PdfError`], which the user cannot mend: it is for the log.
 pub fn pdf(document: &InvoiceDocument) -> Result<Vec<u8>, PdfError> {
     write(&Wording::of(document), document.logo.as_ref(), document.updated_at)
 }
 
-/// Whether a logo can be put into a PDF.
+/// Checks that a logo can be put into a PDF.
 ///
 /// # Errors
 /// A sentence on what is wrong with it.

@@ -2,19 +2,19 @@
 
 use std::ops::Range;
 
-/// How much room there is, in points.
+/// The room for rows, in points.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// For rows on the first page.
+    /// On the first page.
     pub first: f32,
-    /// For rows on every other page.
+    /// On every other page.
     pub next: f32,
-    /// What must follow the last row on its page.
+    /// The height of the part that must follow the last row on its page.
     pub tail: f32,
 }
 
-/// Rows of these heights on pages. No row is split, and what follows the table never stands without a row before it, unless
-/// there is none. The first page may hold no row at all; every other holds at least one.
+/// Distributes rows of these heights over pages. No row is split, and the part below the table never stands without a
+/// row before it, unless there is none. The first page may hold no row at all; every other holds at least one.
 pub fn paginate(heights: &[f32], room: Room) -> Vec<Range<usize>> {
     let mut pages = Vec::new();
     let (mut start, mut space) = (0, room.first);

@@ -16,13 +16,13 @@ const CELL: Look = Look { style: Style::Regular, size: 9.0, ink: BLACK };
 const PADDING: f32 = 5.0;
 const GAP: f32 = 18.0;
 const HAIRLINE: f32 = 0.6;
-/// What a description has at least, however long the figures are.
+/// The least width of a description, however long the figures are.
 const DESCRIPTION_MIN: f32 = 90.0;
 
 pub struct Table {
     headings: [Words; 4],
     rows: Vec<TableRow>,
-    /// Where the three columns of figures end.
+    /// The right edges of the three columns of figures.
     ends: [f32; 3],
 }
 
@@ -63,7 +63,7 @@ impl Table {
         self.headings[0].height() + 2.0 * PADDING
     }
 
-    /// Draws the headings as what they are.
+    /// Draws the headings, tagged as such.
     pub fn draw_headings(&self, canvas: &mut Canvas<'_>, top: f32) -> TagGroup {
         let mut row = TagGroup::new(Tag::TR);
         let [first, rest @ ..] = &self.headings;
@@ -79,7 +79,7 @@ impl Table {
         row
     }
 
-    /// Draws them on a later page, for the eye alone: who hears the table has heard them.
+    /// Draws the headings again on a later page, as decoration: screen readers have read them.
     pub fn repeat_headings(&self, canvas: &mut Canvas<'_>, top: f32) {
         canvas.decoration(ArtifactType::PaginationOther, |canvas| {
             let [first, rest @ ..] = &self.headings;
@@ -91,7 +91,7 @@ impl Table {
         self.rule(canvas, top + self.heading_height());
     }
 
-    /// Draws some rows; where they end, and their tags.
+    /// Draws some rows; returns where they end, and their tags.
     pub fn draw_rows(&self, canvas: &mut Canvas<'_>, rows: Range<usize>, mut top: f32) -> (f32, Vec<TagGroup>) {
         let mut tags = Vec::new();
         for row in self.rows.get(rows).unwrap_or_default() {

@@ -6,7 +6,7 @@ use std::sync::{LazyLock, OnceLock};
 use krilla::text::{Font, GlyphId, KrillaGlyph};
 use rustybuzz::{Direction, Face, Script, ShapePlan, UnicodeBuffer, script};
 
-/// What stands for a letter that no font here has. The text behind it stays what it is, for who copies it.
+/// Shown for a letter that no font here has. The text behind it stays as it is, for copying.
 const MISSING: char = '\u{fffd}';
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub enum Style {
     Bold,
 }
 
-/// The scripts that the fonts have rules for; whatever is none of these is shaped like Latin.
+/// The scripts that the fonts have rules for; any other is shaped like Latin.
 const SCRIPTS: [Script; 4] = [script::LATIN, script::GREEK, script::CYRILLIC, script::ETHIOPIC];
 
 /// A font, twice: to shape with and to embed.
 struct Typeface {
     face: Face<'static>,
     font: Font,
-    /// What of a font's rules a script needs takes longer to find than to follow: it is kept.
+    /// Shaping plans by script, kept because finding one takes longer than using it.
     plans: [OnceLock<ShapePlan>; SCRIPTS.len()],
 }
 
@@ -59,7 +59,7 @@ static FONTS: LazyLock<Option<Fonts>> = LazyLock::new(|| {
     })
 });
 
-/// Whether the fonts in this program can be read; without them nothing is drawn.
+/// Whether the embedded fonts can be read; without them nothing is drawn.
 pub fn has_fonts() -> bool {
     FONTS.is_some()
 }
@@ -97,8 +97,8 @@ impl Line {
     }
 }
 
-/// A text as lines no wider than `width` points. It breaks after blanks, hyphens, slashes and Ethiopic word spaces; where
-/// a word alone is wider, within the word, but never between a letter and its marks.
+/// Breaks a text into lines no wider than `width` points. It breaks after blanks, hyphens, slashes and Ethiopic word
+/// spaces; a word wider than a line is broken within, but never between a letter and its marks.
 pub fn wrap(text: &str, style: Style, size: f32, width: f32) -> Vec<Line> {
     let limit = width / size;
     let mut lines = Vec::new();
@@ -138,7 +138,7 @@ fn words(text: &str) -> Vec<Range<usize>> {
     words
 }
 
-/// The full lines of a word that is wider than one, and where what is left of it begins.
+/// The full lines of a word that is wider than one, and where the rest of it begins.
 fn break_word(text: &str, word: Range<usize>, style: Style, limit: f32) -> (Vec<Range<usize>>, usize) {
     let (mut lines, mut start, mut used) = (Vec::new(), word.start, 0.0);
     let mut offset = word.start;

@@ -5,10 +5,10 @@ use krilla::tagging::TagGroup;
 use super::canvas::{Canvas, Ink, Pen};
 use super::text::{Line, Style, wrap};
 
-/// From one line to the next, in units of the size.
+/// The line height, in units of the font size.
 const LEADING: f32 = 1.45;
 
-/// How it looks.
+/// The style, size and colour of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     pub style: Style,
@@ -23,7 +23,7 @@ pub struct Words {
 }
 
 impl Words {
-    /// A text that is no wider than `width` points.
+    /// A text wrapped to lines no wider than `width` points.
     pub fn wrapped(text: &str, look: Look, width: f32) -> Words {
         Words { lines: wrap(text, look.style, look.size, width), look }
     }
@@ -37,7 +37,7 @@ impl Words {
         self.lines.len() as f32 * self.leading()
     }
 
-    /// Of its widest line.
+    /// The width of its widest line.
     pub fn width(&self) -> f32 {
         self.lines.iter().map(|line| line.width * self.look.size).fold(0.0, f32::max)
     }
@@ -54,7 +54,7 @@ impl Words {
         }
     }
 
-    /// Draws it from a top right corner, as content of a tag.
+    /// Draws it up to a top right corner, as content of a tag.
     pub fn draw_to(&self, canvas: &mut Canvas<'_>, right: f32, top: f32, tag: &mut TagGroup) {
         for (index, line) in self.lines.iter().enumerate() {
             let x = right - line.width * self.look.size;
@@ -63,12 +63,12 @@ impl Words {
         }
     }
 
-    /// Draws it from a top left corner, inside of what is decoration.
+    /// Draws it from a top left corner, as part of a decoration.
     pub fn decorate(&self, canvas: &mut Canvas<'_>, x: f32, top: f32) {
         (0..self.lines.len()).for_each(|index| self.draw_line(canvas, index, x, top));
     }
 
-    /// The same, from a top right corner.
+    /// Draws it up to a top right corner, as part of a decoration.
     pub fn decorate_to(&self, canvas: &mut Canvas<'_>, right: f32, top: f32) {
         for (index, line) in self.lines.iter().enumerate() {
             self.draw_line(canvas, index, right - line.width * self.look.size, top);

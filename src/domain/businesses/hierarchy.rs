@@ -24,7 +24,7 @@ pub struct Surroundings {
     pub has_resellers: bool,
 }
 
-/// What refers to a business, and so may keep it from being deleted or changed.
+/// References to a business, which may keep it from being deleted or changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ties {
     pub has_wallet: bool,

@@ -401,7 +401,7 @@ impl Run<'_> {
         }
         let (balance, available) = account.funds()?;
         if account.watch.spend.day == Some(day) {
-            // What is given back of today's is no spend.
+            // A refund of today's charge reduces today's spend.
             account.watch.spend(reversal, day, charge.currency);
         }
         if account.watch.events.contains(EventType::ChargeRefunded) {

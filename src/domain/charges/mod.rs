@@ -12,7 +12,7 @@ use crate::domain::prices::destinations::Destination;
 use crate::domain::prices::messages::{ChargeKey, InputDigest, MessageSid, MessageSize};
 use crate::domain::prices::rating::{RatedPart, Unrated};
 use crate::domain::values::currency::Currency;
-use crate::domain::values::fields::{FieldError, InvalidMessage};
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::json::JsonObject;
 use crate::domain::values::money::{Money, MoneyError};
@@ -30,7 +30,7 @@ pub struct NewCharge {
     pub sid: TransactionSid,
     pub key: ChargeKey,
     /// The destination, or why there is none: an error that counts only if the message was not charged before.
-    pub destination: Result<Destination, InvalidMessage>,
+    pub destination: Result<Destination, FieldError>,
     /// The destination number, masked, if it was given.
     pub sent_to: Option<String>,
     pub size: MessageSize,
@@ -125,7 +125,7 @@ pub struct Delivery {
     pub reported_at: Timestamp,
 }
 
-/// A refund that an admin asks for.
+/// A request for a refund by hand.
 #[derive(Clone, Debug)]
 pub struct RefundRequest {
     pub key: ChargeKey,
@@ -135,6 +135,8 @@ pub struct RefundRequest {
 }
 
 impl RefundRequest {
+    /// A valid request.
+    ///
     /// # Errors
     /// Names the field `amount` where it is not above zero.
     pub fn new(key: ChargeKey, amount: Option<Money>, reason: Reason) -> Result<RefundRequest, FieldError> {
@@ -177,8 +179,8 @@ pub struct ChargeState {
 pub enum Refusal {
     #[error("{0}")]
     BalanceOutOfRange(#[from] BalanceOutOfRange),
-    #[error("{} {}", .0.field, .0.problem)]
-    Invalid(#[from] InvalidMessage),
+    #[error("{0}")]
+    Invalid(#[from] FieldError),
     #[error("This message_sid was charged before with a different request; a new message needs a new message_sid.")]
     MessageConflict,
     #[error("This business is suspended; its messages are not charged.")]

@@ -1,4 +1,4 @@
-//! Quotes: what messages would cost if they were charged now, one after the other. Pure; nothing is debited.
+//! Computes quotes: the price of messages if they were charged now, one after the other. Debits nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::{DayRange, Timestamp};
 use crate::domain::wallets::account::Account;
 
-/// How many recipients stand for all that have no price for one reason.
+/// How many examples are listed of recipients without a price, for each reason.
 const EXAMPLES_MAX: usize = 5;
 
 /// Why a recipient has no price.
@@ -33,12 +33,12 @@ pub enum NoPrice {
     Unrated(Unrated),
 }
 
-/// Recipients that have no price for one reason.
+/// The recipients without a price, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpriced {
     pub reason: NoPrice,
     pub messages: i64,
-    /// The first few: the place among the recipients, from 0 on, and the recipient as it may be shown.
+    /// The first few of them: the index among the recipients, from 0, and the recipient as it may be shown.
     pub examples: Vec<(usize, String)>,
 }
 
@@ -54,33 +54,33 @@ pub struct QuotedPart {
 #[derive(Clone, Debug)]
 pub struct QuotedDestination {
     pub country: CountryCode,
-    /// Empty where it is not known.
+    /// Empty where the operator is unknown.
     pub operator: Arc<str>,
     pub messages: i64,
     pub segments: i64,
     pub total: Money,
-    /// In the order in which they are reached.
+    /// In the order in which the tiers are reached.
     pub parts: Vec<QuotedPart>,
 }
 
-/// What messages would cost, and whether the wallet covers it.
+/// The cost of messages, and whether the wallet covers it.
 #[derive(Clone, Debug)]
 pub struct Quote {
     pub business: BusinessSid,
-    /// Then a charge would be refused.
+    /// Whether a charge would be refused, because the business is suspended.
     pub is_suspended: bool,
     pub currency: Currency,
-    /// Of each message.
+    /// The size of each message.
     pub size: MessageSize,
-    /// Those for which the text needs UCS-2, each once, in order.
+    /// The characters for which the text needs UCS-2, each once, in order.
     pub ucs2_characters: Vec<char>,
-    /// Those that have a price.
+    /// How many messages have a price.
     pub messages: i64,
     pub segments: i64,
     pub total: Money,
     /// The most expensive first.
     pub destinations: Vec<QuotedDestination>,
-    /// That of the message where there is only one.
+    /// The rating of a single message; `None` for a campaign.
     pub rating: Option<Rating>,
     pub unpriced: Vec<Unpriced>,
     pub balance: Money,
@@ -88,22 +88,22 @@ pub struct Quote {
 }
 
 impl Quote {
-    /// What the wallet lacks, if it lacks anything.
+    /// The amount the wallet lacks; `None` where it covers the cost.
     ///
     /// # Errors
-    /// Where it leaves the range of [`Money`].
+    /// [`MoneyError`], where it leaves the range of [`Money`].
     pub fn shortfall(&self) -> Result<Option<Money>, MoneyError> {
         if self.available >= self.total { Ok(None) } else { self.total.checked_sub(self.available).map(Some) }
     }
 }
 
-/// A quote in the making: message after message is added, and rated as the next of the wallet's month.
+/// A quote being computed: messages are added one by one, each rated as the next of the wallet's month.
 #[derive(Debug)]
 pub struct Estimate<'a> {
     book: &'a PriceBook,
     account: &'a Account,
     size: MessageSize,
-    /// With the segments of the messages added so far.
+    /// Includes the segments of the messages added so far.
     terms: RatingTerms<'a>,
     /// How many recipients were added.
     recipients: usize,
@@ -114,7 +114,7 @@ pub struct Estimate<'a> {
     unpriced: Vec<Unpriced>,
 }
 
-/// A distinct destination. Few differ among many recipients, so what was found out of one serves the next.
+/// A distinct destination. Few differ among many recipients, so what was found for one serves the next.
 #[derive(Debug)]
 struct Lane {
     destination: Destination,
@@ -124,13 +124,14 @@ struct Lane {
 #[derive(Clone, Copy, Debug)]
 enum KnownPrice {
     Nothing,
-    /// The place of the price among the groups' parts, and the last segment of the month that pays it, if there is one.
+    /// The index of the price among the group's parts, and the last segment of the month at that price, if there is
+    /// one.
     Price {
         group: usize,
         part: usize,
         up_to: Option<i64>,
     },
-    /// The place of the reason.
+    /// The index of the reason.
     NoPrice(usize),
 }
 
@@ -140,12 +141,12 @@ struct Group {
     country: CountryCode,
     operator: Arc<str>,
     messages: i64,
-    /// How many segments at which rate.
+    /// The number of segments at each rate.
     parts: Vec<(Arc<AppliedRate>, i64)>,
 }
 
 impl<'a> Estimate<'a> {
-    /// `submitted_at` picks the price rows, as in a charge; `None` is now.
+    /// An empty quote. `submitted_at` selects the price rows, as in a charge; `None` is now.
     pub fn new(
         rules: Rules<'a>,
         account: &'a Account,
@@ -195,7 +196,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// The error is the place of its reason.
+    /// The error is the index of the reason.
     fn add_number(&mut self, number: &PhoneNumber) -> Result<(), usize> {
         let lane = self.lane_of(number)?;
         let segments = i64::from(self.size.segments);
@@ -213,7 +214,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// A number tells its destination by nothing but its longest known prefix.
+    /// Numbers with the same longest known prefix have the same destination.
     fn lane_of(&mut self, number: &PhoneNumber) -> Result<usize, usize> {
         let found = prefixes::find(number).ok_or(NoPrice::UnknownPrefix).map_err(|reason| self.place_of(reason))?;
         if let Some(lane) = self.lanes_by_prefix.get(found.prefix) {
@@ -252,7 +253,7 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    /// Counts a rated message: the places of its group and of its last part.
+    /// Counts a rated message; returns the indexes of its group and of its last part.
     fn count(&mut self, destination: &Destination, parts: &[RatedPart]) -> (usize, usize) {
         let name = (destination.country, destination.operator.clone());
         let group = *self.groups_by_name.entry(name).or_insert_with(|| {
@@ -284,10 +285,10 @@ impl<'a> Estimate<'a> {
         })
     }
 
-    /// The sums, and what is in the wallet. `text` is that of the messages, where it is known.
+    /// The finished quote: the sums, and the wallet's funds. `text` is that of the messages, where it is known.
     ///
     /// # Errors
-    /// Where a sum leaves the range of [`Money`], which only absurd prices can cause.
+    /// [`MoneyError`], where a sum leaves the range of [`Money`], which only absurd prices can cause.
     pub fn finish(self, text: Option<&str>) -> Result<Quote, MoneyError> {
         let segments_each = i64::from(self.size.segments);
         let mut destinations = Vec::with_capacity(self.groups.len());

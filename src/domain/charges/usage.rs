@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 
 use crate::domain::values::countries::CountryCode;
 use crate::domain::values::currency::Currency;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::{Money, MoneyError};
 use crate::domain::values::named_enum::named_enum;
 use crate::domain::values::sid::BusinessSid;
@@ -43,20 +44,17 @@ impl PeriodRequest {
     ///
     /// # Errors
     /// The parameter that is wrong and what it must be, where a custom period runs backwards or over a year.
-    pub fn resolve(
-        self,
-        today: NaiveDate,
-        calendar: BillingCalendar,
-    ) -> Result<(Period, DayRange), (&'static str, String)> {
+    pub fn resolve(self, today: NaiveDate, calendar: BillingCalendar) -> Result<(Period, DayRange), FieldError> {
         match self {
             PeriodRequest::Named(period) => period
                 .days(today)
                 .map(|days| (period, days))
-                .ok_or_else(|| ("start", "is needed with period=CUSTOM, and `end` too".to_owned())),
+                .ok_or_else(|| FieldError::new("start", "is needed with period=CUSTOM, and `end` too")),
             PeriodRequest::Custom { start, end } => {
-                let days = calendar.range(start, end).map_err(|problem| ("end", problem.to_string()))?;
+                let days = calendar.range(start, end).map_err(|problem| FieldError::new("end", problem.to_string()))?;
                 if days.len_days() > LONGEST_PERIOD_DAYS {
-                    return Err(("end", format!("must leave a period of at most {LONGEST_PERIOD_DAYS} days")));
+                    let problem = format!("must leave a period of at most {LONGEST_PERIOD_DAYS} days");
+                    return Err(FieldError::new("end", problem));
                 }
                 Ok((Period::Custom, days))
             }

@@ -24,9 +24,9 @@ pub struct OpenInvoice {
     pub id: i64,
     pub period_start: NaiveDate,
     pub number: String,
-    /// What is still due, without the tax that comes on top.
+    /// The net amount still due, without the tax on top.
     pub net: Money,
-    /// What is still due of the tax on top.
+    /// The tax on top that is still due.
     pub tax: Money,
 }
 

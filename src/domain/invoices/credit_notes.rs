@@ -6,6 +6,7 @@ use super::allocation::proportion;
 use super::dues::BillRefusal;
 use super::{InvoiceLine, InvoiceSummary, LineCategory};
 use crate::domain::values::currency::Currency;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::{Money, MoneyError};
 use crate::domain::values::text::LongText;
 
@@ -51,8 +52,8 @@ pub struct CreditNote {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreditNoteError {
-    #[error("{field} {problem}")]
-    Invalid { field: &'static str, problem: String },
+    #[error(transparent)]
+    Invalid(#[from] FieldError),
     #[error(transparent)]
     Refused(#[from] BillRefusal),
     #[error(transparent)]
@@ -60,7 +61,7 @@ pub enum CreditNoteError {
 }
 
 fn invalid(field: &'static str, problem: impl Into<String>) -> CreditNoteError {
-    CreditNoteError::Invalid { field, problem: problem.into() }
+    FieldError::new(field, problem).into()
 }
 
 /// Draws up the credit note for the wanted amounts. Its tax is in proportion, and the last note takes what is left of

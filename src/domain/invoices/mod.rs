@@ -101,7 +101,7 @@ impl Dues {
         self.tax.added().min(self.at_close).max(Money::ZERO)
     }
 
-    /// What is left to pay. Neither part is below zero, so nothing overflows.
+    /// The unpaid amount. Neither part is below zero, so nothing overflows.
     fn left(&self) -> Money {
         self.at_close.checked_sub(self.paid).unwrap_or(Money::ZERO).max(Money::ZERO)
     }

@@ -1,4 +1,4 @@
-//! Judges what a provider says of a payment.
+//! Judges a provider's confirmation of a payment: completed, failed, repeated, or money for suspense.
 
 use super::providers::{ProviderName, ProviderReference};
 use super::suspense::SuspenseCause;
@@ -6,11 +6,11 @@ use super::{Payment, PaymentStatus};
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 
-/// What a provider says of a payment.
+/// A provider's confirmation of a payment's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     pub provider: ProviderName,
-    /// The payment, by the name we gave it, as the provider repeats it.
+    /// The payment's SID, as the provider repeats it.
     pub payment: String,
     pub outcome: PaymentOutcome,
 }
@@ -19,33 +19,33 @@ pub struct Confirmation {
 pub enum PaymentOutcome {
     /// The provider has the money.
     Completed { provider_reference: ProviderReference, amount: Money, currency: Currency },
-    /// It does not, and will not: why, in a sentence or a word.
+    /// The payment has failed for good: why, in a sentence or a word.
     Failed { reason: String },
 }
 
-/// What is known of what a confirmation names.
+/// The stored facts that a confirmation is judged by.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConfirmationFacts<'a> {
-    /// The payment of that name at that provider.
+    /// The payment that the confirmation names, with that provider.
     pub payment: Option<&'a Payment>,
-    /// Whether the provider's reference lies in suspense, or lay there.
+    /// Whether the provider's reference is in suspense, or was.
     pub is_suspended: bool,
     /// Whether the provider's reference has completed another payment.
     pub has_completed_another: bool,
 }
 
-/// What is to become of a confirmation.
+/// The decision on a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Complete,
     Fail,
-    /// It says nothing new.
+    /// Nothing: it is a repeat.
     Replay,
     Suspend(SuspenseCause),
 }
 
-/// Judges a confirmation. Money that a provider says it has is credited once or set aside once, whatever came before; that
-/// it has none changes only what is still open.
+/// Judges a confirmation. Money received is credited or put into suspense exactly once, whatever came before; a failure
+/// changes only payments that are still open.
 pub fn judge(known: ConfirmationFacts<'_>, confirmation: &Confirmation) -> Verdict {
     let (provider_reference, amount, currency) = match &confirmation.outcome {
         PaymentOutcome::Failed { .. } => {

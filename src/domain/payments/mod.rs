@@ -1,4 +1,4 @@
-//! Payments through a provider: money that is asked for, and what the provider says of it.
+//! Defines payments through providers: their purpose, status, ledger entry and event body.
 
 pub mod confirmations;
 pub mod providers;
@@ -27,7 +27,7 @@ named_enum! {
 }
 
 impl PaymentPurpose {
-    /// What it is in the wallet's history.
+    /// The type of the ledger transaction.
     pub fn transaction_type(self) -> TransactionType {
         match self {
             PaymentPurpose::Topup | PaymentPurpose::AutoRecharge => TransactionType::Topup,
@@ -50,10 +50,10 @@ impl From<PaymentStatus> for TransactionStatus {
     }
 }
 
-/// Money that was asked for through a provider.
+/// A payment requested from a provider.
 ///
-/// Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs a default for the
-/// answers stored before it.
+/// Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a default for those stored
+/// before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     pub sid: PaymentSid,
@@ -64,20 +64,20 @@ pub struct Payment {
     pub currency: Currency,
     pub status: PaymentStatus,
     pub reference: Reference,
-    /// What the provider takes the money from, sealed.
+    /// The payment method, encrypted.
     pub method: Option<String>,
     pub provider_reference: Option<ProviderReference>,
     /// Why it failed.
     pub failure: Option<String>,
-    /// The entry of the ledger that it became.
+    /// The ledger entry it was credited with.
     pub transaction_sid: Option<TransactionSid>,
     pub created_at: Timestamp,
-    /// When the provider took the request.
+    /// When the provider accepted the request.
     pub requested_at: Option<Timestamp>,
     pub settled_at: Option<Timestamp>,
 }
 
-/// What the ledger tells of money that came through a provider.
+/// The details of a payment's ledger entry.
 #[derive(Serialize)]
 struct PaymentDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,7 @@ impl PaymentDetails<'_> {
 }
 
 impl Payment {
-    /// As a row of the wallet's history, of the ledger or beside it.
+    /// The posting that credits the payment to the wallet.
     pub fn posting(&self) -> Posting {
         let details = PaymentDetails {
             payment_sid: Some(self.sid),
@@ -126,7 +126,7 @@ impl Payment {
     }
 }
 
-/// A payment as an event tells it.
+/// A payment in the body of an event.
 #[derive(Clone, Debug, Serialize)]
 pub struct PaymentEventBody {
     payment_sid: PaymentSid,
@@ -159,7 +159,7 @@ impl From<&Payment> for PaymentEventBody {
 
 const MICROS_PER_UNIT: i64 = 1_000_000;
 
-/// Whether a gateway can move that amount: none moves less than a currency's smallest coin.
+/// Checks that a provider can move the amount: none moves less than a currency's smallest coin.
 ///
 /// # Errors
 /// What the amount must be.

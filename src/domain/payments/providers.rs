@@ -14,7 +14,7 @@ use crate::domain::values::sid::BusinessSid;
 #[serde(transparent)]
 pub struct ProviderName(String);
 
-/// The name of the provider that is none: it settles by itself, and no money moves.
+/// The name of the simulated provider: it settles by itself, and no money moves.
 pub const SIMULATED: &str = "simulated";
 
 impl ProviderName {
@@ -48,7 +48,7 @@ impl FromStr for ProviderName {
 
 deserialize_from_str!(ProviderName);
 
-/// What a provider takes the money from, such as a phone number. `Debug`, and with it every log line, tells nothing of it.
+/// The source of a payment, such as a phone number. `Debug`, and with it every log line, shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaymentMethod(String);
 
@@ -58,7 +58,8 @@ impl PaymentMethod {
         &self.0
     }
 
-    /// As people see it: of a phone number the beginning and the end, of anything else the last four characters at most.
+    /// The method as shown to people: of a phone number the beginning and the end, of anything else the last four
+    /// characters at most.
     pub fn masked(&self) -> String {
         if let Ok(number) = self.0.parse::<PhoneNumber>() {
             return number.masked();
@@ -68,7 +69,7 @@ impl PaymentMethod {
         format!("****{}", self.0.chars().skip(length - shown).collect::<String>())
     }
 
-    /// What it is sealed for: it opens for no other business.
+    /// The context it is encrypted for: it cannot be decrypted for any other business.
     pub fn seal_context(business: &BusinessSid) -> String {
         format!("payment method of {business}")
     }
@@ -94,7 +95,7 @@ impl fmt::Debug for PaymentMethod {
 
 deserialize_from_str!(PaymentMethod);
 
-/// The provider's own name of a payment.
+/// The provider's own id of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ProviderReference(String);
@@ -120,7 +121,7 @@ impl FromStr for ProviderReference {
 deserialize_from_str!(ProviderReference);
 
 named_enum! {
-    /// What a provider's adapter answers when it is asked.
+    /// The status of a payment as a provider's adapter answers it.
     pub enum AnswerStatus {
         Accepted = "accepted",
         Pending = "pending",
@@ -131,7 +132,7 @@ named_enum! {
     }
 }
 
-/// What went wrong, as people may read it: at most 200 characters, on one line.
+/// A provider's reason for a failure, shortened to 200 characters on one line.
 pub fn failure_text(reason: &str) -> String {
     let clean: String = reason.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(200).collect();
     let clean = clean.trim();

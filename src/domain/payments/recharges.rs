@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use super::providers::ProviderName;
 use crate::domain::notifications::alerts::{AlertDraft, AlertSeverity, AlertType};
 use crate::domain::values::currency::Currency;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::Money;
 use crate::domain::values::time::Timestamp;
 
@@ -157,25 +158,28 @@ impl RechargeTerms {
     ///
     /// # Errors
     /// The field at fault, and how.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    pub fn check(&self) -> Result<(), FieldError> {
         let is_unset = self.amount.is_zero() && self.threshold.is_zero();
         if !(1..=MOST_PER_DAY_MAX).contains(&self.most_per_day) {
-            return Err(("max_per_day", format!("must be a whole number from 1 to {MOST_PER_DAY_MAX}")));
+            return Err(FieldError::new("max_per_day", format!("must be a whole number from 1 to {MOST_PER_DAY_MAX}")));
         }
         if !self.is_enabled && is_unset {
             return Ok(());
         }
         if self.threshold <= Money::ZERO {
-            return Err(("threshold", "must be greater than 0: below it a recharge is asked for".to_owned()));
+            return Err(FieldError::new("threshold", "must be greater than 0: below it a recharge is asked for"));
         }
         if self.amount < self.threshold {
-            return Err(("amount", format!("must be at least the threshold ({})", self.threshold)));
+            return Err(FieldError::new("amount", format!("must be at least the threshold ({})", self.threshold)));
         }
         if self.amount > AMOUNT_MAX {
-            return Err(("amount", format!("must be at most {AMOUNT_MAX}")));
+            return Err(FieldError::new("amount", format!("must be at most {AMOUNT_MAX}")));
         }
         if self.most_sum_per_day.is_some_and(|most| most < self.amount) {
-            return Err(("max_amount_per_day", format!("must be at least the amount ({}), or null", self.amount)));
+            return Err(FieldError::new(
+                "max_amount_per_day",
+                format!("must be at least the amount ({}), or null", self.amount),
+            ));
         }
         Ok(())
     }
@@ -209,7 +213,7 @@ mod tests {
             most_per_day,
             most_sum_per_day: most.map(Money::from_units),
         };
-        assert_eq!(terms.check().err().map(|(field, _)| field), wrong);
+        assert_eq!(terms.check().err().map(|error| error.field).as_deref(), wrong);
     }
 
     fn recharging() -> Recharging {

@@ -1,4 +1,4 @@
-//! Describes a provider's money that fits no payment, and how an admin enters it.
+//! Defines money in suspense, which a provider received without a matching payment, and how it is credited.
 
 use super::PaymentDetails;
 use super::providers::{ProviderName, ProviderReference};
@@ -11,15 +11,15 @@ use crate::domain::values::time::Timestamp;
 use crate::domain::wallets::transactions::{Posting, TransactionType};
 
 named_enum! {
-    /// Why money fits no payment.
+    /// Why money goes into suspense.
     pub enum SuspenseCause {
-        /// There is no such payment at that provider.
+        /// There is no such payment with that provider.
         UnknownReference = "unknown_reference",
         OtherAmount = "other_amount",
         OtherCurrency = "other_currency",
-        /// The payment has been completed already, by another payment of the provider's.
+        /// The payment was completed before, under another reference of the provider's.
         PaidTwice = "paid_twice",
-        /// The provider's reference has completed another payment already.
+        /// The provider's reference completed another payment before.
         ReferenceUsed = "reference_used",
     }
 }
@@ -28,13 +28,13 @@ named_enum! {
     pub enum SuspenseStatus { Open = "OPEN", Assigned = "ASSIGNED", Dismissed = "DISMISSED" }
 }
 
-/// Money that a provider says it has, and that fits no payment.
+/// Money in suspense: received by a provider, without a matching payment.
 #[derive(Clone, Debug)]
 pub struct Suspended {
     pub sid: SuspenseSid,
     pub provider: ProviderName,
     pub provider_reference: ProviderReference,
-    /// The payment's name, as the provider gave it.
+    /// The payment's SID, as the provider gave it.
     pub reference: String,
     pub amount: Money,
     pub currency: Currency,
@@ -46,7 +46,7 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// As an admin enters it, who says why.
+    /// The posting that credits the money to a wallet, with the admin's reason.
     pub fn posting(&self, reason: &str) -> Posting {
         let details = PaymentDetails {
             payment_sid: None,

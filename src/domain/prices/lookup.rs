@@ -6,11 +6,11 @@ use super::rate_cards::Network;
 use super::rating::PriceBook;
 use super::{networks, prefixes};
 use crate::domain::values::countries::CountryCode;
-use crate::domain::values::fields::InvalidMessage;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::Timestamp;
 
-/// What a caller gives to identify a destination.
+/// The details that a caller gives to identify a destination.
 #[derive(Clone, Debug, Default)]
 pub struct GivenDestination {
     pub to: Option<PhoneNumber>,
@@ -24,8 +24,8 @@ impl GivenDestination {
     /// The operator is spelled as on its rate card, where one is in force at that time.
     ///
     /// # Errors
-    /// [`InvalidMessage`] where nothing given identifies a country.
-    pub fn resolve(&self, book: &PriceBook, at: Timestamp) -> Result<Destination, InvalidMessage> {
+    /// [`FieldError`] where nothing given identifies a country.
+    pub fn resolve(&self, book: &PriceBook, at: Timestamp) -> Result<Destination, FieldError> {
         if let Some(network) = &self.network {
             return self.by_network(network, book, at);
         }
@@ -37,22 +37,19 @@ impl GivenDestination {
             (Some(country), operator, _) => Ok(given(country, operator.as_ref(), book, at)),
             (None, Some(operator), Some(found)) => Ok(given(found.country, Some(operator), book, at)),
             (None, None, Some(found)) => Ok(by_number(&found, book, at)),
-            (None, _, None) if self.to.is_some() => Err(InvalidMessage {
-                field: "to",
-                problem: "has a prefix that belongs to no country; give country_code, or mcc and mnc".to_owned(),
-            }),
-            (None, Some(_), None) => Err(InvalidMessage {
-                field: "country_code",
-                problem: "is missing: an operator is one of a country".to_owned(),
-            }),
-            (None, None, None) => Err(InvalidMessage {
-                field: "to",
-                problem: "is missing; give it, or country_code and operator, or mcc and mnc".to_owned(),
-            }),
+            (None, _, None) if self.to.is_some() => {
+                Err(FieldError::new("to", "has a prefix that belongs to no country; give country_code, or mcc and mnc"))
+            }
+            (None, Some(_), None) => {
+                Err(FieldError::new("country_code", "is missing: an operator is one of a country"))
+            }
+            (None, None, None) => {
+                Err(FieldError::new("to", "is missing; give it, or country_code and operator, or mcc and mnc"))
+            }
         }
     }
 
-    fn by_network(&self, network: &Network, book: &PriceBook, at: Timestamp) -> Result<Destination, InvalidMessage> {
+    fn by_network(&self, network: &Network, book: &PriceBook, at: Timestamp) -> Result<Destination, FieldError> {
         let (country, operator) = match book.network(network, at) {
             Some((country, operator)) => (country, operator),
             None => match networks::find(&network.mcc, &network.mnc) {
@@ -62,7 +59,7 @@ impl GivenDestination {
                 }
                 None => {
                     let problem = format!("{} is no mobile country code that ITU-T E.212 assigns", network.mcc);
-                    return Err(InvalidMessage { field: "mcc", problem });
+                    return Err(FieldError::new("mcc", problem));
                 }
             },
         };
@@ -93,7 +90,7 @@ mod tests {
     /// What a caller gives: number, country, operator and network, each empty where it is not given.
     type Given<'a> = (&'a str, &'a str, &'a str, &'a str);
 
-    fn resolve(given: Given<'_>) -> Result<Destination, &'static str> {
+    fn resolve(given: Given<'_>) -> Result<Destination, String> {
         fn read<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> Option<T> {
             (!text.is_empty()).then(|| text.parse().expect("a value that parses"))
         }
@@ -148,6 +145,6 @@ mod tests {
     #[case::operator_alone(("", "", "Safaricom", ""), "country_code")]
     #[case::no_such_network_even_with_a_country((SAFARICOM, "KE", "Safaricom", "999-01"), "mcc")]
     fn does_not_guess(#[case] given: Given<'_>, #[case] field: &str) {
-        assert_eq!(resolve(given), Err(field));
+        assert_eq!(resolve(given), Err(field.to_owned()));
     }
 }

@@ -11,7 +11,7 @@ use super::lookup::GivenDestination;
 use super::rating::PriceBook;
 use super::segments::{self, Encoding, SEGMENTS_MAX};
 use crate::domain::values::countries::CountryCode;
-use crate::domain::values::fields::InvalidMessage;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::json::JsonObject;
 use crate::domain::values::named_enum::deserialize_from_str;
@@ -112,15 +112,14 @@ pub struct RatableMessage {
 /// Checks the submission time of a message.
 ///
 /// # Errors
-/// [`InvalidMessage`] where it lies more than 72 hours back or over 5 minutes ahead.
-pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Result<(), InvalidMessage> {
+/// [`FieldError`] where it lies more than 72 hours back or over 5 minutes ahead.
+pub fn check_submitted_at(submitted_at: Option<Timestamp>, now: Timestamp) -> Result<(), FieldError> {
     let Some(submitted_at) = submitted_at else { return Ok(()) };
     let age_micros = now.micros().saturating_sub(submitted_at.micros());
     if (-SUBMITTED_AHEAD_MICROS..=SUBMITTED_BEFORE_MICROS).contains(&age_micros) {
         Ok(())
     } else {
-        let problem = "must lie at most 72 hours back and 5 minutes ahead".to_owned();
-        Err(InvalidMessage { field: "submitted_at", problem })
+        Err(FieldError::new("submitted_at", "must lie at most 72 hours back and 5 minutes ahead"))
     }
 }
 
@@ -133,8 +132,8 @@ impl OfferedMessage {
     /// Identifies the destination, and measures the message.
     ///
     /// # Errors
-    /// [`InvalidMessage`] with the first field at fault.
-    pub fn resolve(&self, book: &PriceBook, now: Timestamp) -> Result<RatableMessage, InvalidMessage> {
+    /// [`FieldError`] with the first field at fault.
+    pub fn resolve(&self, book: &PriceBook, now: Timestamp) -> Result<RatableMessage, FieldError> {
         let size = self.measure(now)?;
         Ok(RatableMessage { destination: self.given.resolve(book, self.submitted_at.unwrap_or(now))?, size })
     }
@@ -142,8 +141,8 @@ impl OfferedMessage {
     /// Checks the submission time, and counts the segments where only the text is given.
     ///
     /// # Errors
-    /// [`InvalidMessage`] with the first field at fault.
-    pub fn measure(&self, now: Timestamp) -> Result<MessageSize, InvalidMessage> {
+    /// [`FieldError`] with the first field at fault.
+    pub fn measure(&self, now: Timestamp) -> Result<MessageSize, FieldError> {
         check_submitted_at(self.submitted_at, now)?;
         self.size()
     }
@@ -151,9 +150,9 @@ impl OfferedMessage {
     /// The size, from the segments given or else from the text.
     ///
     /// # Errors
-    /// [`InvalidMessage`] where neither or both are given, or there are too many segments.
-    pub fn size(&self) -> Result<MessageSize, InvalidMessage> {
-        let invalid = |field, problem: String| Err(InvalidMessage { field, problem });
+    /// [`FieldError`] where neither or both are given, or there are too many segments.
+    pub fn size(&self) -> Result<MessageSize, FieldError> {
+        let invalid = |field, problem: String| Err(FieldError::new(field, problem));
         match (self.segments, &self.body) {
             (Some(segments @ 1..=SEGMENTS_MAX), None) => Ok(MessageSize { segments, encoding: None }),
             (Some(_), None) => invalid("segments", format!("must be a whole number from 1 to {SEGMENTS_MAX}")),

@@ -68,8 +68,8 @@ impl RateCardTerms {
         }
         let mut seen = HashSet::new();
         for (place, network) in self.networks.iter().enumerate() {
-            if let Err((code, problem)) = Network::from_codes(Some(network.mcc.clone()), Some(network.mnc.clone())) {
-                errors.push(FieldError::new(format!("networks[{place}].{code}"), problem));
+            if let Err(wrong) = Network::from_codes(Some(network.mcc.clone()), Some(network.mnc.clone())) {
+                errors.push(FieldError::new(format!("networks[{place}].{}", wrong.field), wrong.problem));
             }
             if !seen.insert(network) {
                 errors.push(FieldError::new(format!("networks[{place}]"), "is given twice"));

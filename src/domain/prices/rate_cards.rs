@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::values::countries::CountryCode;
 use crate::domain::values::currency::Currency;
+use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::Money;
 use crate::domain::values::sid::RateCardSid;
 use crate::domain::values::text::OperatorName;
@@ -40,14 +41,16 @@ impl Network {
     ///
     /// # Errors
     /// The code at fault, and what it must be.
-    pub fn from_codes(mcc: Option<String>, mnc: Option<String>) -> Result<Option<Network>, (&'static str, String)> {
+    pub fn from_codes(mcc: Option<String>, mnc: Option<String>) -> Result<Option<Network>, FieldError> {
         match (mcc, mnc) {
             (None, None) => Ok(None),
-            (Some(_), None) => Err(("mnc", "is missing: mcc and mnc name a network together".to_owned())),
-            (None, Some(_)) => Err(("mcc", "is missing: mcc and mnc name a network together".to_owned())),
-            (Some(mcc), _) if !are_digits(&mcc, &[3]) => Err(("mcc", "must be three digits, such as 639".to_owned())),
+            (Some(_), None) => Err(FieldError::new("mnc", "is missing: mcc and mnc name a network together")),
+            (None, Some(_)) => Err(FieldError::new("mcc", "is missing: mcc and mnc name a network together")),
+            (Some(mcc), _) if !are_digits(&mcc, &[3]) => {
+                Err(FieldError::new("mcc", "must be three digits, such as 639"))
+            }
             (_, Some(mnc)) if !are_digits(&mnc, &[2, 3]) => {
-                Err(("mnc", "must be two or three digits, such as 02".to_owned()))
+                Err(FieldError::new("mnc", "must be two or three digits, such as 02"))
             }
             (Some(mcc), Some(mnc)) => Ok(Some(Network { mcc, mnc })),
         }

@@ -118,7 +118,7 @@ pub enum Unrated {
     Money(#[from] MoneyError),
 }
 
-/// What rating needs to know of a message and its wallet, beside the price book.
+/// The facts about a message and its wallet that rating needs, beside the price book.
 #[derive(Clone, Copy, Debug)]
 pub struct RatingTerms<'a> {
     pub currency: Currency,

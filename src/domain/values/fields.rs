@@ -1,6 +1,6 @@
 //! Names invalid input field by field, so that all of it is reported at once.
 
-/// An invalid field. As a text it is a sentence: `name must be …`.
+/// An invalid field. Displayed, it is a sentence: `name must be …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct FieldError {
@@ -19,12 +19,4 @@ impl FieldError {
 /// The error of a field, where its text is no valid `T`.
 pub fn check_text<T: std::str::FromStr<Err = String>>(field: &str, text: &str) -> Option<FieldError> {
     text.parse::<T>().err().map(|problem| FieldError::new(field, problem))
-}
-
-/// An invalid message: the field at fault, and a sentence on what it must be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {problem}")]
-pub struct InvalidMessage {
-    pub field: &'static str,
-    pub problem: String,
 }

@@ -6,7 +6,7 @@ use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::money::Money;
 use crate::domain::values::text::{Reason, Reference};
 
-/// The most that one adjustment may add or take.
+/// The largest adjustment, either way.
 const ADJUSTMENT_MAX: Money = Money::from_units(1_000_000_000);
 const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
 
@@ -14,13 +14,15 @@ const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
 #[derive(Clone, Debug)]
 pub struct Adjustment {
     pub business: Tenant,
-    /// Signed: what the wallet gains.
+    /// Signed: above zero the wallet gains.
     pub amount: Money,
     pub reason: Reason,
     pub reference: Reference,
 }
 
 impl Adjustment {
+    /// A valid adjustment.
+    ///
     /// # Errors
     /// Names the field `amount` where it is zero, or above 1,000,000,000 either way.
     pub fn new(

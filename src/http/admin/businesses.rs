@@ -65,7 +65,7 @@ impl From<Business> for BusinessBody {
     }
 }
 
-/// A business as it is answered to who reads or changes it.
+/// The answer with one business, and its `ETag`.
 type OneBusiness = ([(HeaderName, HeaderValue); 1], Json<BusinessBody>);
 
 fn one(business: Business) -> OneBusiness {

@@ -178,7 +178,7 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
     }
 }
 
-/// A plan as it is answered to who reads or changes it.
+/// The answer with one plan, and its `ETag`.
 type OnePlan = ([(HeaderName, HeaderValue); 1], Json<PlanBody>);
 
 fn one(plan: PricingPlan) -> OnePlan {

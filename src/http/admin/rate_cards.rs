@@ -107,7 +107,7 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
     }
 }
 
-/// A row as it is answered to who reads or changes it.
+/// The answer with one rate card, and its `ETag`.
 type OneCard = ([(HeaderName, HeaderValue); 1], Json<RateCardBody>);
 
 fn one(card: RateCard) -> OneCard {

@@ -45,7 +45,7 @@ pub struct LedgerListQuery {
     /// Where the page begins, taken unchanged from the `Link` header of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<ListCursor>,
-    // No index has the ledger by these. Ignored, they would answer everything to who asks for little.
+    // The ledger has no index for these. If they were ignored, a filtered request would return everything.
     #[param(ignore)]
     reference: Option<IgnoredAny>,
     #[param(ignore)]

@@ -61,7 +61,7 @@ impl From<User> for UserAccountBody {
     }
 }
 
-/// A user as they are answered to who reads or changes them.
+/// The answer with one user, and its `ETag`.
 type OneUser = ([(HeaderName, HeaderValue); 1], Json<UserAccountBody>);
 
 fn one(user: User) -> OneUser {
@@ -69,7 +69,7 @@ fn one(user: User) -> OneUser {
 }
 
 impl ReasonQuery {
-    /// Whose login it is counts where people change people.
+    /// The author of a change to users, with their own user where they are logged in.
     fn keeper(self, may: May<Administer>) -> UserKeeper {
         let login = may.principal.as_ref().and_then(|principal| match principal.credential {
             Credential::Login { user, .. } => Some(user),

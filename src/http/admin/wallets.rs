@@ -39,7 +39,7 @@ pub struct WalletFilter {
     balance_below: Option<Money>,
 }
 
-/// An amount in a query string, where numbers are texts.
+/// Reads an amount from a query string, where numbers are texts.
 fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Money::parse(&text).map(Some).map_err(D::Error::custom)
@@ -82,7 +82,7 @@ pub async fn list_wallets(
     Ok((next_link(&uri, page.next), Json(wallets)))
 }
 
-/// A wallet as it is answered to who reads or changes it.
+/// The answer with one wallet, and its `ETag`.
 type OneWallet = ([(HeaderName, HeaderValue); 1], Json<WalletBody>);
 
 fn one(wallet: Wallet) -> Result<OneWallet, Problem> {

@@ -73,8 +73,7 @@ pub struct ChargeItem {
 impl ChargeItem {
     fn into_request(self, may: &May<auth::Charge>) -> Result<ChargeRequest, Problem> {
         may.check_listed(&self.business_sid)?;
-        let network =
-            Network::from_codes(self.mcc, self.mnc).map_err(|(field, problem)| Problem::invalid(field, problem))?;
+        let network = Network::from_codes(self.mcc, self.mnc)?;
         Ok(ChargeRequest {
             key: ChargeKey { business: self.business_sid, message: self.message_sid },
             message: OfferedMessage {

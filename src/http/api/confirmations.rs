@@ -23,7 +23,7 @@ use crate::http::schema::DecimalInput;
 use crate::http::state::AppState;
 use crate::services;
 
-/// A message of a provider whose signature is right.
+/// A provider's message whose signature was verified.
 #[derive(Debug)]
 pub struct Signed {
     provider: ProviderName,
@@ -47,7 +47,7 @@ impl FromRequest<AppState> for Signed {
     }
 }
 
-/// The one value of a header; empty where there is none or another.
+/// The value of a header; empty where there is none or more than one.
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

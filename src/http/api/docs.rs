@@ -33,17 +33,17 @@ pub async fn openapi_document() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
 }
 
-/// Someone who only knows the address finds the documentation.
+/// Leads from the bare address to the documentation.
 pub async fn index() -> Redirect {
     Redirect::temporary("/docs/")
 }
 
-/// The page names its files relative to an address that ends in a slash.
+/// Redirects to the address with a slash: the page names its files relative to it.
 pub async fn to_page() -> Redirect {
     Redirect::permanent("/docs/")
 }
 
-/// The page itself.
+/// The documentation page.
 pub async fn page() -> Response {
     serve("index.html")
 }

@@ -35,10 +35,10 @@ use crate::services::reports::exports::Export;
 /// How many exports a server sends at once.
 const EXPORTS_MAX: usize = 8;
 
-/// How many of them are one business's, so that none has to wait for another that reads slowly.
+/// How many of them one business may have, so that it does not keep the others waiting by reading slowly.
 const EXPORTS_OF_BUSINESS_MAX: usize = 2;
 
-/// When to ask again where there are too many, in seconds.
+/// The `Retry-After` where there are too many, in seconds.
 const RETRY_AFTER_SECONDS: u16 = 10;
 
 /// How long a client may take over a piece, some 200 kB. One that does not read at all is cut off sooner.
@@ -50,7 +50,7 @@ pub struct Exports {
     open: Arc<Mutex<HashMap<BusinessSid, usize>>>,
 }
 
-/// The place of one export, given back when it is dropped.
+/// The slot of one export, released when it is dropped.
 #[derive(Debug)]
 struct ExportSlot {
     open: Arc<Mutex<HashMap<BusinessSid, usize>>>,
@@ -62,6 +62,8 @@ fn lock(open: &Mutex<HashMap<BusinessSid, usize>>) -> MutexGuard<'_, HashMap<Bus
 }
 
 impl Exports {
+    /// Takes a slot.
+    ///
     /// # Errors
     /// 503 `busy` where there are too many.
     fn admit(&self, business: &BusinessSid) -> Result<ExportSlot, Problem> {
@@ -93,10 +95,10 @@ impl Drop for ExportSlot {
     }
 }
 
-/// An export on its way to a client.
+/// An export that is being sent to a client.
 struct Sending {
     export: Export,
-    /// Read before anything was answered, so that what goes wrong at once is told as usual.
+    /// Read before anything was answered, so that an early error gets a problem answer as usual.
     first: Option<Vec<u8>>,
     /// When the client took the last piece.
     taken: Instant,
@@ -117,7 +119,8 @@ impl Sending {
         Ok(piece)
     }
 
-    /// The whole sheet. Where it breaks off, so does the connection: what arrived never looks like all.
+    /// The body of the answer. Where the export fails, the connection breaks off: an incomplete file never looks
+    /// complete.
     fn into_body(self) -> Body {
         Body::from_stream(stream::try_unfold(self, |mut sending| async move {
             match sending.next().await {
@@ -132,7 +135,7 @@ impl Sending {
     }
 }
 
-/// An export that was asked for by somebody who may, with a place for it.
+/// An export request that was authorised, with its slot.
 #[derive(Debug)]
 pub struct Admitted {
     tenant: Tenant,

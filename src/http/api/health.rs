@@ -63,7 +63,7 @@ pub async fn metrics(State(state): State<AppState>, _: May<Watch>) -> Result<Met
     if state.serves_metrics { render(&state).await } else { Err(Problem::not_found()) }
 }
 
-/// The same, where whoever reaches the address may ask.
+/// The metrics at an address of their own, where anyone who reaches it may ask.
 pub async fn metrics_of_their_own(State(state): State<AppState>) -> Result<MetricsText, Problem> {
     render(&state).await
 }

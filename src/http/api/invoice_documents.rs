@@ -26,13 +26,13 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 const PDF: &str = "application/pdf";
 
-/// How many PDFs are made at a time: it is work for a processor, and charges need one too.
+/// How many PDFs are drawn at a time: they take a processor, and charges need one too.
 const PDFS_AT_ONCE: usize = 2;
 
-/// What documents are made with.
+/// The logo and the limit that documents are drawn with.
 #[derive(Debug)]
 pub struct Documents {
-    /// The platform's own: who buys from a reseller is billed under that one's name.
+    /// The platform's own: clients of a reseller are billed under that reseller's name.
     logo: Option<Logo>,
     pdf_turns: Arc<Semaphore>,
 }
@@ -42,7 +42,7 @@ impl Documents {
         Documents { logo, pdf_turns: Arc::new(Semaphore::new(PDFS_AT_ONCE)) }
     }
 
-    /// All that a page shows of an invoice.
+    /// The document of an invoice.
     fn document(&self, own: OwnInvoice) -> InvoiceDocument {
         let OwnInvoice { invoice, buyer, seller, is_platforms, credited } = own;
         let logo = self.logo.clone().filter(|_| is_platforms);
@@ -73,7 +73,7 @@ impl Documents {
     }
 }
 
-/// Lets a page show its own styles, fonts and logo, and nothing else whatever stands in it.
+/// Lets a page show its own styles, fonts and logo, and nothing else, whatever it contains.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = |style: &str| format!(" 'sha256-{}'", BASE64.encode(Sha256::digest(style)));
     let styles: String = html::styles().map(hash).concat();
@@ -85,7 +85,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// The headers of what a browser shows, and saves under a name that says what it is.
+/// The headers of a document that browsers show, and save under a telling name.
 fn inline(media_type: &'static str, document: &InvoiceDocument, ending: &str) -> [(HeaderName, HeaderValue); 2] {
     let disposition = format!("inline; filename=\"{}.{ending}\"", document.file_name());
     let disposition = HeaderValue::from_str(&disposition).unwrap_or(HeaderValue::from_static("inline"));

@@ -77,7 +77,7 @@ pub struct TaxBody {
 }
 
 impl TaxBody {
-    /// None where there is none.
+    /// `None` where there is no tax.
     pub fn of(tax: Tax) -> Option<TaxBody> {
         let Tax { rate, amount, is_included } = tax;
         tax.is_any().then_some(TaxBody { rate_percent: rate, amount, included: is_included })

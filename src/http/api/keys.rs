@@ -102,8 +102,10 @@ impl From<IssuedKey> for IssuedKeyBody {
 }
 
 impl May<Manage> {
+    /// The author of changes to keys.
+    ///
     /// # Errors
-    /// 401 for nobody, whom no right over keys is given to.
+    /// 401 without credentials: nobody has a right over keys then.
     fn keeper(&self) -> Result<KeyKeeper, Problem> {
         let principal = self.principal.as_ref().ok_or_else(|| Problem::unauthorized("Keys need a login or a key."))?;
         Ok(KeyKeeper {
@@ -114,7 +116,7 @@ impl May<Manage> {
         })
     }
 
-    /// Whose things are meant where no business is named: one's own; all for who belongs to none.
+    /// The business where the request names none: the caller's own; `None`, for all, where the caller belongs to none.
     fn own_business(&self) -> Option<BusinessSid> {
         match &self.reach {
             Reach::Own(own) | Reach::OwnAndBelow(own) => Some(own.clone()),

@@ -116,7 +116,7 @@ pub async fn login(
     Ok((cookie, Json(LoginBody { user: opened.user.into(), expires_at: opened.expires_at })))
 }
 
-/// The header that sets the session's cookie, or with no seconds left takes it away.
+/// The header that sets the session cookie, or deletes it with zero seconds.
 fn session_cookie(value: &str, seconds: i64, is_secure: bool) -> Result<HeaderMap, Problem> {
     let (name, secure) = (session_cookie_name(is_secure), if is_secure { "; Secure" } else { "" });
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
@@ -126,6 +126,8 @@ fn session_cookie(value: &str, seconds: i64, is_secure: bool) -> Result<HeaderMa
 }
 
 impl May<UseLogin> {
+    /// The user and the id of their session.
+    ///
     /// # Errors
     /// 403 for a key, which has no login.
     fn login(&self) -> Result<(UserSid, i64), Problem> {

@@ -235,8 +235,7 @@ pub async fn quote(
     may: May<auth::Quote>,
     Json(request): Json<QuoteRequest>,
 ) -> Result<Json<QuoteBody>, Problem> {
-    let network = Network::from_codes(request.mcc, request.mnc);
-    let network = network.map_err(|(field, problem)| Problem::invalid(field, problem))?;
+    let network = Network::from_codes(request.mcc, request.mnc)?;
     let QuoteRequest { to, country_code: country, operator, .. } = request;
     let message = OfferedMessage {
         given: GivenDestination { to, country, operator, network },

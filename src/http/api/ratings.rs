@@ -89,6 +89,8 @@ impl RatingBody {
         RatingBody::new(charge.size, &charge.parts, charge.total()?, charge.currency)
     }
 
+    /// A rating from its parts.
+    ///
     /// # Errors
     /// [`MoneyError::Overflow`] where a part's cost leaves its range; a rating without a part has none.
     pub fn new(
@@ -121,7 +123,7 @@ impl RatingPart {
         Ok(RatingPart::of_rate(&part.rate, part.segments.into(), part.cost()?))
     }
 
-    /// So many segments at one rate, of one message or of many.
+    /// Segments at one rate, of one message or of many.
     pub fn of_rate(rate: &AppliedRate, segments: i64, total: Money) -> RatingPart {
         let tier = |tier: AppliedTier| RatingTier {
             min_messages: tier.first,

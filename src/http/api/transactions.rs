@@ -83,7 +83,7 @@ impl TransactionBody {
     }
 }
 
-/// A payment beside the ledger: it has no place in it.
+/// A payment beside the ledger, without a position in it.
 impl From<Payment> for TransactionBody {
     fn from(payment: Payment) -> TransactionBody {
         let posting = payment.posting();
@@ -132,7 +132,7 @@ pub struct TransactionQuery {
     to: Option<Moment>,
 }
 
-/// What a caller's bounds mean: from the first, included, until the second, not included.
+/// The instants that a caller's bounds mean: from the first, included, until the second, excluded.
 pub fn bounds(
     from: Option<Moment>,
     to: Option<Moment>,

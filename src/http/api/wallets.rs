@@ -176,13 +176,13 @@ impl TryFrom<Requested> for WalletBody {
     }
 }
 
-/// Whether money may be credited at once: anybody's in open mode, else an admin's. Everybody else's has to come from
-/// somewhere first.
+/// Whether money may be credited at once: by anybody in open mode, else by an admin. Anybody else has to pay through a
+/// provider.
 fn is_direct(mode: AuthMode, principal: Option<&Principal>) -> bool {
     mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin)
 }
 
-/// Whether the payment of an invoice may be entered: as [`is_direct`].
+/// Checks that a payment of an invoice may be entered: as [`is_direct`].
 ///
 /// # Errors
 /// 422 `no_payment_provider`.

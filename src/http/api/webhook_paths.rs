@@ -23,7 +23,7 @@ pub struct WebhookParams {
     webhook_sid: WebhookSid,
 }
 
-/// The `{business_sid}` and `{webhook_sid}` of a path, of a business that the caller has the right `R` over.
+/// The `{business_sid}` and `{webhook_sid}` of a path, after a check of the right `R` over the business.
 #[derive(Debug)]
 pub struct WebhookPath<R> {
     pub tenant: Tenant,

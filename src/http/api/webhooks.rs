@@ -268,7 +268,7 @@ pub struct RotateRequest {
     overlap_hours: Option<i64>,
 }
 
-/// For how long both secrets sign unless asked otherwise.
+/// How many hours both secrets sign by default.
 const OVERLAP_HOURS: i64 = 24;
 
 /// Rotate a webhook's secret

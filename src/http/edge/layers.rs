@@ -28,8 +28,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
-/// Puts the layers around the routes, the outermost last: routes → compression → guard (limits, who may, deadline, panics)
-/// → CORS → edge (ids, addresses, bodies of problems, log, headers) → slash.
+/// Wraps the routes in layers, the outermost last: routes → compression → guard (limits, authentication, deadline,
+/// panics) → CORS → edge (ids, addresses, bodies of problems, log, headers) → slash.
 pub fn around(router: Router<AppState>, state: AppState) -> Service {
     let router = router
         .fallback(async || Problem::not_found())
@@ -53,7 +53,7 @@ pub fn around(router: Router<AppState>, state: AppState) -> Service {
     tower::util::BoxCloneSyncService::new(choose)
 }
 
-/// Puts around the metrics what every answer goes through, and no guard.
+/// Wraps the metrics in the outermost layer, without the guard.
 pub fn around_metrics(router: Router<AppState>, state: AppState) -> Service {
     let edge = middleware::from_fn_with_state(state.clone(), wrap);
     let router = router.fallback(async || Problem::not_found()).with_state(state).layer(edge);
@@ -69,7 +69,7 @@ fn needs_page_layers(request: &Request) -> bool {
     !is_plain_options && (has(header::ORIGIN) || has(header::ACCEPT_ENCODING))
 }
 
-/// What a known address says to a method it has no handler for. axum adds the `Allow` header.
+/// Answers a method that an address has no handler for. axum adds the `Allow` header.
 async fn other_method(method: Method) -> Response {
     if method == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
@@ -98,8 +98,8 @@ fn cors(state: &HttpState) -> CorsLayer {
         .max_age(Duration::from_secs(3_600))
 }
 
-/// Gives the request its id and its client's address; logs and counts the answer, gives problems their body and every
-/// answer its security headers.
+/// The outermost layer: gives the request its id and its client's address; logs and counts the answer, writes the
+/// bodies of problems and adds the security headers.
 pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers(), &state.billing.clock);
@@ -135,7 +135,7 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
     response
 }
 
-/// What a request must pass before its handler runs. It lies inside CORS, so that a page can read why it was refused.
+/// The checks before a handler runs. It lies inside CORS, so that a page can read why its request was refused.
 pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if let Err(problem) = head_limits::check(request.uri(), request.headers()) {
         return problem.into_response();
@@ -166,7 +166,7 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
     response
 }
 
-/// Whether somebody asked too often already. Where nobody is asked who they are, nobody is told to slow down.
+/// The verdict of the rate limit. In open mode callers are not known, and not limited.
 fn limit(state: &AppState, caller: &Caller, client: Option<&ClientAddress>) -> Verdict {
     let known = caller.principal.as_ref().filter(|_| state.auth == AuthMode::Required).zip(client);
     known.map_or_else(Verdict::default, |(principal, client)| {
@@ -189,7 +189,7 @@ async fn answer_in_time(state: &AppState, request: Request, next: Next) -> Respo
     })
 }
 
-/// A panic ends its request, not the connection: the caller gets a 500 like any other.
+/// A panic ends its request, not the connection: the caller gets a 500.
 async fn catch_panics(answer: impl Future<Output = Response>) -> Response {
     let caught = futures_util::FutureExt::catch_unwind(AssertUnwindSafe(answer)).await;
     caught.unwrap_or_else(|panic| {
@@ -203,7 +203,7 @@ pub fn is_api(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/")
 }
 
-/// The method for logs and metrics; what a client made up is not repeated.
+/// The method for logs and metrics; one that a client made up is not repeated.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -242,8 +242,8 @@ fn add_headers(headers: &mut HeaderMap, route: &str, id: &RequestId) {
     }
 }
 
-/// Gives an address of the API the slash at its end, so that `/x` and `/x/` are one address, without a redirect (the
-/// front end's proxy strips the slash, and would be redirected for ever).
+/// Adds the missing slash at the end of an address of the API, so that `/x` and `/x/` are one address, without a
+/// redirect (the front end's proxy strips the slash, and would be redirected for ever).
 pub fn with_slash(mut request: Request) -> Request {
     let uri = request.uri();
     if is_api(uri.path()) && !uri.path().ends_with('/') {

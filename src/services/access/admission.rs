@@ -12,25 +12,25 @@ use crate::error::Result;
 use crate::services::Billing;
 use crate::storage;
 
-/// What somebody shows to be let in.
+/// The credentials that a caller presents.
 #[derive(Clone, Debug)]
 pub enum Presented {
     Key(PresentedKey),
     Session(SessionToken),
 }
 
-/// Why what somebody shows does not let them in.
+/// Why credentials do not authenticate the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotLetIn {
-    /// There is no such key or session, or its secret is another.
+    /// There is no such key or session, or the secret is wrong.
     Unknown,
     Expired,
     Revoked,
-    /// The user may no longer log in.
+    /// The user is disabled.
     Disabled,
 }
 
-/// Whether that, or something that only differs in its secret, let somebody in lately: a look into memory alone.
+/// Whether these credentials, or others for the same key or session, were looked up lately. Looks into memory only.
 pub fn is_known(billing: &Billing, presented: &Presented) -> bool {
     billing.credentials.is_known(&handle(presented))
 }
@@ -42,10 +42,10 @@ fn handle(presented: &Presented) -> Handle {
     }
 }
 
-/// Who comes in by that.
+/// Authenticates credentials.
 ///
 /// # Errors
-/// Outside: those of the database. Inside: why nobody does.
+/// Outer: those of the database. Inner: why the credentials are refused.
 pub async fn authenticate(
     billing: &Billing,
     presented: &Presented,
@@ -58,7 +58,7 @@ pub async fn authenticate(
             let hash = presented.hash();
             let is_current = key.secret_hash.equals(&hash);
             let is_previous = key.previous.is_some_and(|(previous, until)| previous.equals(&hash) && now < until);
-            // What becomes of a key is told to its holder alone.
+            // Only the holder of a key learns why it is refused.
             if presented.mode != key.mode || !(is_current || is_previous) {
                 Err(NotLetIn::Unknown)
             } else if key.revoked_at.is_some() {
@@ -80,7 +80,7 @@ pub async fn authenticate(
     Ok(verdict.map(|()| known.principal.clone()))
 }
 
-/// The business as one within reach, or nothing: whether it does not exist or is out of reach.
+/// The business as a tenant, if it exists and is within reach.
 ///
 /// # Errors
 /// Those of the database.

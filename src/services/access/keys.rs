@@ -22,10 +22,10 @@ use crate::{random, storage};
 const NOT_FOUND: Error =
     Error::NotFound { code: "key_not_found", sentence: "There is no such key, or it is none of yours." };
 
-/// A key and its secret, for its holder's eyes. `Debug` does not tell the secret.
+/// A key and its secret, for its holder. `Debug` does not show the secret.
 pub struct IssuedKey {
     pub key: ApiKey,
-    /// The whole key, as it is to be sent.
+    /// The whole key, as callers send it.
     pub secret: String,
 }
 
@@ -35,7 +35,7 @@ impl std::fmt::Debug for IssuedKey {
     }
 }
 
-/// What an idempotent answer keeps of an issued key for 30 days: its secret only sealed.
+/// An issued key as an idempotent answer keeps it for 30 days: its secret encrypted.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     key: KeySid,
@@ -68,11 +68,11 @@ impl Codec<IssuedKey> for SealedKey<'_> {
     }
 }
 
-/// Makes a key. Its secret is in the answer and nowhere else; the same request again with the same key of idempotency
-/// shows it again.
+/// Creates a key. Its secret is in the answer and stored nowhere in clear; the same request again with the same
+/// idempotency key returns it again.
 ///
 /// # Errors
-/// [`Error::Forbidden`] above the keeper's own role; [`Error::Invalid`]; [`Error::IdempotencyConflict`]; those of the
+/// [`Error::Forbidden`] above the author's own role; [`Error::Invalid`]; [`Error::IdempotencyConflict`]; those of the
 /// database.
 pub async fn create(
     billing: &Billing,
@@ -114,7 +114,7 @@ pub async fn create(
     once.run(KeyTurn, SealedKey(billing), work).await
 }
 
-/// Whether the businesses a key names exist, and are of the kind its role needs.
+/// Checks that the businesses a key names exist, and are of the kind its role needs.
 async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
     if let Some(tenant) = &new.business {
         check_business(new.role, storage::businesses::hold_kind(conn, tenant.sid()).await?)?;
@@ -127,7 +127,7 @@ async fn check_businesses(conn: &mut Conn<'_>, new: &NewKey) -> Result<()> {
     Ok(())
 }
 
-/// What the audit log says of a key.
+/// A key in the audit log.
 fn described(key: &ApiKey) -> Value {
     json!({
         "name": key.name, "mode": key.mode, "role": key.role, "public_id": key.public_id.as_str(),
@@ -153,7 +153,7 @@ pub async fn list(
     Ok(Page { items: page.items.into_iter().map(|(_, key)| key).filter(is_shown).collect(), next: page.next })
 }
 
-/// One key.
+/// Shows one key.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
@@ -167,7 +167,7 @@ async fn find(conn: &mut Conn<'_>, sid: KeySid, keeper: &KeyKeeper) -> Result<Ap
     if may_touch(conn, keeper, &key).await? { Ok(key) } else { Err(NOT_FOUND) }
 }
 
-/// Whether a key is the keeper's to see and to change. One above their own role is not: by rotating it they would have it.
+/// Whether the author may see and change a key. Not one above their own role: by rotating it they would obtain it.
 async fn may_touch(conn: &mut Conn<'_>, keeper: &KeyKeeper, key: &ApiKey) -> Result<bool> {
     if !keeper.role.may_grant(key.role) {
         return Ok(false);
@@ -180,7 +180,7 @@ async fn may_touch(conn: &mut Conn<'_>, keeper: &KeyKeeper, key: &ApiKey) -> Res
     }
 }
 
-/// Gives a key a new secret. The old one works for `overlap_seconds` more; without any, not at all.
+/// Sets a new secret for a key. The old one works for `overlap_seconds` more, or stops at once without any.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Impossible`] for a revoked key; [`Error::Invalid`]; those of the database.
@@ -215,7 +215,7 @@ pub async fn rotate(
     if !issued.replayed {
         let public_id = &issued.value.key.public_id;
         forget(billing, public_id);
-        // So that it stays one that is known.
+        // Cached at once, so that the key counts as known.
         billing.credentials.find(&Handle::Key(public_id.clone())).await?;
     }
     Ok(issued)
@@ -240,7 +240,7 @@ impl Lock for KeyToRotate<'_> {
     }
 }
 
-/// Ends a key, everywhere within a second. Again changes nothing.
+/// Revokes a key, on every server within a second. Revoking it again changes nothing.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.

@@ -14,21 +14,22 @@ use crate::services::Billing;
 use crate::storage::access::users::StoredUser;
 use crate::{random, storage};
 
-/// A session that was opened.
+/// A new session.
 #[derive(Debug)]
 pub struct OpenedSession {
-    /// What the browser shows from now on.
+    /// The token for the session cookie.
     pub token: SessionToken,
     pub user: User,
     pub expires_at: Timestamp,
 }
 
-/// Opens a session. `network` is what the address belongs to that failures are counted by. Failures are counted for the user and for the address, before the password is looked at, so that
-/// guesses made at once count as those made one after the other.
+/// Logs in and opens a session. `network` is the client's network, by which failures are counted. An attempt is counted
+/// as a failure, for the user and for the network, before the password is verified, so that guesses made at once count
+/// like those made one after the other.
 ///
 /// # Errors
-/// [`Error::WrongLogin`], whether the user does not exist, may not, or the password is another; [`Error::LoginLocked`];
-/// those of the database.
+/// [`Error::WrongLogin`], whether the user does not exist, is disabled, or the password is wrong;
+/// [`Error::LoginLocked`]; those of the database.
 pub async fn login(
     billing: &Billing,
     (email, password): (&Email, &Password),
@@ -36,7 +37,7 @@ pub async fn login(
     actor: Actor,
 ) -> Result<OpenedSession> {
     let now = billing.clock.now();
-    // First of all: who has to come back later has not failed.
+    // Before the attempt is counted: a caller who is told to come back has not failed.
     let place = billing.passwords.line_up()?;
     let subjects = [Some(FailureSubject::user(email)), network.map(FailureSubject::address)];
     let subjects: Vec<FailureSubject> = subjects.into_iter().flatten().collect();
@@ -76,7 +77,7 @@ pub async fn login(
 }
 
 /// Counts an attempt as a failure, until it turns out to be none. While too many count, none is tried and none is
-/// counted, so that guessing on does not keep anybody out for longer.
+/// counted, so that further guesses do not lock anybody out for longer.
 async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Timestamp) -> Result<()> {
     let mut reader = billing.db.read().await?;
     for subject in subjects {
@@ -102,10 +103,10 @@ async fn count_attempt(billing: &Billing, subjects: &[FailureSubject], now: Time
     tx.commit().await
 }
 
-/// Who a user is.
+/// Shows the logged-in user.
 ///
 /// # Errors
-/// [`Error::NotFound`] where they are gone, and those of the database.
+/// [`Error::NotFound`] where they were deleted, and those of the database.
 pub async fn whoami(billing: &Billing, user: UserSid) -> Result<User> {
     let stored = storage::access::users::find(&mut billing.db.read().await?.conn(), user).await?;
     stored.map(|stored| stored.user).ok_or(NO_USER)
@@ -129,7 +130,7 @@ pub async fn logout(billing: &Billing, user: UserSid, session_id: i64, actor: &A
     Ok(())
 }
 
-/// Ends every session of a user, on this process at once, on others within a second.
+/// Ends every session of a user, on this server at once, on others within a second; returns how many.
 ///
 /// # Errors
 /// Those of the database.
@@ -149,10 +150,10 @@ fn deed(action: AuditAction, user: UserSid, after: serde_json::Value) -> AuditEn
     AuditEntry { action, subject: user.to_string(), before: None, after: Some(after), reason: None }
 }
 
-/// Changes one's own password, and ends all other sessions: whoever knew the old one is out.
+/// Changes one's own password, and ends all other sessions: whoever knew the old password is logged out.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the current password is another or the new one is unfit; [`Error::LoginLocked`]; those of the
+/// [`Error::Invalid`] where the current password is wrong or the new one too weak; [`Error::LoginLocked`]; those of the
 /// database.
 pub async fn change_password(
     billing: &Billing,
@@ -169,7 +170,7 @@ pub async fn change_password(
         return Err(Error::invalid("new_password", "must be another one than the current"));
     }
     let place = billing.passwords.line_up()?;
-    // Not with the failures to log in: whoever causes those must not keep the user from this.
+    // Counted apart from failed logins: others who cause those must not keep the user from this.
     let subject = FailureSubject::password_change(email);
     count_attempt(billing, std::slice::from_ref(&subject), now).await?;
     if !billing.passwords.verify(&place, current, Some(&stored.password_hash)).await? {
@@ -179,7 +180,7 @@ pub async fn change_password(
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::access::login_failures::forgive(&mut conn, &subject).await?;
-    // Since it was looked at, an admin may have set another, to lock somebody out who knew this one.
+    // Since it was verified, an admin may have set another password, to lock out somebody who knew this one.
     if !storage::access::users::replace_password(&mut conn, &stored, &hash, now).await? {
         tx.roll_back().await?;
         return Err(Error::invalid("current_password", "is wrong"));

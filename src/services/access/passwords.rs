@@ -11,15 +11,16 @@ use crate::domain::access::users::Password;
 use crate::error::{Error, Result};
 use crate::random;
 
-/// How many passwords are hashed at once: with it the memory that logins take has a bound, and requests keep processors.
+/// How many passwords are hashed at once: it bounds the memory that logins take, and leaves processors to other
+/// requests.
 const AT_ONCE: usize = 2;
 
-/// What the password of nobody is compared with, so that a login takes as long whether or not its user exists. It is the
-/// hash of random bytes that nobody kept.
+/// A hash to compare with where the user does not exist, so that a login takes as long either way. It is the hash of
+/// random bytes that nobody kept.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$xX1kbQQpmmsdYHWZc1ku4g$GvWmXXHMzJ4KvYh7NoFJkPSCHfHbY9kKRQ0Xs2Yz0R8";
 
-/// How many may wait to be hashed: what is done within a second or so. More are told to come back.
+/// How many may wait to be hashed: about a second's work. Others are told to come back.
 const IN_LINE: usize = 32;
 
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct Passwords {
     line: Arc<Semaphore>,
 }
 
-/// A place in the line, which somebody has before they do anything that a hash is needed for.
+/// A place in the queue, to be taken before any other work of a login.
 #[derive(Debug)]
 pub struct HashingTurn(#[allow(dead_code, reason = "held for its end")] OwnedSemaphorePermit);
 
@@ -39,7 +40,7 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// A place in the line.
+    /// Takes a place in the queue.
     ///
     /// # Errors
     /// [`Error::Busy`] where it is full.
@@ -48,7 +49,7 @@ impl Passwords {
         self.line.clone().try_acquire_owned().map(HashingTurn).map_err(|_| Error::Busy(sentence))
     }
 
-    /// A hash to store, in the PHC string format.
+    /// Hashes a password, in the PHC string format.
     ///
     /// # Errors
     /// [`Error::Setup`] where the system gives no random bytes.
@@ -62,10 +63,10 @@ impl Passwords {
         .await?
     }
 
-    /// Whether a password is the one that was hashed. Without a hash it is not, and takes as long.
+    /// Whether a password matches a hash. Without a hash it does not, and takes as long.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] where the hash is none.
+    /// [`Error::Corrupt`] where the hash is malformed.
     pub async fn verify(&self, _place: &HashingTurn, password: &Password, hash: Option<&str>) -> Result<bool> {
         let is_somebody = hash.is_some();
         let (password, hash) = (password.clone(), hash.unwrap_or(NOBODY).to_owned());

@@ -22,19 +22,19 @@ use crate::storage::access::keys::StoredKey;
 use crate::storage::access::sessions::StoredSession;
 use crate::storage::db::Db;
 
-/// How old what was read may be before it is read again, while it still counts.
+/// The age at which an entry is read again, while it is still used.
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(400);
 
-/// How old it may be to count: with the time of a request to spare below a second.
+/// The age up to which an entry is used: below a second, with time for a request to spare.
 const COUNTS_FOR: Duration = Duration::from_millis(800);
 
-/// How many keys and sessions are kept at most: some ten megabytes.
+/// The most keys and sessions in memory: some ten megabytes.
 const KEPT_MAX: usize = 50_000;
 
-/// How long to gather when keys were used, before it is written down for all at once.
+/// How often the last uses of keys are written to the database, all at once.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 
-/// How many uses may wait to be noted; more are not noted this time.
+/// How many uses may wait to be written; those beyond are dropped.
 const NOTES_MAX: usize = 10_000;
 
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ struct Shared {
     uses: mpsc::Sender<(i64, Timestamp)>,
 }
 
-/// What a key or a session is found by.
+/// The lookup key of an API key or a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Handle {
     Key(PublicId),
@@ -60,7 +60,7 @@ impl Handle {
     }
 }
 
-/// What is known of a key or a session, and who comes in by it if it is good.
+/// A stored key or session, and the principal it authenticates if it is valid.
 #[derive(Debug)]
 pub struct KnownCaller {
     pub stored: Stored,
@@ -76,21 +76,21 @@ pub enum Stored {
 #[derive(Debug)]
 struct Entry {
     known: Arc<KnownCaller>,
-    /// From before it was read: whatever changed after this may be missing.
+    /// Taken before it was read: later changes may be missing.
     read_at: Instant,
     is_read_again: AtomicBool,
     is_noted: AtomicBool,
 }
 
 impl Credentials {
-    /// With a task that notes when keys were used; it ends with the last clone of this.
+    /// Starts with a task that writes when keys were used; it ends with the last clone.
     pub fn start(db: Db) -> Credentials {
         let (uses, line) = mpsc::channel(NOTES_MAX);
         tokio::spawn(note_uses(db.clone(), line));
         Credentials(Arc::new(Shared { db, kept: Mutex::default(), uses }))
     }
 
-    /// What is known of a key or a session, as it was less than a second ago.
+    /// The stored key or session, as it was less than a second ago.
     ///
     /// # Errors
     /// Those of the database.
@@ -133,7 +133,7 @@ impl Credentials {
         };
         let mut kept = self.kept();
         let Some(known) = known.map(Arc::new) else {
-            // Of what does not exist nothing is kept: whoever invents keys must not fill the memory.
+            // Nothing is kept of unknown keys: invented ones must not fill the memory.
             kept.remove(handle);
             return Ok(None);
         };
@@ -153,7 +153,7 @@ impl Credentials {
         Ok(Some(known))
     }
 
-    /// Notes that a key was used.
+    /// Records a use of a key.
     pub fn note_use(&self, handle: &Handle, key_id: i64, now: Timestamp) {
         let entry = self.kept().get(handle).cloned();
         if entry.is_some_and(|entry| !entry.is_noted.swap(true, Ordering::Relaxed)) {
@@ -162,13 +162,13 @@ impl Credentials {
         }
     }
 
-    /// Forgets a key or a session, on this process. (A reading of it that is under way may bring it back, for less than a
-    /// second as always.)
+    /// Forgets a key or a session, in this process. (A read under way may bring it back, for less than a second as
+    /// always.)
     pub fn forget(&self, handle: &Handle) {
         self.kept().remove(handle);
     }
 
-    /// Forgets all sessions of a user, on this process.
+    /// Forgets all sessions of a user, in this process.
     pub fn forget_user(&self, user: UserSid) {
         self.kept().retain(|_, entry| {
             !matches!(entry.known.principal.credential, Credential::Login { user: known, .. } if known == user)

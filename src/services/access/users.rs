@@ -19,28 +19,28 @@ use crate::storage::db::turns::Turn;
 
 const NOT_FOUND: Error = Error::NotFound { code: "user_not_found", sentence: "There is no such user." };
 
-/// A user to make.
+/// A user to create.
 #[derive(Clone, Debug)]
 pub struct NewUser {
     pub email: Email,
     pub name: Title,
     pub role: Role,
-    /// Whose people they are; none for admins.
+    /// The business they belong to; `None` for admins.
     pub business: Option<BusinessSid>,
     pub password: Password,
 }
 
-/// Who changes users, and by whose login, where it is one.
+/// The author of a change to users, and their own user, where they are logged in.
 #[derive(Clone, Debug)]
 pub struct UserKeeper {
     pub author: Author,
     pub login: Option<UserSid>,
 }
 
-/// A page of the users that are asked for.
+/// A page of users.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn page(billing: &Billing, request: &ListRequest) -> Result<ListPage<User>> {
     storage::access::users::page(&mut billing.db.read().await?.conn(), request).await
 }
@@ -52,7 +52,7 @@ pub async fn show(billing: &Billing, sid: UserSid) -> Result<User> {
     stored.map(|stored| stored.user).ok_or(NOT_FOUND)
 }
 
-/// Makes a user, who can log in from then on.
+/// Creates a user, who can log in from then on.
 ///
 /// # Errors
 /// [`Error::Invalid`]; [`Error::Exists`] where the address is taken; those of the database.
@@ -78,7 +78,7 @@ pub async fn create(billing: &Billing, new: NewUser, author: &Author) -> Result<
     hold_business(&mut conn, &user).await?;
     if !storage::access::users::insert(&mut conn, &user, &hash).await? {
         tx.roll_back().await?;
-        return Err(Error::Exists { field: "email", problem: "is the address of a user already".to_owned() });
+        return Err(Error::exists("email", "is the address of a user already"));
     }
     let entry = AuditEntry::created(AuditAction::UserCreated, user.sid.to_string(), described(&user));
     note(&mut conn, entry, author, now).await?;
@@ -86,12 +86,12 @@ pub async fn create(billing: &Billing, new: NewUser, author: &Author) -> Result<
     Ok(user)
 }
 
-/// Changes a user who is still as the author saw them. What changes nothing leaves no trace. Who is disabled, or becomes
-/// another's or something else, is logged out everywhere.
+/// Changes a user, if they are still as the author saw them. A change of nothing is not recorded. A user who is
+/// disabled, or gets another role or business, is logged out everywhere.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`]; [`Error::Invalid`]; [`Error::Impossible`] for the last admin, and for oneself;
-/// those of the database.
+/// [`Error::NotFound`]; [`Error::Changed`]; [`Error::Invalid`]; [`Error::Impossible`] for the last admin, and for
+/// oneself; those of the database.
 pub async fn change(
     billing: &Billing,
     sid: UserSid,
@@ -125,10 +125,10 @@ pub async fn change(
     Ok(after)
 }
 
-/// Gives a user another password, ends their sessions and lets them try to log in again, however often they failed.
+/// Sets a user's password, ends their sessions and unlocks their login, however often it failed.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Invalid`] where the password is unfit; those of the database.
+/// [`Error::NotFound`]; [`Error::Invalid`] where the password is too weak; those of the database.
 pub async fn set_password(billing: &Billing, sid: UserSid, password: &Password, author: &Author) -> Result<()> {
     let email = show(billing, sid).await?.email;
     password.check_for(&email).map_err(|problem| Error::invalid("password", problem))?;
@@ -149,7 +149,7 @@ pub async fn set_password(billing: &Billing, sid: UserSid, password: &Password, 
     Ok(())
 }
 
-/// Deletes a user who is still as the author saw them, with their sessions. What they did stays in the records.
+/// Deletes a user with their sessions, if they are still as the author saw them. Records of their actions stay.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Changed`]; [`Error::Impossible`] for the last admin, and for oneself; those of the
@@ -168,20 +168,20 @@ pub async fn delete(billing: &Billing, sid: UserSid, seen: &Seen, keeper: &UserK
     Ok(())
 }
 
-/// The user, whom nobody else changes or deletes while this transaction has the turn, where they are as they were seen.
+/// The user, if they are as the author saw them. This transaction has the turn, so nobody else changes or deletes them.
 async fn lock(conn: &mut Conn<'_>, sid: UserSid, seen: &Seen) -> Result<User> {
     storage::db::turns::take(conn, Turn::Admins).await?;
     let user = storage::access::users::find(conn, sid).await?.ok_or(NOT_FOUND)?.user;
     if seen.includes(user.version()) { Ok(user) } else { Err(Error::Changed) }
 }
 
-/// Makes sure that a user's business exists and is one for their role, and stays so until the transaction ends.
+/// Checks that a user's business exists and suits their role, and locks it until the transaction ends.
 async fn hold_business(conn: &mut Conn<'_>, user: &User) -> Result<()> {
     let Some(business) = &user.business else { return Ok(()) };
     Ok(check_business(user.role, storage::businesses::hold_kind(conn, business).await?)?)
 }
 
-/// What the audit log says of a user.
+/// A user in the audit log.
 fn described(user: &User) -> Value {
     json!({
         "email": user.email, "name": user.name, "role": user.role, "business_sid": user.business, "status": user.status,

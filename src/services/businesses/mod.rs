@@ -20,12 +20,12 @@ use crate::storage::db::turns::Turn;
 const NOT_FOUND: Error =
     Error::NotFound { code: "business_not_found", sentence: "There is no such business, or it is none of yours." };
 
-/// A business to make.
+/// A business to create.
 #[derive(Clone, Debug)]
 pub struct NewBusiness {
     pub sid: BusinessSid,
     pub kind: BusinessKind,
-    /// The reseller it is to buy from; none: the platform itself.
+    /// The reseller it is to buy from; `None`: the platform itself.
     pub parent: Option<BusinessSid>,
     pub name: BusinessName,
     pub email: Option<Email>,
@@ -52,10 +52,10 @@ impl NewBusiness {
     }
 }
 
-/// A page of the businesses that are asked for.
+/// A page of businesses.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn page(billing: &Billing, request: &ListRequest) -> Result<ListPage<Business>> {
     storage::businesses::page(&mut billing.db.read().await?.conn(), request).await
 }
@@ -66,10 +66,10 @@ pub async fn show(billing: &Billing, sid: &BusinessSid) -> Result<Business> {
     storage::businesses::find(&mut billing.db.read().await?.conn(), sid).await?.ok_or(NOT_FOUND)
 }
 
-/// Makes a business. Its wallet comes to be when it is first used.
+/// Creates a business. Its wallet is opened at its first use.
 ///
 /// # Errors
-/// [`Error::Invalid`] where its parent cannot be one; [`Error::Impossible`] where it would stand too deep;
+/// [`Error::Invalid`] where its parent is not allowed; [`Error::Impossible`] where the chain would be too deep;
 /// [`Error::Exists`]; those of the database.
 pub async fn create(billing: &Billing, new: NewBusiness, author: &Author) -> Result<Business> {
     let now = billing.clock.now();
@@ -77,14 +77,14 @@ pub async fn create(billing: &Billing, new: NewBusiness, author: &Author) -> Res
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::db::turns::take(&mut conn, Turn::Hierarchy).await?;
-    // Asked first: of one that is there already nothing else is of interest.
+    // Checked first: where the SID is taken, nothing else matters.
     let is_taken = storage::businesses::find(&mut conn, &business.sid).await?.is_some();
     if !is_taken {
         check_place(&business, &Surroundings { above: above(&mut conn, &business).await?, ..Surroundings::default() })?;
     }
     if is_taken || !storage::businesses::add(&mut conn, &business).await? {
         tx.roll_back().await?;
-        return Err(Error::Exists { field: "sid", problem: "is another business's already".to_owned() });
+        return Err(Error::exists("sid", "is another business's already"));
     }
     let entry = AuditEntry::created(AuditAction::BusinessCreated, business.sid.as_str(), described(&business));
     note(&mut conn, entry, author, now).await?;
@@ -92,12 +92,12 @@ pub async fn create(billing: &Billing, new: NewBusiness, author: &Author) -> Res
     Ok(business)
 }
 
-/// Changes a business that is still as its author saw it. What changes nothing leaves no trace. Suspension counts for
-/// charges at once, and for people and keys within a second; for all below it too.
+/// Changes a business, if it is still as its author saw it. A change of nothing is not recorded. Suspension takes
+/// effect for charges at once, and for users and keys within a second; for all businesses below it too.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`]; [`Error::Invalid`] and [`Error::Impossible`] where it cannot be of that kind or
-/// stand there; those of the database.
+/// [`Error::NotFound`]; [`Error::Changed`]; [`Error::Invalid`] and [`Error::Impossible`] where its kind or parent is
+/// not allowed; those of the database.
 pub async fn change(
     billing: &Billing,
     sid: &BusinessSid,
@@ -129,10 +129,10 @@ pub async fn change(
     Ok(after)
 }
 
-/// Deletes a business that is still as its author saw it, and on which nothing hangs.
+/// Deletes a business, if it is still as its author saw it and nothing refers to it.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Changed`]; [`Error::Impossible`] where something hangs on it; those of the database.
+/// [`Error::NotFound`]; [`Error::Changed`]; [`Error::Impossible`] where something refers to it; those of the database.
 pub async fn delete(billing: &Billing, sid: &BusinessSid, seen: &Seen, author: &Author) -> Result<()> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
@@ -145,14 +145,14 @@ pub async fn delete(billing: &Billing, sid: &BusinessSid, seen: &Seen, author: &
     tx.commit().await
 }
 
-/// The business, held until the transaction ends and with the turn at the hierarchy, where it is as it was seen.
+/// The business, if it is as the author saw it, locked until the transaction ends; takes the turn at the hierarchy.
 async fn lock(conn: &mut Conn<'_>, sid: &BusinessSid, seen: &Seen) -> Result<Business> {
     storage::db::turns::take(conn, Turn::Hierarchy).await?;
     let business = storage::businesses::lock(conn, sid).await?.ok_or(NOT_FOUND)?;
     if seen.includes(business.version()) { Ok(business) } else { Err(Error::Changed) }
 }
 
-/// The chain above a business as it is to be.
+/// The chain above a business, with its new parent.
 async fn above(conn: &mut Conn<'_>, business: &Business) -> Result<Vec<Ancestor>> {
     match &business.parent {
         Some(parent) => storage::businesses::chain(conn, parent).await,
@@ -160,7 +160,7 @@ async fn above(conn: &mut Conn<'_>, business: &Business) -> Result<Vec<Ancestor>
     }
 }
 
-/// What the audit log says of a business.
+/// A business in the audit log.
 fn described(business: &Business) -> Value {
     json!({
         "kind": business.kind, "status": business.status, "parent_sid": business.parent, "name": business.name,

@@ -37,7 +37,7 @@ use crate::storage::invoices::NewItem;
 use crate::storage::wallets::Opening;
 use crate::storage::wallets::transactions::{DebitColumns, NewRow};
 
-/// What a batch works with.
+/// The database, prices and settings that a batch works with.
 #[derive(Clone, Debug)]
 pub struct BatchContext {
     pub db: Db,
@@ -61,18 +61,18 @@ impl BatchContext {
     }
 }
 
-/// Numbers of rows that never change once they are made, so that no batch looks them up twice. No balance is kept.
+/// Row ids that never change, so that no batch looks them up twice. Balances are not among them.
 #[derive(Debug, Default)]
 pub struct RowIds {
     rates: HashMap<Arc<AppliedRate>, i64>,
     rollups: HashMap<RollupKey, i64>,
 }
 
-/// Each of the two maps is emptied when it has grown to this: some ten megabytes.
+/// Each of the two maps is emptied when it has grown to this size: some ten megabytes.
 const ROW_IDS_MAX: usize = 50_000;
 
 impl RowIds {
-    /// Takes over what a batch learnt, once it is committed.
+    /// Adds the row ids that a batch learnt, once it is committed.
     pub fn learn(&mut self, learnt: RowIds) {
         if self.rates.len() + learnt.rates.len() > ROW_IDS_MAX {
             self.rates.clear();
@@ -90,24 +90,24 @@ impl RowIds {
 pub enum Replays {
     /// Look before anything is decided.
     LookUp,
-    /// Take every message for a new one: the unique index refuses the batch where that is wrong.
+    /// Take every message for a new one: if that is wrong, the unique index refuses the batch.
     Unexpected,
 }
 
-/// What becomes of one command.
+/// The result of one command: its outcome, or why it was refused.
 pub type CommandResult = std::result::Result<CommandOutcome, Refusal>;
 
-/// What a batch came to, before its commit.
+/// The results of a batch, before its commit.
 #[derive(Debug)]
 pub struct Settled {
     pub outcomes: Vec<std::result::Result<CommandOutcome, Refusal>>,
     pub learnt: RowIds,
 }
 
-/// Loads, decides and writes, without a commit.
+/// Loads the rows, decides and writes, without committing.
 ///
 /// # Errors
-/// [`Error::Stale`] where somebody else opened a wallet meanwhile, and those of the database.
+/// [`Error::Stale`] where another transaction opened a wallet meanwhile, and those of the database.
 pub async fn settle(
     context: &BatchContext,
     conn: &mut BulkConn<'_>,
@@ -126,10 +126,10 @@ pub async fn settle(
     Ok(Settled { outcomes, learnt })
 }
 
-/// What became of commands, before anything is written.
+/// The decisions on a batch, before anything is written.
 struct Decided {
     loaded: Loaded,
-    /// Where each account's ledger stood when it was read, and what was watched then.
+    /// The ledger head and the watched values of each account when it was read.
     before: Vec<(LedgerHead, Watch)>,
     outcomes: Vec<std::result::Result<CommandOutcome, Refusal>>,
     changes: Changes,
@@ -154,8 +154,8 @@ async fn decide(
     Ok(Decided { loaded, before, outcomes, changes })
 }
 
-/// Whether a message was refused as a new one (for lack of funds, say) that was charged before. The unique index catches
-/// only those that pass.
+/// Whether a message that was charged before was refused as a new one (for lack of funds, say). The unique index
+/// catches only those that were accepted.
 async fn refuses_what_was_charged(conn: &mut BulkConn<'_>, commands: &[Command], decided: &Decided) -> Result<bool> {
     let owners = decided.loaded.owners();
     let is_refused_charge = |(command, outcome): &(&Command, &std::result::Result<CommandOutcome, Refusal>)| {
@@ -171,12 +171,12 @@ async fn refuses_what_was_charged(conn: &mut BulkConn<'_>, commands: &[Command],
 
 struct Loaded {
     state: State,
-    /// The key of each account's wallet; none where the wallet does not exist yet.
+    /// The row id of each account's wallet; `None` where the wallet does not exist yet.
     wallet_ids: Vec<Option<i64>>,
 }
 
 impl Loaded {
-    /// Whose wallets there are.
+    /// The owners of the existing wallets.
     fn owners(&self) -> HashMap<BusinessSid, Owner> {
         let owner = |(account, wallet_id): (&Account, &Option<i64>)| {
             let (business, currency) = (account.business.clone(), account.currency);
@@ -244,7 +244,7 @@ async fn load(
     Ok(Loaded { state, wallet_ids })
 }
 
-/// Of wallets whose first message of the day may be here: what its spend is compared with. Asked once a wallet and day.
+/// Loads the past spend of wallets whose first message of the day may be in the batch. Done once per wallet and day.
 async fn begin_days(
     context: &BatchContext,
     conn: &mut BulkConn<'_>,
@@ -282,7 +282,7 @@ fn may_refund(command: &Command) -> bool {
 struct Writer<'a> {
     context: &'a BatchContext,
     loaded: &'a mut Loaded,
-    /// Where each account's ledger stood when it was read, and what was watched then.
+    /// The ledger head and the watched values of each account when it was read.
     before: Vec<(LedgerHead, Watch)>,
     row_ids: &'a RowIds,
     now: Timestamp,
@@ -315,7 +315,7 @@ impl Writer<'_> {
         Ok(learnt)
     }
 
-    /// What follows for each account that anything follows for.
+    /// The consequences for each account that has any.
     fn consequences(
         &self,
         alerts: Vec<(usize, AlertDraft)>,
@@ -327,7 +327,7 @@ impl Writer<'_> {
         let levels = |number: &usize| !accounts[*number].watch.has_levels_of(&self.before[*number].1);
         let concerned = alerts.iter().map(|(number, _)| *number).chain(events.iter().map(|(number, _)| *number));
         for number in concerned.chain(recharges.iter().copied()).chain((0..accounts.len()).filter(levels)) {
-            // A refusal opens no wallet, and what has none wants nothing.
+            // A refusal opens no wallet, and a business without one has no consequences.
             let Some(wallet_id) = self.loaded.wallet_ids[number] else { continue };
             consequences.entry(number).or_insert_with(|| Consequences {
                 wants_recharge: recharges.contains(&number),
@@ -343,7 +343,7 @@ impl Writer<'_> {
         Ok(consequences.into_values().collect())
     }
 
-    /// Makes the wallets of those who were charged without having one (a price of zero, or a message that is free).
+    /// Opens the wallets of businesses charged without one (at a price of zero).
     async fn open_wallets(&mut self, conn: &mut BulkConn<'_>, changes: &Changes) -> Result<()> {
         for NewEntry { account, actor, .. } in &changes.entries {
             if self.loaded.wallet_ids[*account].is_some() {
@@ -407,7 +407,7 @@ impl Writer<'_> {
         Ok(rows)
     }
 
-    /// Finds the numbers of those rates that no batch before has met.
+    /// Looks up the row ids of rates that are not known yet.
     async fn learn_rates(&self, conn: &mut BulkConn<'_>, entries: &[NewEntry], learnt: &mut RowIds) -> Result<()> {
         let mut unknown: HashSet<&Arc<AppliedRate>> = HashSet::new();
         for new in entries {

@@ -17,43 +17,43 @@ use crate::domain::charges::charging::{Command, CommandOutcome};
 use crate::error::{Error, Result};
 use crate::storage;
 
-/// How many commands one transaction takes before it is closed to more callers.
+/// The most commands in one transaction.
 const BATCH_MAX: usize = 1_000;
 
-/// How often a batch is tried again when the database gave no clear answer, and how long to wait before each.
+/// The waits before each retry of a batch to which the database gave no clear answer.
 const RETRIES: [Duration; 4] =
     [Duration::from_millis(10), Duration::from_millis(100), Duration::from_millis(500), Duration::from_millis(1_500)];
 
-/// Where commands are handed in.
+/// The entrance to the committer.
 #[derive(Clone, Debug)]
 pub struct Committer {
     line: mpsc::UnboundedSender<Next>,
-    /// Keeps the line from growing without bound: one permit per waiting command.
+    /// Bounds the queue: one permit per waiting command.
     room: Arc<Semaphore>,
     capacity: usize,
     ended: watch::Receiver<bool>,
     counts: Counts,
 }
 
-/// What comes next in the line.
+/// The next element of the queue.
 #[derive(Debug)]
 enum Next {
     Settle(Submission),
-    /// Nothing comes behind this.
+    /// Nothing comes after this.
     End,
 }
 
-/// Commands that came together, and who waits for them.
+/// Commands that were submitted together, and the caller who waits for them.
 #[derive(Debug)]
 struct Submission {
     commands: Vec<Command>,
     answers: oneshot::Sender<Vec<Result<CommandResult>>>,
-    /// Given back once settled.
+    /// Released once settled.
     room: OwnedSemaphorePermit,
 }
 
 impl Committer {
-    /// Starts the task, on a thread of its own: on SQLite its statements block. `capacity`: how many commands may wait in line.
+    /// Starts the task, on a thread of its own: on SQLite its statements block. `capacity`: how many commands may wait.
     pub fn start(context: BatchContext, capacity: usize) -> Committer {
         let (line, waiting) = mpsc::unbounded_channel();
         let (end, ended) = watch::channel(false);
@@ -63,15 +63,15 @@ impl Committer {
         let thread = std::thread::Builder::new().name("committer".to_owned());
         // Where there is no thread, the end is dropped along with this, and the process stops as if the task had died.
         let _ = thread.spawn(move || {
-            // However the task ends, a panic included, whoever watches learns of it.
+            // However the task ends, a panic included, its watchers learn of it.
             let _end = EndOnDrop(end);
             runtime.block_on(task.run(waiting));
         });
         Committer { line, room: Arc::new(Semaphore::new(capacity)), capacity, ended, counts }
     }
 
-    /// Hands commands in and waits until what became of them is on disk. One answer per command, in order; a command may
-    /// fail by itself. After [`Error::OutcomeUnknown`] it may be handed in again: a message is charged once.
+    /// Submits commands and waits until their results are on disk. One result per command, in order; a command may fail
+    /// by itself. After [`Error::OutcomeUnknown`] it may be submitted again: a message is charged once.
     ///
     /// # Errors
     /// [`Error::Busy`] where too many wait or the server is about to stop.
@@ -89,7 +89,7 @@ impl Committer {
         answered.await.map_err(|_| stopping())
     }
 
-    /// Takes no more commands, and waits until those in line are settled.
+    /// Accepts no more commands, and waits until those in the queue are settled.
     pub async fn drain(&self) {
         self.room.close();
         // An error means that the task has ended already.
@@ -97,14 +97,14 @@ impl Committer {
         self.ended().await;
     }
 
-    /// Waits until the task has ended: by [`Committer::drain`], or because it died.
+    /// Waits until the task has ended, by [`Committer::drain`] or by a panic.
     pub async fn ended(&self) {
         let mut ended = self.ended.clone();
         // An error means that the sender is gone, and with it the task.
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
-    /// How many commands wait in line or are being settled.
+    /// How many commands are waiting or being settled.
     pub fn waiting(&self) -> usize {
         self.capacity.saturating_sub(self.room.available_permits())
     }
@@ -133,7 +133,7 @@ impl Drop for EndOnDrop {
 struct Task {
     context: BatchContext,
     row_ids: RowIds,
-    /// What the last batches met: repeated messages come in bursts, as after a restart.
+    /// Whether the last batches met repeated messages: these come in bursts, as after a restart.
     replays: Replays,
     counts: Counts,
 }
@@ -175,14 +175,14 @@ impl Task {
         let mut answers = answers.into_iter();
         for (count, caller, room) in callers {
             let answer = answers.by_ref().take(count).collect();
-            // Before the answer: whoever has it finds its place in the line given back.
+            // Released before the answer: a caller with an answer finds its place in the queue free.
             drop(room);
-            // Who asked may have gone; what was decided stays.
+            // The caller may have gone; its results stand.
             let _ = caller.send(answer);
         }
     }
 
-    /// Settles commands, in halves where they fail together for a reason that may lie in one of them.
+    /// Settles commands; those that fail together for a reason that may lie in one of them are tried again in halves.
     async fn settle(&mut self, commands: &[Command]) -> Vec<Result<CommandResult>> {
         let mut answers = Vec::with_capacity(commands.len());
         let mut parts = vec![commands];
@@ -202,7 +202,7 @@ impl Task {
         answers
     }
 
-    /// Settles and commits commands together, again where the outcome of a commit is unknown.
+    /// Settles and commits commands together, and tries again where the outcome of a commit is unknown.
     async fn commit(&mut self, commands: &[Command]) -> Result<Vec<CommandResult>> {
         if commands.is_empty() {
             return Ok(Vec::new());
@@ -255,7 +255,7 @@ fn is_replay(answer: &CommandResult) -> bool {
         || matches!(answer, Err(Refusal::MessageConflict))
 }
 
-/// Whether a failure of many commands may be the fault of one. One of the database as a whole is everybody's.
+/// Whether the failure of a batch may be the fault of one command. A failure of the database as a whole is not.
 fn may_lie_in_one(error: &Error) -> bool {
     matches!(error, Error::Database(_) | Error::Corrupt(_) | Error::Money(_))
 }

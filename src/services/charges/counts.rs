@@ -8,17 +8,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use super::batch::CommandResult;
 use crate::domain::charges::charging::CommandOutcome;
 
-/// Upper bounds of the commands in a batch.
+/// Upper bounds of the buckets of batch sizes.
 const BATCH_BUCKETS: [f64; 8] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 2_000.0];
 
-/// What became of a command: `charged`, `replayed`, `delivered`, `failed`, `repeated_report`, `refunded`, or the code of
-/// a refusal.
+/// The outcome of a command: `charged`, `replayed`, `delivered`, `failed`, `repeated_report`, `refunded`, or the code
+/// of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabels {
     outcome: &'static str,
 }
 
-/// Clones count together.
+/// The counters. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Counts {
     pub commands: Family<OutcomeLabels, Counter>,
@@ -32,7 +32,7 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Counts what became of one batch. `None`: the database failed.
+    /// Counts one batch and its results. `None`: the database failed.
     pub fn batch<'a>(&self, answers: impl IntoIterator<Item = Option<&'a CommandResult>>) {
         let mut size = 0.0;
         for answer in answers {

@@ -31,14 +31,14 @@ use crate::storage::charges::Owner;
 use crate::storage::db::Conn;
 use batch::{BatchContext, Replays, RowIds};
 
-/// A message as a caller wants it charged.
+/// A request to charge a message.
 #[derive(Clone, Debug)]
 pub struct ChargeRequest {
     pub key: ChargeKey,
     pub message: OfferedMessage,
 }
 
-/// What a caller reports of a message.
+/// A delivery report of a message.
 #[derive(Clone, Debug)]
 pub struct ReportRequest {
     pub key: ChargeKey,
@@ -46,8 +46,7 @@ pub struct ReportRequest {
     pub error_code: Option<ErrorCode>,
 }
 
-/// What a request asks of the committer. What can only be wrong with a message that was not charged before is left for it
-/// to judge.
+/// The command of a request. Errors that count only if the message was not charged before are left to the committer.
 fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Result<Command> {
     let ChargeRequest { key, message } = request;
     Ok(Command::Charge(NewCharge {
@@ -65,10 +64,10 @@ fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Res
     }))
 }
 
-/// Charges one message, once however often it is asked.
+/// Charges one message, once however often it is requested.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the request is no message; [`Error::Refused`]; [`Error::Busy`]; those of the database.
+/// [`Error::Invalid`] where the message is invalid; [`Error::Refused`]; [`Error::Busy`]; those of the database.
 pub async fn charge(billing: &Billing, request: ChargeRequest, actor: Actor) -> Result<Charged> {
     let command = prepare(billing, request, &Arc::new(actor))?;
     match only(billing.committer.submit(vec![command]).await?)? {
@@ -77,10 +76,10 @@ pub async fn charge(billing: &Billing, request: ChargeRequest, actor: Actor) -> 
     }
 }
 
-/// Charges many messages: each passes or is refused by itself. One result per request, in order.
+/// Charges many messages: each is accepted or refused by itself. One result per request, in order.
 ///
 /// # Errors
-/// Only what concerns the whole batch: [`Error::Busy`] and those of the database.
+/// Only those of the whole batch: [`Error::Busy`] and those of the database.
 pub async fn charge_many(
     billing: &Billing,
     requests: Vec<ChargeRequest>,
@@ -96,7 +95,7 @@ pub async fn charge_many(
     Ok(outcomes.into_iter().map(|outcome| outcome.and_then(charged)).collect())
 }
 
-/// Records what became of a message. The first report counts; the others change nothing.
+/// Records a delivery report. The first report of a message counts; later ones change nothing.
 ///
 /// # Errors
 /// [`Error::Refused`] where there is no such charge; [`Error::Busy`]; those of the database.
@@ -108,10 +107,10 @@ pub async fn report(billing: &Billing, request: ReportRequest, actor: Actor) -> 
     }
 }
 
-/// Records what became of many messages. One result per request, in order.
+/// Records many delivery reports. One result per request, in order.
 ///
 /// # Errors
-/// Only what concerns the whole batch: [`Error::Busy`] and those of the database.
+/// Only those of the whole batch: [`Error::Busy`] and those of the database.
 pub async fn report_many(
     billing: &Billing,
     requests: Vec<ReportRequest>,
@@ -133,7 +132,7 @@ fn to_command(billing: &Billing, request: ReportRequest, actor: &Arc<Actor>) -> 
     Command::Report(DeliveryReport { key, status, error_code, refund_sid, actor: actor.clone() })
 }
 
-/// Hands in those commands that could be made, and puts the answers where they belong.
+/// Submits the valid commands, and merges their results with the errors, in order.
 async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Result<Vec<Result<CommandOutcome>>> {
     let mut commands = Vec::with_capacity(prepared.len());
     let mut problems = Vec::with_capacity(prepared.len());
@@ -164,7 +163,7 @@ fn mixed_up(outcome: &CommandOutcome) -> Error {
     Error::Corrupt(format!("an answer to another command: {outcome:?}"))
 }
 
-/// A charge with all that came of it.
+/// A charge with its delivery report and its refunds.
 #[derive(Debug)]
 pub struct ChargeHistory {
     pub state: ChargeState,
@@ -172,7 +171,7 @@ pub struct ChargeHistory {
     pub refunds: Vec<Transaction>,
 }
 
-/// What a message cost, and why, and what was given back.
+/// Shows a charge, how it was rated, and its refunds.
 ///
 /// # Errors
 /// [`Error::Refused`] where there is no such charge, and those of the database.
@@ -187,8 +186,8 @@ pub async fn show(billing: &Billing, key: &ChargeKey) -> Result<ChargeHistory> {
     Ok(ChargeHistory { state, refunds })
 }
 
-/// A refund as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later
-/// needs a default for the answers stored before it.
+/// A refund that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a
+/// default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RefundReceipt {
     pub entry: Entry,
@@ -196,7 +195,7 @@ pub struct RefundReceipt {
     pub currency: Currency,
     pub available: Money,
     pub reason: String,
-    /// All that was given back of the charge so far.
+    /// The sum of all refunds of the charge so far.
     pub refunded: Money,
 }
 
@@ -212,17 +211,17 @@ impl RefundReceipt {
         }
     }
 
-    /// The refund as a row of the wallet's history.
+    /// The refund as a transaction of the wallet's history.
     pub fn into_transaction(self) -> Transaction {
         Transaction { entry: self.entry, posting: refund_posting(&self.message, &self.reason) }
     }
 }
 
-/// Gives back a charge, or a part of it. With a key it happens once, however often it is asked.
+/// Refunds a charge, or a part of it. With an idempotency key it happens once, however often it is requested.
 ///
 /// # Errors
-/// [`Error::IdempotencyConflict`] where the key came with another input before; [`Error::Refused`] where there is no
-/// such charge or less is left of it; those of the database.
+/// [`Error::IdempotencyConflict`] where the key was used with another input; [`Error::Refused`] where there is no such
+/// charge or less is left of it; those of the database.
 pub async fn refund(
     billing: &Billing,
     request: RefundRequest,

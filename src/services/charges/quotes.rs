@@ -12,13 +12,13 @@ use crate::error::Result;
 use crate::services::Billing;
 use crate::storage;
 
-/// How many messages are rated before other requests get their turn: well under a millisecond's work.
+/// How many messages are rated before other tasks get their turn: well under a millisecond's work.
 const CHUNK: usize = 500;
 
-/// What a message would cost.
+/// Quotes one message.
 ///
 /// # Errors
-/// [`crate::error::Error::Invalid`] where the request is no message; [`crate::error::Error::Refused`] where it has no
+/// [`crate::error::Error::Invalid`] where the message is invalid; [`crate::error::Error::Refused`] where it has no
 /// price; those of the database.
 pub async fn message(billing: &Billing, tenant: &Tenant, message: &OfferedMessage) -> Result<Quote> {
     let now = billing.clock.now();
@@ -32,11 +32,11 @@ pub async fn message(billing: &Billing, tenant: &Tenant, message: &OfferedMessag
     Ok(Quote { rating: Some(rating), ..quote })
 }
 
-/// What a campaign would cost if its messages were charged one after the other.
+/// Quotes a campaign, as if its messages were charged one after the other.
 ///
 /// # Errors
-/// [`crate::error::Error::Invalid`] where the text is none, and those of the database. Recipients without a price are
-/// part of the quote.
+/// [`crate::error::Error::Invalid`] where the text is invalid, and those of the database. Recipients without a price
+/// are part of the quote.
 pub async fn campaign(billing: &Billing, tenant: &Tenant, campaign: &Campaign) -> Result<Quote> {
     let now = billing.clock.now();
     let Campaign { recipients, message } = campaign;
@@ -54,7 +54,7 @@ pub async fn campaign(billing: &Billing, tenant: &Tenant, campaign: &Campaign) -
     Ok(estimate.finish(message.body.as_deref()).map_err(Refusal::from)?)
 }
 
-/// The wallet, or the one the business would get; none is made.
+/// The business's wallet, or the one it would get; none is opened.
 async fn account(billing: &Billing, tenant: &Tenant, now: Timestamp) -> Result<Account> {
     let business = tenant.sid();
     let mut reader = billing.db.read().await?;

@@ -33,7 +33,7 @@ const MISSING: Error = Error::NotFound {
     sentence: "There is no such invoice, or it is none of this business's.",
 };
 
-/// Takes the wallet of a business, and finds an invoice of it.
+/// Locks the wallet of a business, and finds an invoice of it.
 async fn lock_and_find(
     conn: &mut Conn<'_>,
     business: &BusinessSid,
@@ -50,11 +50,11 @@ async fn find(conn: &mut Conn<'_>, business: &BusinessSid, sid: InvoiceSid) -> R
     found.filter(|(_, invoice)| invoice.business_sid == *business).ok_or(MISSING)
 }
 
-/// Cancels an invoice that nothing was paid on. It keeps its number, and nothing is due on it any more; the ledger stays as
-/// it is. The same again changes nothing.
+/// Cancels an invoice that has no payments. It keeps its number, and nothing is due on it any more; the ledger does not
+/// change. Cancelling it again changes nothing.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::Impossible`] where something was paid on it or credited; those of the database.
+/// [`Error::NotFound`]; [`Error::Impossible`] where it has payments or credit notes; those of the database.
 pub async fn cancel(
     billing: &Billing,
     business: &Tenant,
@@ -112,20 +112,20 @@ impl NewNote {
     }
 }
 
-/// A credit note as it was written. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added
-/// later needs a default for the answers stored before it.
+/// A credit note that was written. Serialised, it is kept for 30 days as an idempotent answer: a field added later
+/// needs a default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NoteReceipt {
     pub credit_note: InvoiceSummary,
     pub lines: Vec<InvoiceLine>,
-    /// The credited invoice after it.
+    /// The credited invoice afterwards.
     pub invoice: InvoiceSummary,
     pub entry: Entry,
     pub paid: Vec<PaidInvoice>,
 }
 
 impl NoteReceipt {
-    /// What the wallet got, as a row of its history.
+    /// The wallet's credit, as a transaction of its history.
     pub fn transaction(&self) -> Transaction {
         let reason = self.credit_note.reason.as_deref().unwrap_or_default();
         let posting = credit_note_posting(self.credit_note.number(), self.invoice.number(), reason);
@@ -133,12 +133,12 @@ impl NoteReceipt {
     }
 }
 
-/// Writes a credit note: it takes something off an invoice, and the wallet gets that much, which pays the invoice first and
-/// then others. With a key it happens once, however often it is asked.
+/// Writes a credit note on an invoice and credits its amount to the wallet, which pays that invoice first and then
+/// others. With an idempotency key it happens once, however often it is requested.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Impossible`] where the invoice cannot be credited, or less of it is left;
-/// [`Error::Invalid`] where an amount or a line is none; [`Error::IdempotencyConflict`]; those of the database.
+/// [`Error::Invalid`] where an amount or a line is invalid; [`Error::IdempotencyConflict`]; those of the database.
 pub async fn write(
     billing: &Billing,
     new: NewNote,

@@ -20,8 +20,8 @@ use crate::storage::db::Conn;
 use crate::storage::invoices::NewItem;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// A fee as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later needs
-/// a default for the answers stored before it.
+/// A fee that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a
+/// default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FeeReceipt {
     pub entry: Entry,
@@ -30,19 +30,20 @@ pub struct FeeReceipt {
 }
 
 impl FeeReceipt {
-    /// The fee as a row of the wallet's history.
+    /// The fee as a transaction of the wallet's history.
     pub fn transaction(&self, fee: &Fee) -> Transaction {
         let posting = fee_posting(fee.category, &fee.description, &fee.reason, fee.reference.clone());
         Transaction { entry: self.entry, posting }
     }
 }
 
-/// Takes a fee from a wallet at once (or gives a credit), and adds it to the invoice of the month; it may take the wallet
-/// below its limit. With a key it happens once, however often it is asked. A business without a wallet gets one.
+/// Takes a fee from a wallet at once (or credits it), and adds it to the current month's invoice; it may take the
+/// wallet below its limit. With an idempotency key it happens once, however often it is requested. A business without a
+/// wallet gets one.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key came with another input
-/// before; [`Error::Refused`] where the balance would leave its range; those of the database.
+/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key was used with
+/// another input; [`Error::Refused`] where the balance would leave its range; those of the database.
 pub async fn charge(
     billing: &Billing,
     fee: &Fee,

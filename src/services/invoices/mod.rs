@@ -25,8 +25,8 @@ use crate::storage::db::Conn;
 use crate::storage::invoices::StoredInvoice;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// The invoice of a period; without one, of this month. A whole month that has begun is kept, as a draft until it is
-/// closed; anything else is a preview, computed and not kept.
+/// Shows the invoice of a period; without one, of this month. A whole month that has begun is stored, as a draft until
+/// it is closed; any other period is a preview, computed and not stored.
 ///
 /// # Errors
 /// [`Error::Invalid`] where the period runs backwards or over a year, and those of the database.
@@ -67,7 +67,7 @@ async fn show_month(billing: &Billing, business: BusinessSid, month: DayRange, a
     draft(billing, &business, month, actor).await
 }
 
-/// Makes the month's draft, and the wallet if this is its first use.
+/// Inserts the month's draft, and opens the wallet if this is its first use.
 async fn draft(billing: &Billing, business: &BusinessSid, month: DayRange, actor: &Actor) -> Result<Invoice> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
@@ -88,7 +88,7 @@ async fn draft(billing: &Billing, business: &BusinessSid, month: DayRange, actor
     Ok(invoice)
 }
 
-/// A draft's lines are computed, a finalised invoice's were frozen.
+/// The invoice with its lines: computed on a draft, frozen on a finalised one.
 async fn with_lines(
     conn: &mut Conn<'_>,
     StoredWallet { id, wallet, .. }: StoredWallet,
@@ -128,18 +128,19 @@ async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> 
     Ok(Invoice::new((business, wallet.currency), period, header, lines)?)
 }
 
-/// A page of the invoices that are asked for, whosever they are, without their lines.
+/// A page of the invoices of all businesses, without their lines.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<InvoiceSummary>> {
     storage::invoices::page(&mut billing.db.read().await?.conn(), request).await
 }
 
-/// A page of a business's invoices and credit notes, without their lines. A draft's total is what its lines come to now.
+/// A page of a business's invoices and credit notes, without their lines. A draft's total is the present sum of its
+/// lines.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where the cursor is invalid, and those of the database.
 pub async fn list_of(billing: &Billing, tenant: &Tenant, request: ListRequest) -> Result<ListPage<InvoiceSummary>> {
     let business = ListValue::Text(tenant.sid().as_str().to_owned());
     let request = request.filtered("business_sid", Some(business));
@@ -156,7 +157,7 @@ pub async fn list_of(billing: &Billing, tenant: &Tenant, request: ListRequest) -
     Ok(page)
 }
 
-/// An invoice by its SID, with its lines.
+/// Finds an invoice by its SID, with its lines.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
@@ -176,20 +177,21 @@ async fn found(conn: &mut Conn<'_>, sid: InvoiceSid, id: i64, summary: InvoiceSu
     with_lines(conn, wallet, stored, summary.period).await
 }
 
-/// An invoice and those it stands between.
+/// An invoice with its seller and buyer.
 #[derive(Debug)]
 pub struct OwnInvoice {
     pub invoice: Invoice,
     pub buyer: Party,
-    /// None where nobody said who sells.
+    /// `None` where the seller is unknown.
     pub seller: Option<Party>,
-    /// Whether it is the platform itself that sells, and no reseller.
+    /// Whether the platform itself is the seller, and no reseller.
     pub is_platforms: bool,
-    /// The invoice that a credit note takes from.
+    /// The invoice that a credit note corrects.
     pub credited: Option<InvoiceSummary>,
 }
 
-/// An invoice of a business by its SID, with its lines, seller and buyer: as they were called when it was finalised.
+/// Finds an invoice of a business by its SID, with its lines and with seller and buyer as they were named when it was
+/// finalised.
 ///
 /// # Errors
 /// [`Error::NotFound`] where the business has no such invoice, and those of the database.
@@ -208,7 +210,7 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
     let invoice = found(&mut conn, sid, id, summary).await?;
     let business = storage::businesses::find(&mut conn, tenant.sid()).await?;
     let business = business.ok_or_else(|| Error::Corrupt(format!("the invoice {sid} is of no business")))?;
-    // Whoever issued it stays its seller; a draft would be issued by whom the business buys from now.
+    // The issuer of a finalised invoice stays its seller; a draft would be issued by the present parent.
     let is_draft = invoice.header.status == InvoiceStatus::Draft;
     let reseller = if is_draft { &business.parent } else { &invoice.header.seller };
     let is_platforms = reseller.is_none();

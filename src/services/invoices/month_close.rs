@@ -28,13 +28,13 @@ use crate::storage::notifications::events::NewEvent;
 use crate::storage::wallets::accounts::StoredAccount;
 use crate::storage::wallets::history::Span;
 
-/// How many wallets one transaction closes: those are not charged meanwhile.
+/// How many wallets one transaction closes: they are not charged meanwhile.
 const WALLETS_A_STEP: i64 = 100;
 
-/// How often a step is tried where somebody else held what it needs.
+/// How often a step is tried where other transactions hold its rows.
 const TRIES: u32 = 8;
 
-/// Numbers that a seller gave in a series: how many, and from which to which.
+/// The numbers given by a seller in a series: how many, the first and the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbers {
     pub seller: Option<BusinessSid>,
@@ -44,15 +44,15 @@ pub struct Numbers {
     pub last: i64,
 }
 
-/// What closing a month came to.
+/// The result of closing a month.
 #[derive(Clone, Debug, Default)]
 pub struct CloseOutcome {
-    /// Invoices made by this close.
+    /// Invoices issued by this close.
     pub invoices: i64,
-    /// By seller and series.
+    /// Numbers by seller and series.
     pub numbers: BTreeMap<(i64, String), Numbers>,
     pub totals: BTreeMap<&'static str, Money>,
-    /// Invoices that there were before, or that somebody else made meanwhile. Known at the end.
+    /// Invoices of the month that existed before, or that another server issued meanwhile. Known at the end.
     pub others: i64,
 }
 
@@ -62,13 +62,13 @@ pub struct Closing {
     month: CalendarMonth,
     actor: Actor,
     ends_at: Timestamp,
-    /// The wallet that it came to, and the last one there is.
+    /// The last wallet done, and the last one there is.
     at: i64,
     last: i64,
     outcome: CloseOutcome,
 }
 
-/// The month to close next, from the beginning of the ledger on. Its time may not have come yet.
+/// The month to close next, from the beginning of the ledger on. It may not be over yet.
 ///
 /// # Errors
 /// Those of the database.
@@ -81,13 +81,13 @@ pub async fn next_month(billing: &Billing) -> Result<CalendarMonth> {
     Ok(close::next_to_close(CalendarMonth::of(billing.calendar.day_of(first)), &closed))
 }
 
-/// The work that closes a month in its time.
+/// The job that closes a month when it is due.
 pub fn job(billing: &Billing, month: CalendarMonth) -> NewJob {
     let run_at = close::due_at(month, billing.calendar);
     NewJob { kind: JobKind::MonthClose, subject: month.first().to_string(), run_at }
 }
 
-/// Whether a month was closed to its end before.
+/// Whether a month was closed completely before.
 ///
 /// # Errors
 /// Those of the database.
@@ -96,7 +96,7 @@ pub async fn is_closed(billing: &Billing, month: CalendarMonth) -> Result<bool> 
     Ok(storage::invoices::closed_months::find(&mut reader.conn(), month.days()).await?.is_some())
 }
 
-/// Whether a month may be closed now. `is_urgent`: before the 72 hours after its end are over.
+/// Checks that a month may be closed now. `is_urgent`: before the 72 hours after its end are over.
 ///
 /// # Errors
 /// [`TooEarly`], with a sentence on what to do.
@@ -116,20 +116,20 @@ pub async fn begin(billing: &Billing, month: CalendarMonth, actor: Actor) -> Res
 }
 
 impl Closing {
-    /// How far it is: the wallet it came to, and the last one.
+    /// The progress: the last wallet done, and the last one there is.
     pub fn progress(&self) -> (i64, i64) {
         (self.at.min(self.last), self.last)
     }
 
-    /// How many invoices it made so far.
+    /// How many invoices were issued so far.
     pub fn invoices(&self) -> i64 {
         self.outcome.invoices
     }
 
-    /// Closes the month of some more wallets; whether there may be others. Other processes have their turn after it.
+    /// Closes the month of the next wallets; returns whether there may be more. Lets other processes have their turn.
     ///
     /// # Errors
-    /// Those of the database, where trying again did not help.
+    /// Those of the database, where retries did not help.
     pub async fn step(&mut self, billing: &Billing) -> Result<bool> {
         for attempt in 1.. {
             match self.try_step(billing).await {
@@ -153,7 +153,7 @@ impl Closing {
         Ok(false)
     }
 
-    /// The last wallet of the step, if there was any.
+    /// Returns the last wallet of the step, if there was any.
     async fn try_step(&mut self, billing: &Billing) -> Result<Option<i64>> {
         let mut tx = billing.db.begin().await?;
         let mut conn = tx.conn();
@@ -246,7 +246,7 @@ impl Closing {
         Ok(made)
     }
 
-    /// What came in after the month's end and before its close pays the new invoices at once.
+    /// Credits that came in after the month's end and before its close pay the new invoices.
     async fn pay_at_once(&self, billing: &Billing, conn: &mut Conn<'_>, made: &[Made], now: Timestamp) -> Result<()> {
         for Made { wallet, header, .. } in made {
             let last = (wallet.last.0, wallet.last.1);
@@ -260,7 +260,7 @@ impl Closing {
         Ok(())
     }
 
-    /// The wallets whose month is open, and the drafts that there are.
+    /// The wallets whose month is still open, and their drafts.
     async fn drafts(
         &self,
         conn: &mut BulkConn<'_>,
@@ -269,7 +269,7 @@ impl Closing {
         let existing = storage::invoices::month_close::existing(conn, &ids(&wallets), self.month.days()).await?;
         let (drafts, finalised): (Vec<Existing>, Vec<Existing>) =
             existing.into_iter().partition(|existing| existing.status == InvoiceStatus::Draft);
-        // Whoever waited for wallets that another close held sees only now what that one made.
+        // After a wait for wallets that another close had locked, only this read sees the invoices it issued.
         let finalised: BTreeSet<i64> = finalised.into_iter().map(|existing| existing.wallet_id).collect();
         wallets.retain(|wallet| !finalised.contains(&wallet.id));
         let draft =
@@ -277,7 +277,7 @@ impl Closing {
         Ok((wallets, drafts.into_iter().map(draft).collect()))
     }
 
-    /// What the month of each wallet comes to, for those that have something to invoice.
+    /// The invoice of each wallet's month, for those that have something to invoice.
     async fn decide(
         &self,
         billing: &Billing,
@@ -319,7 +319,7 @@ impl Closing {
         Ok(closed)
     }
 
-    /// Notes that the month is closed, and who did it.
+    /// Records the month as closed, and by whom.
     ///
     /// # Errors
     /// Those of the database.
@@ -346,7 +346,7 @@ fn ids(wallets: &[ClosingWallet]) -> Vec<i64> {
     wallets.iter().map(|wallet| wallet.id).collect()
 }
 
-/// Rows by whose they are, in their order.
+/// Rows grouped by wallet, in their order.
 fn grouped<T>(rows: Vec<(i64, T)>) -> HashMap<i64, Vec<T>> {
     let mut groups: HashMap<i64, Vec<T>> = HashMap::new();
     for (wallet_id, row) in rows {
@@ -355,7 +355,7 @@ fn grouped<T>(rows: Vec<(i64, T)>) -> HashMap<i64, Vec<T>> {
     groups
 }
 
-/// The first number of each seller (0: the platform) for its invoices among these.
+/// Takes numbers for these invoices; returns the first of each seller (0: the platform).
 async fn take_numbers(
     conn: &mut BulkConn<'_>,
     closed: impl Iterator<Item = (Option<i64>, NaiveDate)>,
@@ -374,8 +374,8 @@ async fn take_numbers(
     Ok(firsts)
 }
 
-/// Lets credits that came after the entry `since_seq`, and have not wholly paid invoices yet, pay those that are open now,
-/// the oldest credit first: for whoever closes a month and has just made its invoice. The transaction is the caller's.
+/// Lets credits after the entry `since_seq`, as far as they have not paid invoices yet, pay the open ones, the oldest
+/// credit first: for a month close that has just issued an invoice. The transaction is the caller's.
 ///
 /// # Errors
 /// Those of the database.
@@ -422,7 +422,7 @@ struct Draft {
     created_at: Timestamp,
 }
 
-/// An invoice that was made.
+/// An invoice that was issued.
 struct Made {
     wallet: ClosingWallet,
     series: String,
@@ -468,7 +468,7 @@ impl CloseOutcome {
 }
 
 impl Numbers {
-    /// The first and the last, as invoices show them.
+    /// The first and the last number, as printed.
     pub fn ends(&self) -> (String, String) {
         (close::numbered(&self.series, self.first), close::numbered(&self.series, self.last))
     }

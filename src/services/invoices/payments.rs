@@ -21,11 +21,11 @@ use crate::services::posting::{self, NewPosting};
 use crate::storage;
 use crate::storage::db::Conn;
 
-/// A payment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added later
-/// needs a default for the answers stored before it.
+/// A payment that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later needs a
+/// default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PaymentReceipt {
-    /// The invoice after it.
+    /// The invoice afterwards.
     pub invoice: InvoiceSummary,
     pub entry: Entry,
     pub gross: Money,
@@ -34,7 +34,7 @@ pub struct PaymentReceipt {
 }
 
 impl PaymentReceipt {
-    /// The payment as a row of the wallet's history.
+    /// The payment as a transaction of the wallet's history.
     ///
     /// # Errors
     /// [`Error::Invalid`] never: sums of what was paid are no larger than the payment.
@@ -46,7 +46,7 @@ impl PaymentReceipt {
     }
 }
 
-/// An invoice of this business, and the key its rows go by.
+/// An invoice of this business, with its row id.
 async fn find(conn: &mut Conn<'_>, business: &Tenant, sid: InvoiceSid) -> Result<(i64, InvoiceSummary)> {
     let found = storage::invoices::find_by_sid(conn, sid).await?;
     found.filter(|(_, invoice)| invoice.business_sid == *business.sid()).ok_or(Error::NotFound {
@@ -55,12 +55,12 @@ async fn find(conn: &mut Conn<'_>, business: &Tenant, sid: InvoiceSid) -> Result
     })
 }
 
-/// Enters a payment at once. It pays what is open of the business's invoices, the oldest first; what is left over stays in
-/// the wallet. With a key it happens once, however often it is asked.
+/// Enters a payment. It pays the business's open invoices, the oldest first; the rest stays in the wallet. With an
+/// idempotency key it happens once, however often it is requested.
 ///
 /// # Errors
 /// [`Error::NotFound`] where the business has no such invoice; [`Error::Impossible`] where nothing is due on it;
-/// [`Error::IdempotencyConflict`] where the key came with another input before; those of the database.
+/// [`Error::IdempotencyConflict`] where the key was used with another input; those of the database.
 pub async fn pay(
     billing: &Billing,
     payment: InvoicePayment,

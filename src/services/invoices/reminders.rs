@@ -12,19 +12,19 @@ use crate::storage;
 use crate::storage::invoices::reminders::DueInvoice;
 use crate::storage::wallets::accounts::StoredAccount;
 
-/// How many invoices one piece of work looks at, well within the time it is claimed for.
+/// How many invoices one run looks at, well within its lease.
 const MOST: i64 = 500;
 
-/// The job that reminds; there is one a deployment, due as soon as a worker starts.
+/// The job that sends reminders; there is one in a deployment, due as soon as a worker starts.
 pub fn job(billing: &Billing) -> NewJob {
     NewJob { kind: JobKind::InvoiceReminders, subject: "all".to_owned(), run_at: billing.clock.now() }
 }
 
-/// Reminds of the invoices that are due soon, and marks and tells those that are overdue. Each is told once, however often
-/// this runs. Again with the next day, or at once where there are more than one piece of work takes.
+/// Reminds of invoices that are due soon, and marks and reports those that are overdue, each once, however often this
+/// runs. Runs again the next day, or at once where there are more than one run takes.
 ///
 /// # Errors
-/// Those of the database. An invoice that was told stays told.
+/// Those of the database. Reminders sent until then stay sent.
 pub async fn remind(billing: &Billing) -> Result<Next> {
     let today = billing.today();
     let soon = days_after(today, DAYS_BEFORE);
@@ -39,7 +39,7 @@ pub async fn remind(billing: &Billing) -> Result<Next> {
     Ok(Next::At(if is_all { billing.calendar.start_of(day_after(today)) } else { billing.clock.now() }))
 }
 
-/// Tells of one invoice, if that is still to be done.
+/// Sends the reminder of one invoice, if it is still due.
 async fn tell(billing: &Billing, due: &DueInvoice) -> Result<()> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::storage;
 
-/// A page of a business's alerts, newest first. One that nobody has used yet has none.
+/// A page of a business's alerts, newest first; none for a business that was never used.
 ///
 /// # Errors
 /// Those of the database.
@@ -32,15 +32,15 @@ pub async fn list(
     Ok(Page::from_lookahead(rows, limit, |alert| alert.position))
 }
 
-/// A page of the alerts that are asked for, whosever they are.
+/// A page of the alerts of all businesses.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn list_all(billing: &Billing, request: &ListRequest) -> Result<ListPage<OwnedAlert>> {
     storage::notifications::alerts::page_of_all(&mut billing.db.read().await?.conn(), request).await
 }
 
-/// Says of an alert whether it was read. Again changes nothing and leaves no trace.
+/// Marks an alert as read or unread. The same again changes nothing and is not recorded.
 ///
 /// # Errors
 /// [`Error::NotFound`] where the business has no such alert, and those of the database.
@@ -70,7 +70,7 @@ pub async fn mark(
     Ok(marked)
 }
 
-/// How many of a business's alerts nobody has read.
+/// The number of a business's unread alerts.
 ///
 /// # Errors
 /// Those of the database.
@@ -83,7 +83,7 @@ pub async fn count_unread(billing: &Billing, tenant: &Tenant) -> Result<UnreadAl
     }
 }
 
-/// Says of all a business's alerts that they were read; how many that changed.
+/// Marks all alerts of a business as read; returns how many changed.
 ///
 /// # Errors
 /// Those of the database.

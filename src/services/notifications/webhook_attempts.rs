@@ -13,7 +13,7 @@ use crate::storage::db::BulkConn;
 use crate::storage::notifications::webhook_messages::Tried;
 use crate::storage::notifications::webhooks::EndpointState;
 
-/// What became of messages to one endpoint. Nothing, where there is nobody left to send them to.
+/// The attempts of one job at deliveries to an endpoint; none where the endpoint is gone.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub endpoint_id: i64,
@@ -26,8 +26,8 @@ impl Sent {
     }
 }
 
-/// Notes attempts, and since when nothing comes through. When the next message of each endpoint is due; of one that has none,
-/// or is asked no more, nothing.
+/// Records attempts, and since when endpoints have failed. Returns when each endpoint's next delivery is due; endpoints
+/// without one, or disabled, are left out.
 ///
 /// # Errors
 /// Those of the database.

@@ -26,20 +26,20 @@ use crate::storage::notifications::webhooks::StoredWebhook;
 use crate::storage::wallets::accounts::StoredAccount;
 use crate::{random, storage};
 
-/// How many messages of an endpoint are under way at once.
+/// How many deliveries to an endpoint run at once.
 const AT_ONCE: usize = 8;
 
-/// How many are sent before what came of them is noted, and other endpoints have their turn.
+/// How many are sent before they are recorded and other endpoints have their turn.
 const MOST_IN_A_TURN: i64 = 100;
 
-/// And for how long.
+/// The longest such turn.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
-/// Sends what is due for an endpoint, whose number the job's subject is; [`super::webhook_attempts`] notes what came of it.
-/// A turn also ends when nothing comes through: a receiver that is slow or gone keeps nobody else waiting for long.
+/// Sends the due deliveries of an endpoint, whose row id is the job's subject; [`super::webhook_attempts`] records the
+/// attempts. A turn also ends when every attempt fails: a receiver that is slow or gone does not keep others waiting.
 ///
 /// # Errors
-/// Those of the database. A message that does not come through is none: it has a time of its own for the next try.
+/// Those of the database. A failed delivery is no error: it has a time for its next attempt.
 pub async fn deliver(billing: &Billing, job: &Job) -> Result<Sent> {
     let endpoint_id =
         job.subject.parse::<i64>().map_err(|_| Error::Corrupt(format!("the endpoint {}", job.subject)))?;
@@ -74,7 +74,7 @@ pub async fn deliver(billing: &Billing, job: &Job) -> Result<Sent> {
     Ok(sent)
 }
 
-/// Sends one message, and says what is to be noted of it.
+/// Makes one attempt, and returns what to record of it.
 async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Result<Tried> {
     let now = billing.clock.now();
     let secrets = secrets(billing, stored, now);
@@ -105,7 +105,7 @@ async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Re
     Ok(Tried { message, attempt, after })
 }
 
-/// Those that sign now. None where the current one does not open: the server's `SECRET_KEY` is another than it was.
+/// The secrets that sign now. Empty where the current one cannot be decrypted, because `SECRET_KEY` has changed.
 fn secrets(billing: &Billing, stored: &StoredWebhook, now: Timestamp) -> Vec<WebhookSecret> {
     let open = |sealed: &String| {
         let opened = billing.sealer.open(&stored.webhook.sid.to_string(), sealed);
@@ -134,7 +134,8 @@ fn headers(secrets: &[WebhookSecret], message: &Message, now: Timestamp) -> Head
     headers
 }
 
-/// Disables an endpoint that is gone or has failed for days, and warns its owner; unless its owner has mended it just now.
+/// Disables an endpoint that is gone or has failed for days, and alerts its owner; unless the owner has repaired it
+/// just now.
 async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) -> Result<()> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;

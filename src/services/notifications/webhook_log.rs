@@ -27,14 +27,14 @@ const NO_MESSAGE: Error = Error::NotFound {
     sentence: "This webhook was sent no such message, or it is too long ago.",
 };
 
-/// A message, and the attempts to deliver it.
+/// A delivery, with its attempts.
 #[derive(Clone, Debug)]
 pub struct LoggedMessage {
     pub message: Message,
     pub attempts: Vec<Attempt>,
 }
 
-/// A page of what an endpoint was sent, newest first.
+/// A page of an endpoint's deliveries, newest first.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
@@ -82,7 +82,7 @@ async fn find(conn: &mut Conn<'_>, endpoint_id: i64, sid: MessageEventSid) -> Re
     with_attempts(conn, vec![message]).await?.pop().ok_or(NO_MESSAGE)
 }
 
-/// Has a message sent again, at once and then as if it were new; its id stays.
+/// Sends a delivery again, at once and with retries as if it were new; its id stays.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Impossible`] where the endpoint is disabled; those of the database.
@@ -109,7 +109,7 @@ pub async fn send_again(
     Ok(logged)
 }
 
-/// What a test tells.
+/// The body of a test event.
 #[derive(Serialize)]
 struct TestEventBody<'a> {
     webhook_sid: WebhookSid,
@@ -117,7 +117,7 @@ struct TestEventBody<'a> {
     message: &'static str,
 }
 
-/// Sends the event `webhook.test`, the way of all others.
+/// Sends the event `webhook.test`, in the same way as all others.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Impossible`] where the endpoint is disabled; those of the database.

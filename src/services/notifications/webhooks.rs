@@ -26,21 +26,21 @@ const NOT_FOUND: Error = Error::NotFound {
     sentence: "There is no such webhook, or it is none of this business's.",
 };
 
-/// An endpoint and its secret, for its owner's eyes.
+/// An endpoint and its secret, for its owner.
 #[derive(Clone, Debug)]
 pub struct IssuedWebhook {
     pub webhook: Webhook,
     pub secret: WebhookSecret,
 }
 
-/// What an idempotent answer keeps of a secret for 30 days: sealed.
+/// A secret as an idempotent answer keeps it for 30 days: encrypted.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     webhook: WebhookSid,
     sealed: String,
 }
 
-/// What the audit log says of an endpoint: not all of its address, which may hold a token.
+/// An endpoint in the audit log: without the part of its URL that may hold a token.
 fn described(webhook: &Webhook) -> Value {
     json!({
         "business_sid": webhook.business, "url": webhook.url.origin(), "description": webhook.description,
@@ -48,8 +48,8 @@ fn described(webhook: &Webhook) -> Value {
     })
 }
 
-/// Makes an endpoint. Its secret is in the answer and nowhere else; the same request again with the same key of
-/// idempotency shows it again.
+/// Creates an endpoint. Its secret is in the answer and stored nowhere in clear; the same request again with the same
+/// idempotency key returns it again.
 ///
 /// # Errors
 /// [`Error::Invalid`]; [`Error::Impossible`] where there are too many; [`Error::IdempotencyConflict`]; those of the
@@ -126,8 +126,8 @@ pub async fn show(billing: &Billing, tenant: &Tenant, sid: WebhookSid) -> Result
     Ok(found.ok_or(NOT_FOUND)?.webhook)
 }
 
-/// Changes an endpoint. Enabled again, it gets what still waits for it; what happened while it was disabled was never
-/// written for it. What changes nothing leaves no trace.
+/// Changes an endpoint. Enabled again, it gets the deliveries that still wait; events while it was disabled were never
+/// written for it. A change of nothing is not recorded.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Invalid`], and those of the database.
@@ -161,7 +161,7 @@ pub async fn change(
     Ok(after)
 }
 
-/// The endpoint and its business's wallet, both held: the wallet first, as everybody does.
+/// The endpoint and its business's wallet, both locked: the wallet first, as everywhere.
 async fn hold(conn: &mut Conn<'_>, business: &BusinessSid, sid: WebhookSid) -> Result<(i64, StoredWebhook)> {
     // Where there is an endpoint there is a wallet: making the one opens the other.
     let wallet = storage::wallets::lock(conn, business).await?.ok_or(NOT_FOUND)?;
@@ -169,7 +169,7 @@ async fn hold(conn: &mut Conn<'_>, business: &BusinessSid, sid: WebhookSid) -> R
     Ok((wallet.id, stored))
 }
 
-/// Gives an endpoint a new secret. The old one signs beside it for so many hours.
+/// Sets a new secret for an endpoint. The old one signs too for the given hours.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Invalid`], [`Error::IdempotencyConflict`], and those of the database.
@@ -203,7 +203,7 @@ pub async fn rotate(
     once.run(KeyTurn, SealedWebhook { billing, business: tenant.sid() }, work).await
 }
 
-/// Deletes an endpoint with all its messages.
+/// Deletes an endpoint with all its deliveries.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::services::Billing;
 use crate::storage;
 
-/// Asks the database the cheapest question that only a working one answers.
+/// Checks that the database answers.
 ///
 /// # Errors
 /// Those of the database.
@@ -12,7 +12,7 @@ pub async fn ready(billing: &Billing) -> Result<()> {
     storage::db::deployment::ping(&mut billing.db.read().await?.conn()).await
 }
 
-/// A pool of database connections as it is right now.
+/// The present state of a pool of database connections.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolState {
     pub pool: &'static str,

@@ -6,22 +6,22 @@ use crate::error::Result;
 use crate::services::Billing;
 use crate::storage;
 
-/// How many batches are taken in a turn: a long one would keep the job's lease too long.
+/// How many batches one run deletes: more would take longer than the job's lease.
 const BATCHES: usize = 100;
 
 const A_DAY_SECONDS: i64 = 24 * 3_600;
 
-/// When to go on where more is left than a turn takes.
+/// The pause before the next run where more is left.
 const PAUSE_SECONDS: i64 = 30;
 
-/// The work as it is scheduled when a server starts: however many servers there are, it is one.
+/// The housekeeping job, scheduled when a server starts; there is one in a deployment.
 pub fn job(billing: &Billing) -> NewJob {
     NewJob { kind: JobKind::Housekeeping, subject: "daily".to_owned(), run_at: billing.clock.now() }
 }
 
-/// Deletes messages to webhooks after their time, and logins, failed logins and idempotent answers that have ended: most
-/// of the latter go as new ones come, and what is left where none come goes here. Each batch is a transaction of its own,
-/// so that nobody waits for a long deletion.
+/// Deletes old webhook deliveries, and expired sessions, login failures and idempotent answers. (Most of the answers go
+/// as new ones come; the rest goes here.) Each batch is a transaction of its own, so that nobody waits for a long
+/// deletion.
 ///
 /// # Errors
 /// Those of the database.

@@ -12,10 +12,10 @@ use crate::services::notifications::webhook_attempts::{self, Sent};
 use crate::storage;
 use crate::storage::db::BulkConn;
 
-/// How long work is claimed for at a time. What takes longer says so as it goes ([`extend`]).
+/// The lease of a job, in seconds. A job that takes longer extends it ([`extend`]).
 const LEASE_SECONDS: i64 = 120;
 
-/// Schedules work that is there from the beginning; what is scheduled already stays as it is.
+/// Schedules the jobs that always exist; those already scheduled stay as they are.
 ///
 /// # Errors
 /// Those of the database.
@@ -25,29 +25,29 @@ pub async fn schedule(billing: &Billing, jobs: &[NewJob]) -> Result<()> {
     tx.commit().await
 }
 
-/// Work that was tried, and what is to be noted of it.
+/// A job that was run, and its outcome, to be recorded.
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub job: Job,
-    /// Or why it failed.
+    /// The error is why it failed.
     pub outcome: std::result::Result<JobOutcome, String>,
 }
 
 #[derive(Clone, Debug)]
 pub enum JobOutcome {
     Next(Next),
-    /// Noted along with the work: it says itself what comes next.
+    /// Webhook delivery attempts, recorded along with the job; they determine when it runs next.
     Sent(Sent),
 }
 
-/// Up to how many pieces of each kind are claimed.
+/// How many jobs of each kind may be claimed.
 pub type Room = Vec<(JobKind, i64)>;
 
-/// Notes what came of work that was tried, and claims what is due: in one transaction for all of it, since each commit
-/// keeps those waiting who charge messages. Noting the same again changes nothing.
+/// Records the outcomes of jobs, and claims due ones, all in one transaction, since each commit delays charges.
+/// Recording the same again changes nothing.
 ///
 /// # Errors
-/// Those of the database: nothing is noted then, and nothing claimed.
+/// Those of the database: then nothing is recorded, and nothing claimed.
 pub async fn turn(billing: &Billing, ended: Arc<[Ended]>, room: Room) -> Result<Vec<Job>> {
     let now = billing.clock.now();
     if ended.is_empty() && due(&mut billing.db.read().await?.conn().bulk(), &room, now).await?.is_empty() {
@@ -63,7 +63,7 @@ pub async fn turn(billing: &Billing, ended: Arc<[Ended]>, room: Room) -> Result<
 async fn note_and_claim(billing: &Billing, ended: &[Ended], room: &Room) -> Result<Vec<Job>> {
     let mut tx = billing.db.begin_bulk().await?;
     let mut conn = tx.conn();
-    // Not before the turn to write has come: what is claimed is claimed from now on.
+    // Read once the turn to write has come: leases begin then.
     let now = billing.clock.now();
     note(&mut conn, ended, now).await?;
     let mut claimed = Vec::new();
@@ -74,7 +74,7 @@ async fn note_and_claim(billing: &Billing, ended: &[Ended], room: &Room) -> Resu
     Ok(claimed)
 }
 
-/// Where there is room for work, and work that is due.
+/// The kinds with due jobs and room for them.
 async fn due(conn: &mut BulkConn<'_>, room: &Room, now: Timestamp) -> Result<Room> {
     let kinds: Vec<JobKind> = room.iter().filter(|(_, most)| *most > 0).map(|(kind, _)| *kind).collect();
     let due = storage::jobs::due_kinds(conn, &kinds, now).await?;
@@ -104,10 +104,10 @@ async fn note(conn: &mut BulkConn<'_>, ended: &[Ended], now: Timestamp) -> Resul
     storage::jobs::settle(conn, &ended.iter().map(fate).collect::<Vec<_>>()).await
 }
 
-/// Holds work longer; the job is then the proof of who holds it.
+/// Extends the lease of a job; `job` then has the new one.
 ///
 /// # Errors
-/// [`Error::Stale`] where somebody else has it by now, and those of the database.
+/// [`Error::Stale`] where another server has claimed it, and those of the database.
 pub async fn extend(billing: &Billing, job: &mut Job) -> Result<()> {
     let until = billing.clock.now().plus_seconds(LEASE_SECONDS);
     let mut tx = billing.db.begin().await?;
@@ -120,7 +120,7 @@ pub async fn extend(billing: &Billing, job: &mut Job) -> Result<()> {
     Ok(())
 }
 
-/// How much scheduled work there is, by kind.
+/// Counts of scheduled jobs, by kind.
 ///
 /// # Errors
 /// Those of the database.

@@ -14,17 +14,17 @@ use crate::storage;
 use crate::storage::db::{Conn, Db};
 use crate::storage::operations::reconcile::{self as stored, Spanned, Spans};
 
-/// After how many entries whoever waits hears how far it is.
+/// How many entries are read between two reports of progress.
 const TELL_EVERY: u64 = 1_000_000;
 
-/// What is under way, for whoever waits.
+/// Takes reports of progress.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
-/// Checks all that must hold, as it stands at one moment, while the server may go on; nothing is changed. Memory is taken
-/// for a count per wallet and per row of usage, and not for entries.
+/// Runs all checks on one snapshot, while the server may go on; nothing is changed. Takes memory for a count per wallet
+/// and per row of usage, and not for entries.
 ///
 /// # Errors
-/// Those of the database. What does not hold is no error but stands in the report.
+/// Those of the database. A failed check is no error: it is in the report.
 pub async fn reconcile(db: &Db, zone_of_new: Tz, progress: Progress<'_>) -> Result<Report> {
     let mut snapshot = db.snapshot().await?;
     let mut conn = snapshot.conn();
@@ -51,7 +51,7 @@ pub async fn reconcile(db: &Db, zone_of_new: Tz, progress: Progress<'_>) -> Resu
     Ok(report)
 }
 
-/// Finalised invoices beside what their months were charged for, their numbers, and what was paid of them.
+/// Checks finalised invoices against the usage of their months, their numbers and their payments.
 async fn invoices(conn: &mut Conn<'_>, report: &mut Report, progress: Progress<'_>) -> Result<()> {
     progress("invoices");
     let (mut all, mut after) = (Invoices::default(), 0);
@@ -97,7 +97,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The ledger, a span at a time: each entry beside the one before it, marks, debits beside their rates.
+    /// Checks the ledger span by span: each entry against the one before it, marks, debits against their rates.
     async fn ledger(&mut self, conn: &mut Conn<'_>, report: &mut Report) -> Result<()> {
         (self.progress)("the ledger");
         let mut spans = Spans::of(conn, Spanned::Ledger).await?;

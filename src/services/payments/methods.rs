@@ -6,7 +6,7 @@ use crate::domain::values::sid::BusinessSid;
 use crate::error::{Error, Result};
 use crate::services::Billing;
 
-/// Seals what a business pays from, for the database.
+/// Encrypts a payment method, for the database.
 ///
 /// # Errors
 /// [`Error::Setup`] where the system gives no random bytes.
@@ -16,13 +16,13 @@ pub fn seal(billing: &Billing, business: &BusinessSid, method: &PaymentMethod) -
     sealed.ok_or_else(|| Error::Setup("a payment method cannot be sealed".to_owned()))
 }
 
-/// What a business pays from, as people see it; of what was sealed under another `SECRET_KEY` only that there is something.
+/// A payment method as people see it; a placeholder where it was encrypted under another `SECRET_KEY`.
 pub fn masked(billing: &Billing, business: &BusinessSid, sealed: Option<&str>) -> Option<String> {
     let opened = open(billing, business, sealed?);
     Some(opened.map_or_else(|| "****".to_owned(), |method| method.masked()))
 }
 
-/// What a business pays from, in clear; nothing where it was sealed under another `SECRET_KEY`.
+/// A payment method in clear; `None` where it was encrypted under another `SECRET_KEY`.
 pub fn open(billing: &Billing, business: &BusinessSid, sealed: &str) -> Option<PaymentMethod> {
     billing.sealer.open(&PaymentMethod::seal_context(business), sealed)?.parse().ok()
 }

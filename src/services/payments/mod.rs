@@ -31,7 +31,7 @@ use crate::storage::wallets::{Opening, StoredWallet};
 use providers::{Provider, Request, Said};
 pub use settlement::confirm;
 
-/// How much longer than that a provider is asked which does not say what became of a payment.
+/// How many more seconds a provider is asked for a status that it does not give.
 const PATIENCE_SECONDS: i64 = 3_600;
 
 /// A top-up through a provider.
@@ -56,19 +56,19 @@ impl ProviderTopup {
     }
 }
 
-/// A wallet, and the payment that will change it. Serialised, it is what an idempotent answer keeps of both for 30 days.
+/// A wallet, and the payment that will change it. Serialised, both are kept for 30 days as an idempotent answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Requested {
     pub wallet: Wallet,
     pub payment: Payment,
 }
 
-/// Asks a provider for a top-up: the payment is stored, and the worker does the asking. With a key it happens once, however
-/// often it is asked. A business without a wallet gets one.
+/// Requests a top-up from a provider: the payment is stored, and the worker sends the request. With an idempotency key
+/// it happens once, however often it is requested. A business without a wallet gets one.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the amount has more decimals than its currency; [`Error::IdempotencyConflict`] where the key came
-/// with another input before; those of the database.
+/// [`Error::Invalid`] where the amount has more decimals than its currency; [`Error::IdempotencyConflict`] where the
+/// key was used with another input; those of the database.
 pub async fn request(
     billing: &Billing,
     topup: ProviderTopup,
@@ -106,7 +106,7 @@ pub async fn request(
     once.run(OpenedWallet(&opening), PlainJson, work).await
 }
 
-/// A page of a business's payments, newest first. One that nobody has used yet has none.
+/// A page of a business's payments, newest first; none for a business that was never used.
 ///
 /// # Errors
 /// Those of the database.
@@ -120,7 +120,7 @@ pub async fn list(billing: &Billing, tenant: &Tenant, cursor: Cursor, limit: Lim
     Ok(Page::from_lookahead(rows, limit, |row| row.position).map(|row| row.payment))
 }
 
-/// A payment of a business.
+/// Shows a payment of a business.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
@@ -133,8 +133,8 @@ pub async fn show(billing: &Billing, tenant: &Tenant, sid: PaymentSid) -> Result
     })
 }
 
-/// Asks a provider for a payment, or, once the time for its confirmation is over, what became of it. The subject is the
-/// payment.
+/// Runs the job of a payment: sends the request to the provider, or, once its confirmation is late, asks for its
+/// status. The subject is the payment.
 ///
 /// # Errors
 /// [`Error::Provider`] where the provider is to be asked again, and those of the database.
@@ -151,7 +151,7 @@ pub async fn perform(billing: &Billing, subject: &str) -> Result<Next> {
     };
     let sealed = payment.method.as_ref();
     let method = sealed.and_then(|sealed| methods::open(billing, &payment.business_sid, sealed));
-    // Who has the request already needs no method to say what became of it.
+    // A provider that has the request needs no method to report its status.
     if payment.requested_at.is_none() && sealed.is_some() && method.is_none() {
         return fail(billing, &payment, "what it is paid from can no longer be read: enter it again").await;
     }
@@ -183,8 +183,8 @@ async fn note_request(
     tx.commit().await
 }
 
-/// Asks what became of a payment that nobody has confirmed in time. What is still open then has failed; should its money
-/// come after all, it is credited.
+/// Asks for the status of a payment without a confirmation. At the end, a payment that is still open fails; if its
+/// money comes after all, it is credited.
 async fn follow_up(billing: &Billing, provider: &Provider, request: Request<'_>, is_last: bool) -> Result<Next> {
     match provider.status(request.clone()).await {
         Ok(Said::Settled(outcome)) => take_word(billing, request.payment, outcome).await,
@@ -200,7 +200,7 @@ async fn take_word(billing: &Billing, payment: &Payment, outcome: PaymentOutcome
     let confirmation = Confirmation { provider: payment.provider.clone(), payment: payment.sid.to_string(), outcome };
     match confirm(billing, &confirmation, &Actor::scheduled()).await? {
         Verdict::Complete | Verdict::Fail => Ok(Next::Done),
-        // Another amount, say: what came waits for an admin, and this payment will not come.
+        // Another amount, say: that money waits for an admin, and this payment will not come.
         Verdict::Replay | Verdict::Suspend(_) => {
             fail(billing, payment, "the provider confirmed something else; an operator looks into it").await
         }

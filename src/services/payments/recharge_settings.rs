@@ -23,7 +23,7 @@ use crate::storage::payments::recharges::{StoredRecharging, WalletPart};
 use crate::storage::wallets::accounts::StoredAccount;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// What is to become of the settings; what is left out stays.
+/// Changes to the settings. Fields left out stay as they are.
 #[derive(Clone, Debug)]
 pub struct RechargeChanges {
     pub enabled: bool,
@@ -35,7 +35,7 @@ pub struct RechargeChanges {
     pub max_amount_per_day: Option<Option<Money>>,
 }
 
-/// The settings as callers see them, and as the audit log keeps them.
+/// The settings as callers see them and as the audit log records them.
 #[derive(Clone, Debug, Serialize)]
 pub struct RechargeView {
     pub enabled: bool,
@@ -43,7 +43,7 @@ pub struct RechargeView {
     pub threshold: Money,
     pub currency: Currency,
     pub provider: Option<ProviderName>,
-    /// Masked.
+    /// The payment method, masked.
     pub method: Option<String>,
     pub max_per_day: i64,
     pub max_amount_per_day: Option<Money>,
@@ -55,7 +55,7 @@ impl RechargeView {
     }
 }
 
-/// How it stands.
+/// The state of auto-recharge.
 #[derive(Clone, Debug, Default)]
 pub struct RechargeState {
     pub open_payment: Option<PaymentSid>,
@@ -71,7 +71,7 @@ pub struct RechargeStanding {
     pub state: RechargeState,
 }
 
-/// How a business's wallet is recharged. One that nobody has used yet is not.
+/// Shows the auto-recharge of a business's wallet; disabled for a business that was never used.
 ///
 /// # Errors
 /// Those of the database.
@@ -86,8 +86,8 @@ pub async fn show(billing: &Billing, tenant: &Tenant) -> Result<RechargeStanding
     }
 }
 
-/// Changes the settings that their author saw, and judges at once whether the wallet asks for a recharge. Enabling forgets
-/// what failed before.
+/// Changes the settings, if they are still as the author saw them, and requests a recharge at once where the balance
+/// calls for one. Enabling forgets earlier failures.
 ///
 /// # Errors
 /// [`Error::Changed`], [`Error::Invalid`] where the settings contradict each other or name no provider of this server,
@@ -112,7 +112,7 @@ pub async fn change(
         return Err(Error::Changed);
     }
     let terms = terms(&wallet, before.as_ref(), &changes);
-    terms.check().map_err(|(field, problem)| Error::invalid(field, problem))?;
+    terms.check()?;
     let recharging = decide(billing, business, before, &terms, &changes)?;
     if changes.enabled {
         billing.providers.choose(Some(&recharging.provider))?;
@@ -154,7 +154,7 @@ fn terms(wallet: &StoredWallet, before: Option<&Recharging>, changes: &RechargeC
     }
 }
 
-/// The settings as they will be stored. What another provider took the money from is nothing to the new one.
+/// The settings to store. A payment method is dropped when the provider changes.
 fn decide(
     billing: &Billing,
     business: &BusinessSid,
@@ -187,7 +187,7 @@ fn decide(
     })
 }
 
-/// Asks for a recharge where the balance is below the threshold already.
+/// Requests a recharge where the balance is below the threshold already.
 async fn judge(billing: &Billing, conn: &mut Conn<'_>, business: &BusinessSid, now: Timestamp) -> Result<()> {
     let stored =
         storage::wallets::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();

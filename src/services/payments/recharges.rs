@@ -7,8 +7,8 @@ use crate::services::posting::consequences::{self, Consequences, Context};
 use crate::storage;
 use crate::storage::wallets::accounts::StoredAccount;
 
-/// Judges a wallet again once the wait after a failed recharge, or the day whose recharges were used up, is over. The
-/// subject is the wallet's number.
+/// Judges a wallet again once its wait is over, after a failed recharge or after the limits of a day were used up. The
+/// subject is the wallet's row id.
 ///
 /// # Errors
 /// Those of the database.

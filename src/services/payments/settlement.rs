@@ -18,7 +18,8 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallets::accounts::StoredAccount;
 
-/// Takes a provider's word: once, however often and by however many at once it is told. What was made of it.
+/// Settles a provider's confirmation, once, however often and by however many requests at once it comes. Returns the
+/// verdict.
 ///
 /// # Errors
 /// [`Error::Refused`] where the balance would leave its range, and those of the database.
@@ -54,7 +55,7 @@ pub async fn confirm(billing: &Billing, confirmation: &Confirmation, actor: &Act
     Ok(verdict)
 }
 
-/// A payment whose wallet nobody else changes until this transaction ends.
+/// A payment whose wallet is locked until this transaction ends.
 struct Held {
     account: StoredAccount,
     payment: Payment,
@@ -70,7 +71,7 @@ async fn hold(conn: &mut Conn<'_>, confirmation: &Confirmation) -> Result<Option
     let account =
         storage::wallets::accounts::load_and_lock(&mut conn.bulk(), std::slice::from_ref(&business)).await?.pop();
     let account = account.ok_or_else(|| Error::Corrupt(format!("a payment of {business}, which has no wallet")))?;
-    // Read again: whoever held the wallet before may have settled it.
+    // Read again: the transaction that had the wallet's lock before may have settled it.
     let payment = storage::payments::find(conn, sid).await?.ok_or(Error::Stale)?.payment;
     Ok(Some(Held { account, payment }))
 }
@@ -106,8 +107,8 @@ async fn complete(
     Ok(())
 }
 
-/// A recharge that brought its money: the wallet waits for none any more, and what failed before it is forgotten. One that
-/// had been given up meanwhile takes nothing from the one that is open now.
+/// Ends a successful recharge: the wallet no longer waits for it, and its failures are forgotten. A recharge that had
+/// been given up meanwhile leaves the one that is open now alone.
 async fn end_recharge(
     billing: &Billing,
     conn: &mut Conn<'_>,

@@ -15,19 +15,20 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallets::Opening;
 
-/// A page of what is asked for.
+/// A page of the money in suspense.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<Suspended>> {
     storage::payments::suspense::page(&mut billing.db.read().await?.conn(), request).await
 }
 
-/// Credits it to a business, once.
+/// Assigns the money to a business and credits it, once.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Impossible`] where it was decided about before, its currency is not the wallet's, or its
-/// money has been credited meanwhile; [`Error::Refused`] where the balance would leave its range; those of the database.
+/// [`Error::NotFound`], [`Error::Impossible`] where it was decided before, its currency is not the wallet's, or its
+/// money has been credited meanwhile; [`Error::Refused`] where the balance would leave its range; those of the
+/// database.
 pub async fn assign(
     billing: &Billing,
     sid: SuspenseSid,
@@ -67,10 +68,10 @@ pub async fn assign(
     Ok(after)
 }
 
-/// Says that it is nobody's here: it was paid back, say.
+/// Dismisses the money: it belongs to nobody here, because it was paid back, say.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Impossible`] where it was decided about before, and those of the database.
+/// [`Error::NotFound`], [`Error::Impossible`] where it was decided before, and those of the database.
 pub async fn dismiss(billing: &Billing, sid: SuspenseSid, reason: &Reason, actor: &Actor) -> Result<Suspended> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
@@ -84,7 +85,7 @@ pub async fn dismiss(billing: &Billing, sid: SuspenseSid, reason: &Reason, actor
     Ok(after)
 }
 
-/// How it ends, and what the audit log says of it then.
+/// A decision on money in suspense, and its record for the audit log.
 struct Decision<'a> {
     action: AuditAction,
     status: SuspenseStatus,

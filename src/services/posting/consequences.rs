@@ -19,7 +19,7 @@ use crate::storage::notifications::alerts::NewAlert;
 use crate::storage::notifications::events::NewEvent;
 use crate::storage::payments::recharges::{NewRecharge, StoredRecharging};
 
-/// What it is written with.
+/// The clock, calendar and time to write with.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     pub clock: &'a Clock,
@@ -27,13 +27,13 @@ pub struct Context<'a> {
     pub now: Timestamp,
 }
 
-/// What follows for one wallet.
+/// The consequences for one wallet.
 #[derive(Clone, Debug)]
 pub struct Consequences<'a> {
     pub wallet_id: i64,
     pub business: &'a BusinessSid,
     pub currency: Currency,
-    /// What was watched as the wallet was read, and what is now.
+    /// The watched values when the wallet was read, and as they are now.
     pub before: Watch,
     pub watch: Watch,
     pub alerts: Vec<AlertDraft>,
@@ -42,7 +42,7 @@ pub struct Consequences<'a> {
 }
 
 impl<'a> Consequences<'a> {
-    /// Nothing so far.
+    /// No consequences so far.
     pub fn of(wallet_id: i64, account: &'a Account, before: Watch) -> Consequences<'a> {
         Consequences {
             wallet_id,
@@ -57,7 +57,7 @@ impl<'a> Consequences<'a> {
     }
 }
 
-/// Writes it. The wallets are held by this transaction already.
+/// Writes the consequences. The wallets are locked by this transaction already.
 ///
 /// # Errors
 /// Those of the database.
@@ -96,13 +96,13 @@ pub async fn write(tools: Context<'_>, conn: &mut BulkConn<'_>, mut consequences
     let changed = consequences.iter().filter(|one| one.watch.recharge != one.before.recharge);
     let recharges: Vec<_> = changed.map(|one| (one.wallet_id, one.watch.recharge)).collect();
     storage::wallets::watches::update_recharges(conn, &recharges).await?;
-    // Jobs come last: whoever waits for one of these rows holds nothing that this transaction waits for.
+    // Jobs come last: another transaction that waits for one of these rows holds nothing that this one waits for.
     storage::notifications::events::insert(conn, &events).await?;
     jobs.sort_by(|a, b| a.subject.cmp(&b.subject));
     storage::jobs::schedule(conn, &jobs, tools.now).await
 }
 
-/// Asks for the recharges that are wanted, as far as the settings of each wallet allow.
+/// Requests the recharges that are needed, as far as the settings of each wallet allow.
 async fn recharge(
     tools: Context<'_>,
     conn: &mut BulkConn<'_>,

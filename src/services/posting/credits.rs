@@ -17,14 +17,14 @@ use crate::error::Result;
 use crate::storage;
 use crate::storage::db::Conn;
 
-/// What a credit is going to pay.
+/// The allocations that a credit is going to pay.
 #[derive(Debug, Default)]
 pub struct Paying {
     pub parts: Vec<(Allocation, InvoiceSummary)>,
     pub tax: Money,
 }
 
-/// What a credit paid, and what is to be told of it.
+/// The invoices that a credit paid, and the events about them.
 #[derive(Debug, Default)]
 pub struct Settled {
     pub paid: Vec<PaidInvoice>,
@@ -32,13 +32,13 @@ pub struct Settled {
 }
 
 impl Paying {
-    /// What is entered of a credit: how much, as what, and the tax that is taken back with an entry of its own.
+    /// The entry of a credit: its amount, its posting, and the tax that an entry of its own takes back.
     ///
-    /// The payment of an invoice brings only its net to the wallet, the tax never gets there. Any other credit is the
-    /// wallet's as a whole at first, because whoever gave it named that amount.
+    /// The payment of an invoice brings only its net to the wallet; the tax never gets there. Any other credit is
+    /// entered in full at first, because its author named that amount.
     ///
     /// # Errors
-    /// None that an amount of an invoice comes near: sums are checked.
+    /// Sums are checked; no amount of an invoice comes near an overflow.
     pub fn to_enter(&self, amount: Money, posting: Posting) -> Result<(Money, Posting, Money)> {
         if posting.transaction_type != TransactionType::InvoicePayment {
             return Ok((amount, posting, self.tax));
@@ -47,14 +47,14 @@ impl Paying {
         Ok((amount.checked_sub(self.tax)?, Posting { details, ..posting }, Money::ZERO))
     }
 
-    /// What people call the invoices.
+    /// The numbers of the invoices.
     pub fn numbers(&self) -> Vec<&str> {
         self.parts.iter().map(|(_, invoice)| invoice.number()).collect()
     }
 }
 
-/// What an entry about to be made pays: nothing, unless it is a credit that pays and something is open. The wallet is held
-/// by this transaction already.
+/// The allocations of an entry about to be made: none, unless it is a credit that pays and invoices are open. The
+/// wallet is locked by this transaction already.
 ///
 /// # Errors
 /// Those of the database.
@@ -73,7 +73,7 @@ pub async fn decide(
     }
 }
 
-/// What an amount pays of the invoices that are open.
+/// The allocations of an amount to the open invoices.
 ///
 /// # Errors
 /// Those of the database.
@@ -96,7 +96,7 @@ pub async fn pay(
     Ok(Paying { parts: allocations.into_iter().filter_map(of).collect(), tax })
 }
 
-/// Notes what a credit paid, and what became of the invoices.
+/// Stores the allocations of a credit, and the invoices' new status.
 ///
 /// # Errors
 /// Those of the database.

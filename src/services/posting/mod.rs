@@ -25,27 +25,27 @@ use crate::storage::db::Conn;
 use crate::storage::wallets::accounts::StoredAccount;
 use consequences::{Consequences, Context};
 
-/// What to enter.
+/// An amount to enter.
 #[derive(Clone, Debug)]
 pub struct NewPosting<'a> {
-    /// Signed: what the wallet gains.
+    /// Signed: above zero the wallet gains.
     pub amount: Money,
     pub posting: Posting,
     pub actor: &'a Actor,
-    /// What else is told of it.
+    /// Further events to send.
     pub events: Vec<Event>,
 }
 
-/// What was entered, and the account after it.
+/// The entry, and the account after it.
 #[derive(Clone, Debug)]
 pub struct Posted {
     pub entry: Entry,
     pub account: Account,
-    /// What it paid of which invoices.
+    /// The invoices it paid.
     pub paid: Vec<PaidInvoice>,
 }
 
-/// Enters an amount into the wallet of a business, which exists. A credit pays open invoices, oldest first. The
+/// Enters an amount into the wallet of a business that exists. A credit pays open invoices, oldest first. The
 /// transaction is the caller's.
 ///
 /// # Errors
@@ -61,7 +61,7 @@ pub async fn enter(
     enter_with(billing, conn, business, new, (sid, None), now).await
 }
 
-/// The same, but one invoice (by its key) is paid before all others.
+/// Enters an amount, which pays one invoice (by its row id) before all others.
 ///
 /// # Errors
 /// As [`enter`].
@@ -77,7 +77,7 @@ pub async fn enter_paying_first(
     enter_with(billing, conn, business, new, (sid, first), now).await
 }
 
-/// The same under a name that the entry was given before, for what is to be settled before its consequences are drawn.
+/// Enters an amount under an id that was made before, for entries that other rows name already.
 ///
 /// # Errors
 /// As [`enter`].

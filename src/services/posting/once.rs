@@ -17,7 +17,7 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// A request that may have been answered before. Without a key there is no earlier answer.
+/// A request that may have been answered before. Without a key it was not.
 #[derive(Debug)]
 pub struct Once<'a> {
     pub billing: &'a Billing,
@@ -93,7 +93,7 @@ impl Once<'_> {
                 Ok(Some(value)) => Ok(OnceAnswer { value, replayed: false }),
                 // The key is another request's by now: this one did not happen.
                 Err(conflict @ Error::IdempotencyConflict) => Err(conflict),
-                // Nothing, or no answer at all: neither may be told as if nothing had happened.
+                // No stored answer, or no reply: neither proves that nothing happened.
                 Ok(None) | Err(_) => Err(unknown),
             },
             Err(error) => Err(error),

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Db;
 
-/// How often to look whether another process changed a price.
+/// How often to check whether another process changed a price.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
@@ -25,13 +25,14 @@ struct Shared {
 
 #[derive(Clone, Debug)]
 struct Edition {
-    /// That of the database when the book was read; below zero before.
+    /// The database's version of the prices when the book was read; below zero before.
     version: i64,
     book: Arc<PriceBook>,
 }
 
 impl LivePriceBook {
-    /// An empty book until the first [`LivePriceBook::refresh`], and a task that keeps it fresh while a clone of this lives.
+    /// An empty book until the first [`LivePriceBook::refresh`], with a task that keeps it fresh while a clone of this
+    /// lives.
     pub fn start(db: Db, calendar: BillingCalendar) -> LivePriceBook {
         let current = RwLock::new(Edition { version: -1, book: Arc::default() });
         let prices = LivePriceBook(Arc::new(Shared { db, calendar, current }));
@@ -39,12 +40,12 @@ impl LivePriceBook {
         prices
     }
 
-    /// The book as it is now. It never changes under the caller; a newer one is another book.
+    /// The present book. It never changes under the caller; a newer one is another book.
     pub fn book(&self) -> Arc<PriceBook> {
         self.edition().book
     }
 
-    /// The book with these plans in it: a wallet may have got a plan that is younger than the book.
+    /// The book, with these plans in it: a wallet may have a plan that is younger than the book.
     ///
     /// # Errors
     /// [`Error::Corrupt`] where there is no such plan, and those of the database.
@@ -65,7 +66,7 @@ impl LivePriceBook {
     /// Reads the prices again if they changed.
     ///
     /// # Errors
-    /// Those of the database; the book stays as it was.
+    /// Those of the database; then the book stays as it was.
     pub async fn refresh(&self) -> Result<()> {
         let Shared { db, calendar, current } = &*self.0;
         let version = storage::db::deployment::prices_version(&mut db.read().await?.conn()).await?;
@@ -86,8 +87,8 @@ impl LivePriceBook {
         Ok(())
     }
 
-    /// Reads the prices again after a change that is committed. Where that fails the change stands all the same, and the
-    /// next look comes within a second.
+    /// Reads the prices again after a change that is committed. Where that fails the change stands all the same, and
+    /// the next check comes within a second.
     pub async fn notice_change(&self) {
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "cannot read the prices after a change");

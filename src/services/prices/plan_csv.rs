@@ -12,16 +12,16 @@ use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::storage;
 
-/// The sheet of all plans that are asked for.
+/// Exports all plans that match the request.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort is none of this list, and those of the database.
+/// [`Error::Invalid`] where the sort is invalid, and those of the database.
 pub async fn export(billing: &Billing, request: &ListRequest) -> Result<String> {
     let mut snapshot = billing.db.snapshot().await?;
     Ok(plan_csv::write(&storage::prices::plans::all(&mut snapshot.conn(), request).await?))
 }
 
-/// What a sheet would change. Nothing is stored.
+/// Returns the changes that an import would make. Nothing is stored.
 ///
 /// # Errors
 /// [`Error::MalformedCsv`], and those of the database.
@@ -32,7 +32,7 @@ pub async fn try_import(billing: &Billing, file: &[u8]) -> Result<PlanImport> {
     Ok(plan_csv::compare(rows, &known, &billing.terms.plan_name))
 }
 
-/// Makes the plans of a sheet that are new and changes those that differ: all of them, or none.
+/// Imports a CSV: creates its new plans and changes those that differ, all of them or none.
 ///
 /// # Errors
 /// [`Error::MalformedCsv`], [`Error::LinesRefused`], and those of the database.

@@ -16,7 +16,7 @@ use crate::storage::db::Conn;
 
 const NOT_FOUND: Error = Error::NotFound { code: "plan_not_found", sentence: "There is no such plan." };
 
-/// Every plan, in the order they were made.
+/// Every plan, in the order of creation.
 ///
 /// # Errors
 /// Those of the database.
@@ -24,10 +24,10 @@ pub async fn list(billing: &Billing) -> Result<Vec<PricingPlan>> {
     storage::prices::plans::list(&mut billing.db.read().await?.conn()).await
 }
 
-/// A page of the plans that are asked for.
+/// A page of plans.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn page(billing: &Billing, request: &ListRequest) -> Result<ListPage<PricingPlan>> {
     let mut snapshot = billing.db.snapshot().await?;
     storage::prices::plans::page(&mut snapshot.conn(), request).await
@@ -40,7 +40,7 @@ pub async fn show(billing: &Billing, sid: PlanSid) -> Result<PricingPlan> {
     storage::prices::plans::find(&mut snapshot.conn(), sid).await?.ok_or(NOT_FOUND)
 }
 
-/// Makes a plan.
+/// Creates a plan.
 ///
 /// # Errors
 /// [`Error::InvalidFields`], [`Error::Exists`] where another plan has the name, [`Error::Impossible`] where new wallets
@@ -63,7 +63,7 @@ pub async fn create(billing: &Billing, terms: PlanTerms, author: &Author) -> Res
     Ok(plan)
 }
 
-/// Changes a plan that is still as its author saw it. What changes nothing leaves no trace.
+/// Changes a plan, if it is still as its author saw it. A change of nothing is not recorded.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Changed`], those of [`create`].
@@ -96,11 +96,11 @@ pub async fn change(
     Ok(after)
 }
 
-/// Deletes a plan that is still as its author saw it and that no wallet has.
+/// Deletes a plan, if it is still as its author saw it and no wallet has it.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Changed`], [`Error::Impossible`] where a wallet has it or new ones get it, and those of
-/// the database.
+/// [`Error::NotFound`], [`Error::Changed`], [`Error::Impossible`] where a wallet has it or it is the default of new
+/// wallets, and those of the database.
 pub async fn delete(billing: &Billing, sid: PlanSid, seen: &Seen, author: &Author) -> Result<()> {
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
@@ -118,7 +118,7 @@ pub async fn delete(billing: &Billing, sid: PlanSid, seen: &Seen, author: &Autho
     Ok(())
 }
 
-/// The plan, held until the transaction ends, where it is as it was seen.
+/// The plan, if it is as the author saw it, locked until the transaction ends.
 async fn lock(conn: &mut Conn<'_>, sid: PlanSid, seen: &Seen) -> Result<PricingPlan> {
     storage::db::deployment::lock_prices(conn).await?;
     let plan = storage::prices::plans::lock(conn, sid).await?.ok_or(NOT_FOUND)?;
@@ -126,7 +126,7 @@ async fn lock(conn: &mut Conn<'_>, sid: PlanSid, seen: &Seen) -> Result<PricingP
 }
 
 fn name_is_taken() -> Error {
-    Error::Exists { field: "name", problem: "is another plan's already; choose another one".to_owned() }
+    Error::exists("name", "is another plan's already; choose another one")
 }
 
 fn json(plan: &PricingPlan) -> Result<Value> {

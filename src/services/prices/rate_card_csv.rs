@@ -11,16 +11,16 @@ use crate::error::{Error, Result};
 use crate::services::Billing;
 use crate::storage;
 
-/// The sheet of all rows that are asked for.
+/// Exports all cards that match the request.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort is none of this list, and those of the database.
+/// [`Error::Invalid`] where the sort is invalid, and those of the database.
 pub async fn export(billing: &Billing, request: &ListRequest) -> Result<String> {
     let cards = storage::prices::rate_cards::all(&mut billing.db.read().await?.conn(), request).await?;
     Ok(rate_card_csv::write(&cards))
 }
 
-/// What a sheet would change. Nothing is stored.
+/// Returns the changes that an import would make. Nothing is stored.
 ///
 /// # Errors
 /// [`Error::MalformedCsv`], and those of the database.
@@ -30,7 +30,7 @@ pub async fn try_import(billing: &Billing, file: &[u8]) -> Result<RateCardImport
     Ok(rate_card_csv::compare(rows, &known, PriceDays::at(billing.clock.now(), billing.calendar)))
 }
 
-/// Adds the rows of a sheet that are new: all of them, or none.
+/// Imports a CSV: adds its new cards, all of them or none.
 ///
 /// # Errors
 /// [`Error::MalformedCsv`], [`Error::LinesRefused`], and those of the database.

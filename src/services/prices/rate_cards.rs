@@ -26,10 +26,10 @@ pub async fn list(billing: &Billing, filter: &RateCardFilter, as_of: Option<Naiv
     storage::prices::rate_cards::list_in_force(&mut billing.db.read().await?.conn(), filter, day).await
 }
 
-/// A page of the rows that are asked for, those of the past and of the future too.
+/// A page of the rate cards, past and future ones too.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn page(billing: &Billing, request: &ListRequest) -> Result<ListPage<RateCard>> {
     storage::prices::rate_cards::page(&mut billing.db.read().await?.conn(), request).await
 }
@@ -40,11 +40,11 @@ pub async fn show(billing: &Billing, sid: RateCardSid) -> Result<RateCard> {
     storage::prices::rate_cards::find(&mut billing.db.read().await?.conn(), sid).await?.ok_or(NOT_FOUND)
 }
 
-/// Adds a price row.
+/// Adds a rate card.
 ///
 /// # Errors
 /// [`Error::InvalidFields`], also where it would begin in the past of a destination that has prices already;
-/// [`Error::Exists`] where the destination has a row of that currency and day; and those of the database.
+/// [`Error::Exists`] where the destination has a card of that currency and day; and those of the database.
 pub async fn create(billing: &Billing, terms: RateCardTerms, author: &Author) -> Result<RateCard> {
     let now = billing.clock.now();
     let wrong = terms.check();
@@ -60,7 +60,7 @@ pub async fn create(billing: &Billing, terms: RateCardTerms, author: &Author) ->
         tx.roll_back().await?;
         let problem =
             "has a row of that destination and currency already; rows are not replaced, so choose another day";
-        return Err(Error::Exists { field: "effective_from", problem: problem.to_owned() });
+        return Err(Error::exists("effective_from", problem));
     }
     if let Some(error) = PriceDays::at(now, billing.calendar).check_start(card.effective_from, has_rows) {
         tx.roll_back().await?;
@@ -73,7 +73,8 @@ pub async fn create(billing: &Billing, terms: RateCardTerms, author: &Author) ->
     Ok(card)
 }
 
-/// Changes a row whose day has not come, and that is still as its author saw it. What changes nothing leaves no trace.
+/// Changes a rate card that is not yet in force, if it is still as its author saw it. A change of nothing is not
+/// recorded.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Changed`], [`Error::Impossible`] where it may be in force, [`Error::InvalidFields`], and
@@ -104,7 +105,7 @@ pub async fn change(
     Ok(after)
 }
 
-/// Deletes a row whose day has not come, and that is still as its author saw it.
+/// Deletes a rate card that is not yet in force, if it is still as its author saw it.
 ///
 /// # Errors
 /// As [`change`].
@@ -122,7 +123,7 @@ pub async fn delete(billing: &Billing, sid: RateCardSid, seen: &Seen, author: &A
     Ok(())
 }
 
-/// The row, held until the transaction ends, where it is as it was seen.
+/// The card, if it is as the author saw it, locked until the transaction ends.
 async fn lock(conn: &mut Conn<'_>, sid: RateCardSid, seen: &Seen) -> Result<RateCard> {
     storage::db::deployment::lock_prices(conn).await?;
     let card = storage::prices::rate_cards::lock(conn, sid).await?.ok_or(NOT_FOUND)?;

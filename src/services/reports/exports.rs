@@ -21,33 +21,33 @@ use crate::storage::db::{Conn, Db};
 use crate::storage::reports::exports::Walk;
 use crate::storage::wallets::history::Span;
 
-/// A sheet that is read piece by piece. It shows what was there when it began.
+/// A CSV export that is read piece by piece. It shows the state when it began.
 #[derive(Debug)]
 pub struct Export {
     db: Db,
     currency: Currency,
-    /// The piece that is read ahead; none after the last.
+    /// The piece that is being read ahead; `None` after the last.
     ahead: Option<JoinHandle<Result<Piece>>>,
 }
 
-/// A piece, and what is left to read.
+/// A piece, and the source of the next ones.
 #[derive(Debug)]
 struct Piece {
     bytes: Vec<u8>,
     rest: Option<Source>,
 }
 
-/// What is left to read.
+/// The rows that are left to read.
 #[derive(Debug)]
 enum Source {
     /// No rows at all: only the header.
     Nothing(fn(Currency) -> Vec<u8>),
-    /// A wallet's history, or the rows of one type that are many of its rows.
+    /// A wallet's history, or its rows of one type that is frequent.
     History {
         walk: Walk,
         wanted: Option<TransactionType>,
     },
-    /// The rows of one type that are few.
+    /// The rows of one type that is rare.
     Rare {
         span: Span,
         wanted: TransactionType,
@@ -63,7 +63,7 @@ enum Source {
     },
 }
 
-/// The entries of a wallet's history, newest first.
+/// Exports the transactions of a wallet, newest first.
 ///
 /// # Errors
 /// Those of the database.
@@ -81,7 +81,7 @@ pub async fn transactions(billing: &Billing, tenant: &Tenant, filter: Transactio
     Ok(Export::begin(billing, currency, source.unwrap_or(Source::Nothing(header::<TransactionLine>))))
 }
 
-/// The messages that were charged, newest first, with what became of them.
+/// Exports the charged messages of a wallet, newest first, with their delivery reports and refunds.
 ///
 /// # Errors
 /// Those of the database.
@@ -107,20 +107,19 @@ pub async fn charges(
     ))
 }
 
-/// What was sent day by day, in order.
+/// Exports the usage of a business day by day, in order.
 ///
 /// # Errors
 /// [`Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
 pub async fn usage(billing: &Billing, tenant: &Tenant, request: PeriodRequest) -> Result<Export> {
-    let resolved = request.resolve(billing.today(), billing.calendar);
-    let (_, days) = resolved.map_err(|(field, problem)| Error::invalid(field, problem))?;
+    let (_, days) = request.resolve(billing.today(), billing.calendar)?;
     let stored = storage::wallets::find(&mut billing.db.read().await?.conn(), tenant.sid()).await?;
     let currency = stored.as_ref().map_or(billing.terms.currency, |stored| stored.wallet.currency);
     let source = stored.map(|stored| Source::Usage { wallet_id: stored.id, days, after: None });
     Ok(Export::begin(billing, currency, source.unwrap_or(Source::Nothing(header::<UsageLine>))))
 }
 
-/// A wallet's currency, and where in its history to read; none where it has none.
+/// A wallet's currency, and the part of its history to read; `None` where there is nothing to read.
 async fn span(
     billing: &Billing,
     conn: &mut Conn<'_>,
@@ -147,10 +146,10 @@ impl Export {
         Export { db: billing.db.clone(), currency, ahead }
     }
 
-    /// The next piece, never empty; none after the last.
+    /// The next piece, never empty; `None` after the last.
     ///
     /// # Errors
-    /// Those of the database: what came so far is not all.
+    /// Those of the database: then the export is incomplete.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(ahead) = self.ahead.take() else { return Ok(None) };
         let read = ahead.await.map_err(|failure| Error::Corrupt(format!("a page could not be read: {failure}")))?;
@@ -176,7 +175,7 @@ async fn read(db: Db, currency: Currency, mut source: Source, is_first: bool) ->
 }
 
 impl Source {
-    /// One page. The connection it is read through goes back before anything is written of it.
+    /// Reads one page. Its connection is returned to the pool before anything is written of it.
     async fn step(self, db: &Db, currency: Currency, with_header: bool) -> Result<(Vec<u8>, Option<Source>)> {
         Ok(match self {
             Source::Nothing(header) => (header(currency), None),

@@ -23,8 +23,8 @@ use crate::storage::wallets::StoredWallet;
 use crate::storage::wallets::history::Span;
 use crate::storage::wallets::ledger_lists::NumberedTransaction;
 
-/// A page of a wallet's history, newest first, its open and failed payments among its entries. A business that nobody has
-/// used yet has none.
+/// A page of a wallet's history, newest first, with its open and failed payments among its entries. A business that was
+/// never used has none.
 ///
 /// # Errors
 /// Those of the database.
@@ -48,7 +48,7 @@ pub async fn list(
     Ok(History { business_sid: business, currency: stored.wallet.currency, page })
 }
 
-/// A wallet's payments that the ledger does not hold, as far as they are asked for, each with its place among all payments.
+/// A wallet's payments that the ledger does not hold, filtered, each with its position among all payments.
 async fn unsettled(
     conn: &mut Conn<'_>,
     wallet_id: i64,
@@ -125,11 +125,11 @@ fn page(rows: Vec<Transaction>, limit: Limit) -> Page<Transaction> {
     Page::from_lookahead(rows, limit, |row| row.entry.seq)
 }
 
-/// How many rows a page is looked for in, at most: a page that is not full by then says where to go on.
+/// How many rows a page is searched in, at most: a page that is not full by then says where to go on.
 const WALK_MAX: usize = 10_000;
 
-/// Debits and commissions are most rows of the wallets that have them, and have no index: a page of them is picked from
-/// the wallet's rows as they come.
+/// Picks a page of one type from the wallet's rows as they come: debits and commissions are most rows of the wallets
+/// that have them, and have no index.
 async fn walk(
     conn: &mut Conn<'_>,
     mut span: Span,
@@ -153,10 +153,10 @@ async fn walk(
     }
 }
 
-/// A page of the ledger, whosever entries are asked for. What is read does not grow with the ledger.
+/// A page of the ledger of all wallets. The cost does not grow with the ledger.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the cursor is one of another query, and those of the database.
+/// [`Error::Invalid`] where the cursor belongs to another query, and those of the database.
 pub async fn ledger(
     billing: &Billing,
     query: LedgerQuery,
@@ -238,7 +238,7 @@ fn cut(
     ListPage { items: rows.into_iter().map(|(_, row)| row).collect(), next }
 }
 
-/// Where the next page of a query begins. The key alone says where: no two rows share it.
+/// The position of a query's next page. The key alone is enough: no two rows share it.
 fn next(query: &str, key: ListValue) -> ListCursor {
     ListCursor { order: query.to_owned(), key, id: 0 }
 }

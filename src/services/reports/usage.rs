@@ -2,19 +2,18 @@
 
 use crate::domain::access::rights::Tenant;
 use crate::domain::charges::usage::{PeriodRequest, UsageMetrics, summarise};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::services::Billing;
 use crate::storage;
 
-/// What a business sent over a period, and what it cost. One that nobody has used yet sent nothing.
+/// Shows the usage and cost of a business over a period; zero for a business that was never used.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
+/// [`crate::error::Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
 pub async fn show(billing: &Billing, tenant: Tenant, request: PeriodRequest) -> Result<UsageMetrics> {
     let business = tenant.into_sid();
     let today = billing.today();
-    let (period, days) =
-        request.resolve(today, billing.calendar).map_err(|(field, problem)| Error::invalid(field, problem))?;
+    let (period, days) = request.resolve(today, billing.calendar)?;
     let mut snapshot = billing.db.snapshot().await?;
     let mut conn = snapshot.conn();
     let Some(stored) = storage::wallets::find(&mut conn, &business).await? else {

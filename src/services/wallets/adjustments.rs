@@ -17,31 +17,31 @@ use crate::services::posting::{self, NewPosting};
 use crate::storage::db::Conn;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// An adjustment as it was entered. Serialised, it is what an idempotent answer keeps of it for 30 days: a field added
-/// later needs a default for the answers stored before it.
+/// An adjustment that was entered. Serialised, it is kept for 30 days as an idempotent answer: a field added later
+/// needs a default for those stored before it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdjustmentReceipt {
     pub entry: Entry,
     pub currency: Currency,
-    /// What a debit may take after it; below zero where the wallet is beyond its limit.
+    /// The amount available to a debit afterwards; below zero where the wallet is beyond its limit.
     pub available: Money,
     pub reason: Reason,
     pub reference: Reference,
 }
 
 impl AdjustmentReceipt {
-    /// The adjustment as a row of the wallet's history.
+    /// The adjustment as a transaction of the wallet's history.
     pub fn into_transaction(self) -> Transaction {
         Transaction { entry: self.entry, posting: adjustment_posting(&self.reason, self.reference) }
     }
 }
 
-/// Enters an adjustment at once; it may take the wallet below its limit. With a key it happens once, however often it is
-/// asked. A business without a wallet gets one.
+/// Enters an adjustment; it may take the wallet below its limit. With an idempotency key it happens once, however often
+/// it is requested. A business without a wallet gets one.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key came with another input
-/// before; [`Error::Refused`] where the balance would leave its range; those of the database.
+/// [`Error::NotFound`] where there is no such business; [`Error::IdempotencyConflict`] where the key was used with
+/// another input; [`Error::Refused`] where the balance would leave its range; those of the database.
 pub async fn adjust(
     billing: &Billing,
     adjustment: Adjustment,

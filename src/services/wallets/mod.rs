@@ -20,7 +20,7 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// The wallet of a business, opened if this is its first use.
+/// Shows the wallet of a business, and opens it if this is its first use.
 ///
 /// # Errors
 /// Those of the database.
@@ -37,12 +37,12 @@ pub async fn show(billing: &Billing, tenant: &Tenant, actor: &Actor) -> Result<W
     Ok(stored.wallet)
 }
 
-/// Credits a top-up at once. With a key it happens once, however often it is asked; the answer is the wallet as the
-/// first request left it.
+/// Credits a top-up. With an idempotency key it happens once, however often it is requested; the answer is the wallet
+/// as the first request left it.
 ///
 /// # Errors
-/// [`Error::IdempotencyConflict`] where the key came with another input before, [`Error::Refused`] where the balance
-/// would leave its range, and those of the database.
+/// [`Error::IdempotencyConflict`] where the key was used with another input, [`Error::Refused`] where the balance would
+/// leave its range, and those of the database.
 pub async fn top_up(
     billing: &Billing,
     topup: Topup,

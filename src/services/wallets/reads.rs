@@ -17,21 +17,21 @@ use crate::error::{Error, Result};
 use crate::storage;
 use crate::storage::db::Db;
 
-/// How many reads one statement answers at most.
+/// The most reads that one statement answers.
 const BATCH_MAX: usize = 128;
 
-/// How many reads may wait in line before more of them wait to get in line.
+/// How many reads may wait in the queue before further ones wait to enter it.
 const QUEUE_LENGTH: usize = 1_024;
 
 #[derive(Clone, Debug)]
 pub struct WalletReads {
     db: Db,
     queue: mpsc::Sender<Read>,
-    /// How many reads are under way, in line or not.
+    /// How many reads are under way, queued or not.
     under_way: Arc<AtomicUsize>,
 }
 
-/// A wallet, or word that no connection was to be had.
+/// A wallet, or the error that no connection was available.
 type WalletRead = std::result::Result<Option<Wallet>, Unavailable>;
 
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ struct Read {
 }
 
 impl WalletReads {
-    /// Starts the task that answers those in line; it ends with the last clone of this.
+    /// Starts the task that answers queued reads; it ends with the last clone.
     pub fn start(db: Db) -> WalletReads {
         let (queue, line) = mpsc::channel(QUEUE_LENGTH);
         tokio::spawn(answer_in_batches(db.clone(), line));
@@ -78,10 +78,10 @@ impl WalletReads {
     }
 }
 
-/// A read under way, for as long as this lives.
+/// A read under way, counted as long as this lives.
 struct Counted<'a> {
     under_way: &'a AtomicUsize,
-    /// Whether there was nobody to share a statement with.
+    /// Whether no other read was under way to share a statement with.
     is_alone: bool,
 }
 

@@ -13,15 +13,15 @@ use crate::services::Billing;
 use crate::storage;
 use crate::storage::db::Conn;
 
-/// A page of the wallets that are asked for.
+/// A page of wallets.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+/// [`Error::Invalid`] where sort or cursor is invalid, and those of the database.
 pub async fn list(billing: &Billing, request: &ListRequest) -> Result<ListPage<Wallet>> {
     storage::wallets::page(&mut billing.db.read().await?.conn(), request).await
 }
 
-/// The wallet of a business; unlike a tenant's look at it this opens none.
+/// Shows the wallet of a business; unlike the tenant's own request this never opens one.
 ///
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
@@ -34,12 +34,12 @@ pub async fn show(billing: &Billing, business: &BusinessSid) -> Result<Wallet> {
     }
 }
 
-/// Changes the settings of a wallet that still has those its author saw. Its balance is nobody's to set: charges that are
-/// settled meanwhile keep theirs. What changes nothing leaves no trace.
+/// Changes the settings of a wallet, if they are still as their author saw them. The balance cannot be set: charges
+/// that are settled meanwhile count. A change of nothing is not recorded.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Changed`], [`Error::Invalid`] where the limit is out of bounds or there is no such plan,
-/// and those of the database.
+/// [`Error::NotFound`], [`Error::Changed`], [`Error::Invalid`] where the limit is out of bounds or there is no such
+/// plan, and those of the database.
 pub async fn change(
     billing: &Billing,
     business: &BusinessSid,
@@ -85,7 +85,7 @@ fn no_such_plan() -> Error {
     Error::invalid("pricing_plan_sid", "names no plan that exists; null takes the wallet's plan away")
 }
 
-/// What there is not, where a business has no wallet.
+/// The error where a business has no wallet: either the wallet or the business does not exist.
 async fn missing(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Error> {
     Ok(match storage::businesses::find_kind(conn, business).await? {
         None => Error::no_such_business(),

@@ -12,17 +12,17 @@ use crate::services::Billing;
 use crate::storage;
 use crate::storage::wallets::Opening;
 
-/// What a wallet warns at.
+/// The thresholds of a wallet's warnings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     pub currency: Currency,
-    /// `None`: at the server's own threshold.
+    /// `None`: the server's default.
     pub low_balance: Option<Money>,
-    /// The server's own.
+    /// The server's default.
     pub low_balance_default: Money,
 }
 
-/// What the wallet of a business warns at. One that nobody has used yet warns at the server's own thresholds.
+/// Shows the thresholds of a business's wallet; the defaults for a business that was never used.
 ///
 /// # Errors
 /// Those of the database.
@@ -37,8 +37,8 @@ pub async fn show(billing: &Billing, tenant: &Tenant) -> Result<Thresholds> {
     Ok(Thresholds { currency: stored.wallet.currency, low_balance, low_balance_default })
 }
 
-/// Sets what the wallet of a business warns at, from its next debit on. A business without a wallet gets one. The same
-/// again leaves no trace.
+/// Sets the threshold of a business's wallet, from its next debit on. A business without a wallet gets one. The same
+/// again is not recorded.
 ///
 /// # Errors
 /// [`Error::Invalid`] where it is out of bounds, and those of the database.

@@ -16,7 +16,7 @@ use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 
-/// A key as it is needed to let its holder in.
+/// A stored key with all that authentication needs.
 #[derive(Clone, Debug)]
 pub struct StoredKey {
     pub id: i64,
@@ -26,10 +26,10 @@ pub struct StoredKey {
     pub business: Option<BusinessSid>,
     pub is_suspended: bool,
     pub is_resold: bool,
-    /// Where the key is for some businesses only.
+    /// The businesses the key is limited to; `None`: all.
     pub listed: Option<Arc<HashSet<BusinessSid>>>,
     pub secret_hash: SecretHash,
-    /// The secret before the last rotation, and until when it works.
+    /// The secret before the last rotation, and until when it still works.
     pub previous: Option<(SecretHash, Timestamp)>,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
@@ -81,7 +81,7 @@ pub const ROTATE: &str = "UPDATE api_keys SET previous_secret_hash = CASE WHEN C
 
 pub const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2 WHERE uid = $1 AND revoked_at IS NULL";
 
-/// When keys were last used, as far as it is later than what is known.
+/// Sets when keys were last used, if that is later than the stored time.
 pub static TOUCH: Bulk = Bulk::new(
     &[("id", "BIGINT"), ("used_at", "BIGINT")],
     Action::Update {
@@ -108,7 +108,7 @@ struct Row {
     revoked_at: Option<Timestamp>,
 }
 
-/// The key of this public id, with all that is needed to judge who presents it.
+/// The key with this public id, with all that authentication needs.
 pub async fn find_by_public_id(conn: &mut Conn<'_>, public_id: &PublicId) -> Result<Option<StoredKey>> {
     let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND_BY_PUBLIC_ID)
         .bind(public_id.as_str())
@@ -159,7 +159,7 @@ struct KeyRow {
     revoked_at: Option<Timestamp>,
 }
 
-/// A key and its place in the list.
+/// A key and its position in the list.
 pub type PlacedKey = (i64, ApiKey);
 
 async fn with_listed(conn: &mut Conn<'_>, rows: Vec<KeyRow>) -> Result<Vec<PlacedKey>> {
@@ -193,7 +193,7 @@ pub async fn find(conn: &mut Conn<'_>, sid: KeySid) -> Result<Option<ApiKey>> {
     Ok(found.into_iter().next().map(|(_, key)| key))
 }
 
-/// A page of keys, newest first, one row more than it shows: all, or those of one business.
+/// A page of keys, newest first, with one row more than it shows: all keys, or those of one business.
 pub async fn page(
     conn: &mut Conn<'_>,
     business: Option<&BusinessSid>,
@@ -216,12 +216,12 @@ pub async fn page(
     with_listed(conn, rows).await
 }
 
-/// How many keys of a business are not revoked.
+/// The number of a business's keys that are not revoked.
 pub async fn count_live(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<i64> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_LIVE).bind(business.as_str()).fetch_one(c).await)?)
 }
 
-/// Stores a new key. Its businesses exist.
+/// Inserts a new key, whose businesses must exist.
 pub async fn insert(conn: &mut Conn<'_>, key: &ApiKey, secret: &PresentedKey) -> Result<()> {
     let hash = secret.hash();
     let id = on!(conn, c => sqlx::query_scalar::<_, i64>(INSERT)
@@ -244,7 +244,7 @@ pub async fn insert(conn: &mut Conn<'_>, key: &ApiKey, secret: &PresentedKey) ->
     Ok(())
 }
 
-/// Gives a key another secret. The one before works until `previous_until`, where that is given.
+/// Sets another secret for a key. The old one works until `previous_until`, if that is given.
 pub async fn rotate(
     conn: &mut Conn<'_>,
     sid: KeySid,
@@ -264,7 +264,7 @@ pub async fn rotate(
     Ok(())
 }
 
-/// Whether the key worked until now.
+/// Revokes a key; returns whether it was valid before.
 pub async fn revoke(conn: &mut Conn<'_>, sid: KeySid, now: Timestamp) -> Result<bool> {
     let changed = on!(conn, c => sqlx::query(REVOKE)
         .bind(sid)
@@ -275,7 +275,7 @@ pub async fn revoke(conn: &mut Conn<'_>, sid: KeySid, now: Timestamp) -> Result<
     Ok(changed == 1)
 }
 
-/// Notes when keys were last used: each key's row, and when.
+/// Sets when keys were last used: each key's row id, and the time.
 pub async fn touch(conn: &mut BulkConn<'_>, used: &[(i64, Timestamp)]) -> Result<()> {
     let columns = vec![
         Column::integers(used.iter().map(|(id, _)| *id)),

@@ -7,7 +7,7 @@ use crate::storage::db::{Conn, on};
 
 pub const FIND: &str = "SELECT failures, expires_at FROM login_failures WHERE subject = $1 AND expires_at > $2";
 
-/// One more. They count together from the first on, so that one now and then never adds up to a lock.
+/// Counts one more. Failures expire together with the first of them, so that an occasional one never adds up to a lock.
 pub const COUNT: &str = "INSERT INTO login_failures (subject, failures, expires_at) VALUES ($1, 1, $3) \
      ON CONFLICT (subject) DO UPDATE SET \
      failures = CASE WHEN login_failures.expires_at > $2 THEN login_failures.failures + 1 ELSE 1 END, \
@@ -31,13 +31,13 @@ macro_rules! forget_some {
     };
 }
 
-/// A handful a time: more than are added, and nobody waits for a long deletion.
+/// A small portion at a time: more than are added, and nobody waits for a long deletion.
 pub const FORGET_SOME_ON_SQLITE: &str = forget_some!("");
 
-/// Rows that somebody else is at are left to them, else two logins could wait for each other in a circle.
+/// Rows locked by somebody else are skipped, else two logins could deadlock.
 pub const FORGET_SOME_ON_POSTGRES: &str = forget_some!(" FOR UPDATE SKIP LOCKED");
 
-/// How many failed logins count, and until when the last of them does.
+/// The number of failed logins that count now, and until when they do.
 pub async fn find(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp) -> Result<Option<(i64, Timestamp)>> {
     Ok(on!(conn, c => sqlx::query_as::<_, (i64, Timestamp)>(FIND)
         .bind(subject.as_str())
@@ -46,7 +46,7 @@ pub async fn find(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp)
         .await)?)
 }
 
-/// Counts one more; how many count now.
+/// Counts one more failure; returns how many count now.
 pub async fn count(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp, until: Timestamp) -> Result<i64> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT)
         .bind(subject.as_str())
@@ -56,7 +56,7 @@ pub async fn count(conn: &mut Conn<'_>, subject: &FailureSubject, now: Timestamp
         .await)?)
 }
 
-/// Takes back an attempt that was no failure.
+/// Subtracts an attempt that was no failure.
 pub async fn take_back(conn: &mut Conn<'_>, subject: &FailureSubject) -> Result<()> {
     for sql in [TAKE_BACK_THE_LAST, TAKE_BACK] {
         let changed = on!(conn, c => sqlx::query(sql)
@@ -76,7 +76,7 @@ pub async fn forgive(conn: &mut Conn<'_>, subject: &FailureSubject) -> Result<()
     Ok(())
 }
 
-/// Takes away some of those that do not count any more; how many.
+/// Deletes some expired counts; returns how many.
 pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
     let sql = match conn {
         Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::storage::businesses::is_suspended;
 use crate::storage::db::{Conn, on};
 
-/// A session with who it is of, as it is needed to let them in.
+/// A stored session with its user, as authentication needs it.
 #[derive(Clone, Debug)]
 pub struct StoredSession {
     pub id: i64,
@@ -34,13 +34,13 @@ pub const FIND: &str = concat!(
 pub const INSERT: &str =
     "INSERT INTO sessions (token_hash, user_id, address, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
 
-/// Its number alone would not do: it is given to another session once this one is gone.
+/// The row id alone would not do: it is reused once this session is gone.
 pub const DELETE: &str = "DELETE FROM sessions WHERE id = $1 AND user_id = (SELECT id FROM users WHERE uid = $2)";
 
 pub const DELETE_OF_USER: &str =
     "DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE uid = $1) AND id <> $2";
 
-/// A handful a time: more than are added, and nobody waits for a long deletion.
+/// A small portion at a time: more than are added, and nobody waits for a long deletion.
 pub const FORGET_SOME: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 \
      ORDER BY expires_at, id LIMIT 4)";
 
@@ -73,7 +73,7 @@ pub async fn find(conn: &mut Conn<'_>, token_hash: &SecretHash) -> Result<Option
     }))
 }
 
-/// Opens a session of a user, from an address.
+/// Inserts a session of a user, from a client address.
 pub async fn insert(
     conn: &mut Conn<'_>,
     token_hash: &SecretHash,
@@ -99,7 +99,7 @@ pub async fn delete(conn: &mut Conn<'_>, user: UserSid, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// Ends every session of a user, but the one to keep; how many there were.
+/// Deletes every session of a user, except the one to keep; returns how many.
 pub async fn delete_of(conn: &mut Conn<'_>, user: UserSid, keep: Option<i64>) -> Result<u64> {
     // No session has the number 0.
     Ok(on!(conn, c => sqlx::query(DELETE_OF_USER)
@@ -110,7 +110,7 @@ pub async fn delete_of(conn: &mut Conn<'_>, user: UserSid, keep: Option<i64>) ->
         .map(|done| done.rows_affected()))?)
 }
 
-/// Takes some sessions away that have ended by themselves; how many.
+/// Deletes some expired sessions; returns how many.
 pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
     Ok(on!(conn, c => sqlx::query(FORGET_SOME).bind(now).execute(c).await.map(|done| done.rows_affected()))?)
 }

@@ -56,7 +56,7 @@ pub static LISTING: Listing = Listing {
     default_sort: "email",
 };
 
-/// Admins are those without a business; an index has them together.
+/// Admins are the users without a business; an index has them together.
 pub const ANOTHER_ADMIN: &str =
     "SELECT u.id FROM users u WHERE u.business_id IS NULL AND u.status = 'ACTIVE' AND u.uid <> $1 LIMIT 1";
 
@@ -67,21 +67,21 @@ pub const INSERT: &str = "INSERT INTO users (uid, email, name, role, business_id
 pub const SET_PASSWORD: &str =
     "UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3 WHERE uid = $1";
 
-/// Only where the password is still the one that was looked at, and the user may still log in.
+/// Only if the password is still the one that was verified, and the user may still log in.
 pub const REPLACE_PASSWORD: &str = "UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3 \
      WHERE id = $1 AND password_hash = $4 AND status = 'ACTIVE'";
 
-/// Only where the password is the one that was looked at, and the user may still log in.
+/// Only if the password is still the one that was verified, and the user may still log in.
 pub const SET_LAST_LOGIN: &str =
     "UPDATE users SET last_login_at = $2 WHERE id = $1 AND password_hash = $3 AND status = 'ACTIVE'";
 
 pub const UPDATE: &str = "UPDATE users SET name = $2, role = $3, \
      business_id = (SELECT id FROM businesses WHERE sid = $4), status = $5, updated_at = $6 WHERE uid = $1";
 
-/// With their sessions.
+/// Deletes the user's sessions too.
 pub const DELETE: &str = "DELETE FROM users WHERE uid = $1";
 
-/// A user with what proves who they are.
+/// A stored user with the password's hash.
 #[derive(Clone)]
 pub struct StoredUser {
     pub id: i64,
@@ -141,7 +141,7 @@ impl From<StoredRow> for StoredUser {
     }
 }
 
-/// The users that are asked for.
+/// A page of users.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<User>> {
     Ok(LISTING.page::<Row>(conn, request).await?.map(User::from))
 }
@@ -157,7 +157,7 @@ pub async fn find_by_email(conn: &mut Conn<'_>, email: &Email) -> Result<Option<
     Ok(row.map(StoredUser::from))
 }
 
-/// Whether the user was new: one of the same address stays as they are.
+/// Inserts a user; returns false, and changes nothing, where one with this address exists.
 pub async fn insert(conn: &mut Conn<'_>, user: &User, password_hash: &str) -> Result<bool> {
     let inserted = on!(conn, c => sqlx::query(INSERT)
         .bind(user.sid)
@@ -174,7 +174,7 @@ pub async fn insert(conn: &mut Conn<'_>, user: &User, password_hash: &str) -> Re
     Ok(inserted == 1)
 }
 
-/// Whether there is such a user, who has that password now.
+/// Sets a user's password; returns whether the user exists.
 pub async fn set_password(conn: &mut Conn<'_>, sid: UserSid, password_hash: &str, now: Timestamp) -> Result<bool> {
     let changed = on!(conn, c => sqlx::query(SET_PASSWORD)
         .bind(sid)
@@ -186,7 +186,7 @@ pub async fn set_password(conn: &mut Conn<'_>, sid: UserSid, password_hash: &str
     Ok(changed == 1)
 }
 
-/// Changes a password that was looked at; whether it still was that one.
+/// Replaces the password that was verified; returns whether it was still that one.
 pub async fn replace_password(
     conn: &mut Conn<'_>,
     stored: &StoredUser,
@@ -204,8 +204,8 @@ pub async fn replace_password(
     Ok(changed == 1)
 }
 
-/// Notes that a user logs in by the password of that hash: whether they still may. If so, nobody gives them another one, or
-/// takes their right to log in, until this transaction ends.
+/// Records a login with the password of that hash; returns whether the user may still log in. If so, the row is locked:
+/// nobody changes the password or disables the user until this transaction ends.
 pub async fn set_last_login(conn: &mut Conn<'_>, stored: &StoredUser, now: Timestamp) -> Result<bool> {
     let changed = on!(conn, c => sqlx::query(SET_LAST_LOGIN)
         .bind(stored.id)
@@ -217,13 +217,13 @@ pub async fn set_last_login(conn: &mut Conn<'_>, stored: &StoredUser, now: Times
     Ok(changed == 1)
 }
 
-/// Whether somebody else is an admin who can log in.
+/// Whether another admin than this user can log in.
 pub async fn has_other_admin(conn: &mut Conn<'_>, than: UserSid) -> Result<bool> {
     let other = on!(conn, c => sqlx::query_scalar::<_, i64>(ANOTHER_ADMIN).bind(than).fetch_optional(c).await)?;
     Ok(other.is_some())
 }
 
-/// Stores what became of a user. Their business exists.
+/// Updates a user, whose business must exist.
 pub async fn update(conn: &mut Conn<'_>, user: &User) -> Result<()> {
     on!(conn, c => sqlx::query(UPDATE)
         .bind(user.sid)

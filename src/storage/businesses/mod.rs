@@ -31,7 +31,7 @@ macro_rules! is_suspended {
 }
 pub(super) use is_suspended;
 
-/// The number of a business's wallet, in a list's condition.
+/// The condition on a list that selects a business's wallet.
 macro_rules! wallet_of {
     () => {
         "(SELECT asked.id FROM wallets asked JOIN businesses owner ON owner.id = asked.business_id WHERE owner.sid = {})"
@@ -41,22 +41,22 @@ pub(super) use wallet_of;
 
 pub const FIND_KIND: &str = "SELECT kind FROM businesses WHERE sid = $1";
 
-/// What kind a business is, if it exists.
+/// The kind of a business, if it exists.
 pub async fn find_kind(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<BusinessKind>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessKind>(FIND_KIND).bind(sid.as_str()).fetch_optional(c).await)?)
 }
 
-/// Lets others read it so too, and nobody change or delete it, until the transaction ends.
+/// Locks the row against change and deletion until the transaction ends; others may lock it so too.
 pub const FIND_KIND_AND_LOCK_ON_POSTGRES: &str = "SELECT kind FROM businesses WHERE sid = $1 FOR SHARE";
 
-/// What kind a business is, if it exists. It stays so, and there, until this transaction ends: for those who give it people
-/// or keys that only a business of that kind may have.
+/// The kind of a business, if it exists, locked against change and deletion until this transaction ends: for writers of
+/// users or keys that only a business of that kind may have.
 pub async fn hold_kind(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<BusinessKind>> {
     let sql = if_postgres(conn, FIND_KIND_AND_LOCK_ON_POSTGRES, FIND_KIND);
     Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessKind>(sql).bind(sid.as_str()).fetch_optional(c).await)?)
 }
 
-/// The text that locks on Postgres. SQLite needs no such word: its one writer is alone already.
+/// The locking text on Postgres, the plain one on SQLite, whose single writer needs no lock.
 fn if_postgres(conn: &Conn<'_>, locking: &'static str, plain: &'static str) -> &'static str {
     match conn {
         Conn::Sqlite(_) => plain,
@@ -68,7 +68,7 @@ pub const IS_BELOW: &str = "SELECT count(*) FROM businesses b LEFT JOIN business
      LEFT JOIN businesses p2 ON p2.id = p1.parent_id LEFT JOIN businesses p3 ON p3.id = p2.parent_id \
      LEFT JOIN businesses p4 ON p4.id = p3.parent_id WHERE b.sid = $1 AND $2 IN (p1.sid, p2.sid, p3.sid, p4.sid)";
 
-/// Whether a business exists and stands somewhere below a reseller.
+/// Whether a business exists and stands anywhere below a reseller.
 pub async fn is_below(conn: &mut Conn<'_>, business: &BusinessSid, reseller: &BusinessSid) -> Result<bool> {
     let found = on!(conn, c => sqlx::query_scalar::<_, i64>(IS_BELOW)
         .bind(business.as_str())
@@ -87,7 +87,7 @@ pub static INSERT: Bulk = Bulk::new(
     },
 );
 
-/// Makes a business, as an active client, where it does not exist.
+/// Creates a business, as an active client, if it does not exist.
 pub async fn create(conn: &mut BulkConn<'_>, sid: &BusinessSid, now: Timestamp, actor: &Actor) -> Result<()> {
     let (kind, status) = (BusinessKind::Client, BusinessStatus::Active);
     let columns = vec![
@@ -142,11 +142,11 @@ pub static LISTING: Listing = Listing {
 
 pub const FIND: &str = concat!("SELECT ", business_columns!(), " FROM ", with_parent!(), " WHERE b.sid = $1");
 
-/// Waits for those who give it a wallet, people or keys at the moment, and keeps them waiting.
+/// Waits for transactions that give it a wallet, users or keys, and keeps later ones waiting.
 pub const FIND_AND_LOCK_ON_POSTGRES: &str =
     concat!("SELECT ", business_columns!(), " FROM ", with_parent!(), " WHERE b.sid = $1 FOR UPDATE OF b");
 
-/// Bounded, so that it ends whatever the table holds: no chain that the rules let pass is longer.
+/// Bounded, so that it ends whatever the table holds: no chain that the rules allow is longer.
 pub const CHAIN: &str = "WITH RECURSIVE chain (sid, kind, parent_id, level) AS ( \
      SELECT b.sid, b.kind, b.parent_id, 1 FROM businesses b WHERE b.sid = $1 UNION ALL \
      SELECT p1.sid, p1.kind, p1.parent_id, chain.level + 1 FROM chain JOIN businesses p1 ON p1.id = chain.parent_id \
@@ -157,7 +157,7 @@ pub const LEVELS_BELOW: &str = "WITH RECURSIVE below (id, level) AS ( \
      SELECT p1.id, below.level + 1 FROM below JOIN businesses p1 ON p1.parent_id = below.id WHERE below.level < 5) \
      SELECT CAST(COALESCE(MAX(level), 0) AS BIGINT) FROM below";
 
-/// Revoked keys do nothing any more, but name it still.
+/// Revoked keys count too: they still name the business.
 pub const TIES: &str = "SELECT EXISTS (SELECT 1 FROM wallets w WHERE w.business_id = b.id) AS has_wallet, \
      EXISTS (SELECT 1 FROM users u WHERE u.business_id = b.id) AS has_users, \
      EXISTS (SELECT 1 FROM api_keys k WHERE k.business_id = b.id) AS has_own_keys, \
@@ -213,7 +213,7 @@ impl Row {
     }
 }
 
-/// The businesses that are asked for.
+/// A page of businesses.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<Business>> {
     let ListPage { items, next } = LISTING.page::<Row>(conn, request).await?;
     Ok(ListPage { items: items.into_iter().map(Row::into_business).collect::<Result<_>>()?, next })
@@ -224,8 +224,8 @@ pub async fn find(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<Busin
     row.map(Row::into_business).transpose()
 }
 
-/// The business, which nobody changes or gives anything until this transaction ends. Whose parent it has does not change
-/// while we wait for it: that is for who has the turn at the hierarchy.
+/// The business, locked: nobody changes it or gives it anything until this transaction ends. Its parent cannot change
+/// while we wait: only the holder of the hierarchy's turn changes parents.
 pub async fn lock(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Option<Business>> {
     let sql = if_postgres(conn, FIND_AND_LOCK_ON_POSTGRES, FIND);
     let row = on!(conn, c => sqlx::query_as::<_, Row>(sql).bind(sid.as_str()).fetch_optional(c).await)?;
@@ -241,7 +241,7 @@ pub async fn chain(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Vec<Ancesto
     Ok(rows.into_iter().map(|(sid, kind)| Ancestor { sid, kind }).collect())
 }
 
-/// How many businesses the longest chain below one has.
+/// The number of businesses in the longest chain below one.
 pub async fn levels_below(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<usize> {
     let levels = on!(conn, c => sqlx::query_scalar::<_, i64>(LEVELS_BELOW).bind(sid.as_str()).fetch_one(c).await)?;
     Ok(usize::try_from(levels).unwrap_or(0))
@@ -258,7 +258,7 @@ struct TiesRow {
     has_reseller_keys: bool,
 }
 
-/// What hangs on a business that exists.
+/// The references to a business that exists.
 pub async fn ties(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Ties> {
     let row = on!(conn, c => sqlx::query_as::<_, TiesRow>(TIES).bind(sid.as_str()).fetch_one(c).await)?;
     Ok(Ties {
@@ -270,12 +270,12 @@ pub async fn ties(conn: &mut Conn<'_>, sid: &BusinessSid) -> Result<Ties> {
     })
 }
 
-/// Whether the business was new: one of the same SID stays as it is.
+/// Inserts a business; returns false, and changes nothing, where one with this SID exists.
 pub async fn add(conn: &mut Conn<'_>, business: &Business) -> Result<bool> {
     Ok(write(conn, ADD, business).await? == 1)
 }
 
-/// Stores what became of a business.
+/// Updates a business.
 pub async fn update(conn: &mut Conn<'_>, business: &Business) -> Result<()> {
     write(conn, UPDATE, business).await?;
     Ok(())

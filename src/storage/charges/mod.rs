@@ -27,7 +27,7 @@ use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::{Column, FromRow, Row};
 use crate::storage::prices::applied_rates;
 
-/// The unique index that refuses a second charge of a message, as the databases name it in their errors.
+/// The unique index that refuses a second charge of a message, by its name in the databases' errors.
 pub const UNIQUE_INDEX: &str = "transactions_by_message";
 
 pub static FIND: Bulk = Bulk::new(
@@ -78,7 +78,7 @@ struct StoredCharge {
     refunded: Money,
 }
 
-/// Column by column as [`FIND`] names them.
+/// In the column order of [`FIND`].
 impl FromRow for StoredCharge {
     fn from_row(mut row: Row<'_>) -> Result<StoredCharge> {
         Ok(StoredCharge {
@@ -110,7 +110,7 @@ impl FromRow for StoredCharge {
     }
 }
 
-/// Whose wallet a charge is on.
+/// The wallet that a charge belongs to.
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub wallet_id: i64,
@@ -118,7 +118,7 @@ pub struct Owner {
     pub currency: Currency,
 }
 
-/// The charges of those messages that were charged, with what came after.
+/// The charges of these messages, as far as there are any, with their delivery reports and refunds.
 pub async fn find(conn: &mut BulkConn<'_>, messages: &[(&Owner, &MessageSid)]) -> Result<Vec<ChargeState>> {
     let columns = vec![
         Column::texts(messages.iter().map(|(_, message)| message.as_str())),
@@ -135,7 +135,7 @@ pub async fn find(conn: &mut BulkConn<'_>, messages: &[(&Owner, &MessageSid)]) -
     rows.into_iter().map(to_state).collect()
 }
 
-/// The numbers of the rates of a charge and the segments at each.
+/// The ids of a charge's rates, with the segments at each.
 fn part_rates(row: &StoredCharge) -> impl Iterator<Item = (i64, u16)> {
     let segments: i64 = row.more_parts.iter().map(|(_, segments)| i64::from(*segments)).sum();
     let first = u16::try_from(row.segments - segments).unwrap_or(0);
@@ -185,7 +185,7 @@ fn to_state(row: StoredCharge, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRa
     Ok(ChargeState { charge: Arc::new(charge), delivery, refunded: row.refunded })
 }
 
-/// Records reports.
+/// Inserts delivery reports.
 pub async fn insert_deliveries(
     conn: &mut BulkConn<'_>,
     deliveries: &[crate::domain::charges::charging::NewDelivery],
@@ -202,7 +202,7 @@ pub async fn insert_deliveries(
     Ok(())
 }
 
-/// Whether an error is the unique index refusing to charge a message twice.
+/// Whether an error is the unique index's refusal to charge a message twice.
 pub fn is_charged_twice(error: &Error) -> bool {
     let Error::Database(sqlx::Error::Database(error)) = error else { return false };
     error.is_unique_violation()

@@ -124,7 +124,7 @@ pub async fn by_price(conn: &mut Conn<'_>, wallet_id: i64, days: DayRange) -> Re
     Ok(rows.into_iter().map(to_usage).collect())
 }
 
-/// A row of the rollups.
+/// The key of a rollup row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RollupKey {
     pub wallet_id: i64,
@@ -165,7 +165,7 @@ pub static FIND_ROLLUPS: Bulk = Bulk::new(
     ),
 );
 
-/// By the row's own number, which costs half of what its five columns would.
+/// By the row's id, which costs half of what its five key columns would.
 pub static ADD: Bulk = Bulk::new(
     &[
         ("id", "BIGINT"),
@@ -185,7 +185,7 @@ pub static ADD: Bulk = Bulk::new(
     },
 );
 
-/// Column by column as [`FIND_ROLLUPS`] names them.
+/// In the column order of [`FIND_ROLLUPS`].
 impl rows::FromRow for (i64, RollupKey) {
     fn from_row(mut row: rows::Row<'_>) -> Result<(i64, RollupKey)> {
         let id = row.take()?;
@@ -195,7 +195,7 @@ impl rows::FromRow for (i64, RollupKey) {
     }
 }
 
-/// The numbers of rollup rows, which are made where they do not exist.
+/// The ids of rollup rows, which are inserted where they do not exist.
 pub async fn open_rollups(conn: &mut BulkConn<'_>, keys: &[&RollupKey]) -> Result<Vec<(RollupKey, i64)>> {
     let columns = || {
         vec![
@@ -211,7 +211,7 @@ pub async fn open_rollups(conn: &mut BulkConn<'_>, keys: &[&RollupKey]) -> Resul
     Ok(rows.into_iter().map(|(id, key)| (key, id)).collect())
 }
 
-/// Adds to rollup rows, by their numbers.
+/// Adds counts to rollup rows, by their ids.
 pub async fn add(conn: &mut BulkConn<'_>, counts: &[(i64, UsageCounts)]) -> Result<()> {
     let columns = vec![
         Column::integers(counts.iter().map(|(id, _)| *id)),

@@ -9,11 +9,11 @@ use super::Db;
 use super::open::DatabaseUrl;
 use crate::error::{Error, Result};
 
-/// Writes a copy to `file`, which must not exist yet: a SQLite database for SQLite, `pg_dump`'s custom format for
-/// Postgres. The copy appears under its name only when it is whole and on disk.
+/// Writes a backup to `file`, which must not exist yet: a SQLite database for SQLite, `pg_dump`'s custom format for
+/// Postgres. The file appears under its name only when it is complete and on disk.
 ///
 /// # Errors
-/// [`Error::Setup`] with a sentence on what stood in the way.
+/// [`Error::Setup`] with a sentence on the obstacle.
 pub async fn backup(db: &Db, url: &DatabaseUrl, file: &Path) -> Result<()> {
     if file.exists() {
         return Err(Error::Setup(format!("{} exists already; a backup overwrites nothing", file.display())));

@@ -15,37 +15,37 @@ use super::rows::{Column, FromRow, Row};
 use super::{BulkConn, Conn};
 use crate::error::Result;
 
-/// A statement whose rows come along with it.
+/// A statement that runs over many rows of values.
 #[derive(Debug)]
 pub struct Bulk {
     columns: &'static [(&'static str, &'static str)],
     action: Action,
-    /// Its texts, written at their first use.
+    /// The SQL texts, built at first use.
     of_one: OnceLock<String>,
     of_many: OnceLock<String>,
 }
 
-/// What is done with the rows.
+/// The action on the rows.
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
-    /// They go into a table's columns of the same names.
+    /// Inserts them into a table's columns of the same names.
     InsertInto(&'static str),
-    /// Each becomes a row of a table (`into` names its columns too), unless what follows them stands in the way. `values`
-    /// knows them as `given.<column>`.
+    /// Inserts a row for each into a table (`into` names its columns too), followed by `unless`, an ON CONFLICT clause.
+    /// `values` refers to them as `given.<column>`.
     Insert { into: &'static str, values: &'static str, unless: &'static str },
-    /// They are a table `given`: this is what follows `WITH given (…) AS (…)`.
+    /// Makes them a table `given`: this is the text after `WITH given (…) AS (…)`.
     With(&'static str),
-    /// Each changes one row of a table. `set` and `by` (which row) know them by the same names.
+    /// Updates one row of a table for each. `set` and `by` (the row's key) refer to them by the same names.
     Update { table: &'static str, set: &'static str, by: &'static str },
 }
 
 impl Bulk {
-    /// `columns`: those of the rows, and their types in Postgres.
+    /// A statement with these columns, each with its type in Postgres.
     pub const fn new(columns: &'static [(&'static str, &'static str)], action: Action) -> Bulk {
         Bulk { columns, action, of_one: OnceLock::new(), of_many: OnceLock::new() }
     }
 
-    /// The text for SQLite, and one row.
+    /// The text for SQLite, for one row.
     pub fn on_sqlite(&'static self) -> &'static str {
         self.of_one.get_or_init(|| {
             let values = (1..=self.columns.len()).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ");
@@ -64,7 +64,7 @@ impl Bulk {
         })
     }
 
-    /// The text for Postgres, and any number of rows.
+    /// The text for Postgres, for any number of rows.
     pub fn on_postgres(&'static self) -> &'static str {
         self.of_many.get_or_init(|| {
             let mut arrays = String::new();
@@ -90,7 +90,7 @@ impl Bulk {
         self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 
-    /// `given.<column>` as the parameter that it is where there is one row.
+    /// `given.<column>` replaced by the parameter, for the text of one row.
     fn with_parameters(&self, text: &str) -> String {
         let mut numbered: Vec<_> = (1..).zip(self.columns).map(|(number, (name, _))| (number, *name)).collect();
         // A name may begin with another one.
@@ -99,7 +99,7 @@ impl Bulk {
         numbered.into_iter().fold(text.to_owned(), replace)
     }
 
-    /// Runs the statement over all rows; how many rows it changed.
+    /// Runs the statement over all rows; returns how many rows it changed.
     ///
     /// # Errors
     /// Those of the database.
@@ -126,7 +126,7 @@ impl Bulk {
         }
     }
 
-    /// The rows that the statement answers, in any order.
+    /// Runs the statement over all rows; returns its answer, in any order.
     ///
     /// # Errors
     /// Those of the database.

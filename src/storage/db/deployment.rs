@@ -11,11 +11,11 @@ pub const TIMEZONE: &str = "SELECT billing_timezone FROM deployment WHERE id = 1
 
 pub const PRICES_VERSION: &str = "SELECT prices_version FROM deployment WHERE id = 1";
 
-/// Holds the number until the transaction ends. SQLite needs no such word: its one writer is alone already.
+/// Locks the row until the transaction ends. SQLite needs no lock: its one writer is alone already.
 pub const PRICES_VERSION_AND_LOCK_ON_POSTGRES: &str = "SELECT prices_version FROM deployment WHERE id = 1 FOR UPDATE";
 
-/// Takes the turn to change plans and rate cards: nobody else changes any until this transaction ends. (Every change of a
-/// price waits for the number's row anyway, once it is made; this way it is also decided on what the one before left.)
+/// Locks plans and rate cards against other writers until this transaction ends. (Every change of a price waits for the
+/// version's row anyway, once it is made; with this lock it is also decided on the state that the change before left.)
 pub async fn lock_prices(conn: &mut Conn<'_>) -> Result<()> {
     match conn {
         Conn::Sqlite(_) => {}
@@ -26,19 +26,19 @@ pub async fn lock_prices(conn: &mut Conn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A number that rises with every change of a plan or a rate card.
+/// The version of the prices, which rises with every change of a plan or a rate card.
 pub async fn prices_version(conn: &mut Conn<'_>) -> Result<i64> {
     let version = on!(conn, c => sqlx::query_scalar::<_, i64>(PRICES_VERSION).fetch_optional(c).await)?;
     Ok(version.unwrap_or_default())
 }
 
-/// The time zone the database keeps its days in: the one given, if no other was fixed before.
+/// Fixes the billing time zone, if none was fixed before, and returns the one in force.
 pub async fn fix_timezone(conn: &mut Conn<'_>, zone: &str, now: Timestamp) -> Result<String> {
     on!(conn, c => sqlx::query(FIX_TIMEZONE).bind(zone).bind(now).execute(c).await.map(|_| ()))?;
     Ok(on!(conn, c => sqlx::query_scalar::<_, String>(TIMEZONE).fetch_one(c).await)?)
 }
 
-/// The time zone the database keeps its days in; `None` before its first use.
+/// The billing time zone; `None` before the database's first use.
 pub async fn timezone(conn: &mut Conn<'_>) -> Result<Option<String>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, String>(TIMEZONE).fetch_optional(c).await)?)
 }

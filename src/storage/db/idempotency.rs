@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub const FIND: &str = "SELECT input_hash, answer FROM idempotency_keys \
      WHERE caller = $1 AND route = $2 AND business_sid = $3 AND key = $4 AND created_at >= $5";
 
-/// A row that stands in the way is one that `FIND` no longer finds: its key was forgotten and may begin anew.
+/// A conflicting row is one that `FIND` no longer finds: its key was forgotten and may begin anew.
 pub const INSERT: &str = "INSERT INTO idempotency_keys (caller, route, business_sid, key, input_hash, answer, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (caller, route, business_sid, key) \
      DO UPDATE SET input_hash = excluded.input_hash, answer = excluded.answer, created_at = excluded.created_at";
@@ -32,16 +32,16 @@ macro_rules! forget_some {
     };
 }
 
-/// A handful a time: the table shrinks faster than keys are added, and no request pays for a long deletion.
+/// A small portion at a time: the table shrinks faster than keys are added, and no request waits for a long deletion.
 pub const FORGET_SOME_ON_SQLITE: &str = forget_some!("");
 
-/// Rows that another request is about to forget are left to it, else wallets would wait for each other.
+/// Rows that another request is deleting are skipped, else wallets would wait for each other.
 pub const FORGET_SOME_ON_POSTGRES: &str = forget_some!(" FOR UPDATE SKIP LOCKED");
 
-/// Waits until nobody else is at the same key of idempotency. SQLite needs no such word: its one writer is alone already.
+/// Locks an idempotency key. SQLite needs no lock: its one writer is alone already.
 pub const TAKE_TURN_ON_POSTGRES: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))";
 
-/// Holds a key until the transaction ends, for what has no row of its own to hold.
+/// Locks a key until the transaction ends, where there is no row to lock instead.
 pub async fn take_turn(conn: &mut Conn<'_>, scope: &KeyScope) -> Result<()> {
     if let Conn::Postgres(c) = conn {
         let name = format!("{} {} {}", scope.caller, scope.route, scope.key.as_str());
@@ -56,7 +56,7 @@ struct Row {
     answer: Json<Box<RawValue>>,
 }
 
-/// What was answered to this key before, if it was used for the same input.
+/// The stored answer to this key, if it was used before for the same input.
 ///
 /// # Errors
 /// [`Error::IdempotencyConflict`] where it was used for another input.
@@ -82,7 +82,7 @@ pub async fn find<T: DeserializeOwned>(
     answer.map(Some).map_err(|error| Error::Corrupt(format!("an idempotent answer: {error}")))
 }
 
-/// Remembers an answer, and forgets a few that are too old.
+/// Stores an answer, and deletes a few that have expired.
 pub async fn remember<T: Serialize>(
     conn: &mut Conn<'_>,
     scope: &KeyScope,
@@ -105,7 +105,7 @@ pub async fn remember<T: Serialize>(
     Ok(())
 }
 
-/// Forgets a few that are too old; how many.
+/// Deletes a few expired answers; returns how many.
 pub async fn forget_some(conn: &mut Conn<'_>, now: Timestamp) -> Result<u64> {
     let sql = match conn {
         Conn::Sqlite(_) => FORGET_SOME_ON_SQLITE,

@@ -16,44 +16,44 @@ use super::{Conn, on};
 use crate::domain::values::listing::{ListCursor, ListPage, ListRequest, ListValue, ValueKind};
 use crate::error::{Error, Result};
 
-/// What is read, and what may be asked.
+/// A list: the columns to read, and the search, filters and sorts it allows.
 #[derive(Debug)]
 pub struct Listing {
     /// The columns read, as after SELECT.
     pub select: &'static str,
     /// Tables and joins, as after FROM.
     pub from: &'static str,
-    /// A whole number, never NULL, that no two rows share.
+    /// The row's id: a unique integer, never NULL.
     pub id: &'static str,
-    /// The texts that a search looks into.
+    /// The text columns that a search looks into.
     pub search: &'static [&'static str],
     pub filters: &'static [Filter],
     pub sorts: &'static [Sort],
-    /// The order where none is asked, as a caller would write it: `name`, or `-name` for the other way round.
+    /// The default order, as a caller would write it: `name`, or `-name` for descending.
     pub default_sort: &'static str,
 }
 
-/// A condition that rows must meet where its value is given.
+/// A filter: a condition that rows must meet if its value is given.
 #[derive(Debug)]
 pub struct Filter {
     pub name: &'static str,
     pub kind: ValueKind,
-    /// With `{}` for the value, once or more often.
+    /// The condition, with `{}` for the value, once or more often.
     pub condition: &'static str,
 }
 
-/// What rows can be sorted by.
+/// A column that rows can be sorted by.
 #[derive(Debug)]
 pub struct Sort {
     pub name: &'static str,
     /// Never NULL: wrap one that may be in COALESCE. Texts sort by bytes (`COLLATE "C"` in Postgres).
     pub column: &'static str,
     pub kind: ValueKind,
-    /// Whether no two rows share it; otherwise the id tells them apart.
+    /// Whether the column is unique; otherwise the id decides between equal rows.
     pub is_unique: bool,
 }
 
-/// Which of the two databases a text is for: they differ in how they ignore letter case.
+/// The database a text is written for: the two differ in how they ignore letter case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Sqlite,
@@ -74,7 +74,7 @@ impl Order {
     }
 }
 
-/// Which parts a text has.
+/// The parts of a statement.
 #[derive(Debug)]
 struct Parts {
     order: Order,
@@ -84,7 +84,7 @@ struct Parts {
     has_limit: bool,
 }
 
-/// A text and the values it is sent with, in order.
+/// A text, and the values to bind, in order.
 #[derive(Debug)]
 struct Statement {
     order: Order,
@@ -93,10 +93,10 @@ struct Statement {
 }
 
 impl Listing {
-    /// The page that is asked for.
+    /// The requested page.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the sort or the cursor is none of this list, and those of the database.
+    /// [`Error::Invalid`] where the list has no such sort or the cursor is not valid for it, and those of the database.
     pub async fn page<T>(&'static self, conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<T>>
     where
         T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>,
@@ -104,7 +104,7 @@ impl Listing {
         self.fetch(conn, request, Some(request.limit.get())).await
     }
 
-    /// Every row that is asked for, whatever the request's cursor and limit are: for lists that are small.
+    /// Every row that matches the request, whatever its cursor and limit: for small lists.
     ///
     /// # Errors
     /// As [`Listing::page`].
@@ -234,8 +234,8 @@ impl Listing {
         format!("SELECT {select}, {column} AS sort_key, {id} AS sort_id FROM {from}{only} ORDER BY {order}{limit}")
     }
 
-    /// Every order, on the first page and on a later one, and each filter and the search in the default order: what a text
-    /// is for, and the text. For those who look at their plans.
+    /// Every text of the list, with its name, for tests of query plans: each order on the first page and on a later
+    /// one, and each filter and the search in the default order.
     pub fn texts(&'static self, dialect: Dialect) -> Vec<(String, String)> {
         let plain =
             |order, has_cursor| Parts { order, has_search: false, filters: vec![], has_cursor, has_limit: true };
@@ -259,7 +259,7 @@ impl Listing {
     }
 }
 
-/// A pattern of LIKE for texts that hold this one. A blank, a percent sign, an underscore stand for themselves.
+/// A LIKE pattern for texts that contain this one; `%` and `_` stand for themselves.
 fn contains(text: &str) -> ListValue {
     let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     ListValue::Text(format!("%{literal}%"))

@@ -11,8 +11,8 @@ use super::rows::{Column, FromRow, Row};
 use super::sqlite_errors::to_sqlx;
 use crate::error::{Error, Result, commit_failed};
 
-/// What a connection that writes to SQLite begins with: each commit is on disk, and what is written ahead is moved into
-/// the file whenever it has grown to 16 MiB. Pages that many charges change are then moved once for all of them.
+/// The pragmas of a connection that writes to SQLite: each commit is on disk, and the write-ahead log is moved into the
+/// file whenever it has grown to 16 MiB. Pages that many charges change are then moved once for all of them.
 pub(super) const SQLITE_WRITER: [(&str, &str); 6] = [
     ("journal_mode", "WAL"),
     ("synchronous", "FULL"),
@@ -25,11 +25,13 @@ pub(super) const SQLITE_WRITER: [(&str, &str); 6] = [
 /// Every statement of a batch stays prepared.
 const STATEMENTS: usize = 64;
 
-/// The connection.
+/// The local connection; `None` once closed.
 #[derive(Debug)]
 pub struct Local(Option<rusqlite::Connection>);
 
 impl Local {
+    /// Opens the connection.
+    ///
     /// # Errors
     /// Those of SQLite.
     pub fn open(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Local> {
@@ -45,18 +47,18 @@ impl Local {
         Ok(Local(Some(connection)))
     }
 
-    /// Begins a transaction. What an earlier one left open is rolled back.
+    /// Begins a transaction, after rolling back one that was left open.
     pub(super) fn begin(&mut self) -> Result<()> {
         self.roll_back();
         self.run("BEGIN IMMEDIATE")?.map_err(to_error)
     }
 
-    /// On disk once this returns.
+    /// Commits. The transaction is on disk once this returns.
     pub(super) fn commit(&mut self) -> Result<()> {
         self.run("COMMIT")?.map_err(|error| commit_failed(to_sqlx(error)))
     }
 
-    /// Undoes what is not committed. Where that fails, the next transaction tries again.
+    /// Rolls back. Where that fails, the next transaction tries again.
     pub(super) fn roll_back(&mut self) {
         let is_open = self.0.as_ref().is_some_and(|connection| !connection.is_autocommit());
         if is_open && let Ok(Err(error)) = self.run("ROLLBACK") {
@@ -64,7 +66,7 @@ impl Local {
         }
     }
 
-    /// Nothing runs here any more.
+    /// Closes the connection.
     pub(super) fn close(&mut self) {
         self.roll_back();
         if let Some(Err((_, error))) = self.0.take().map(rusqlite::Connection::close) {
@@ -81,7 +83,7 @@ impl Local {
         Ok(connection.prepare_cached(statement).and_then(|mut statement| statement.raw_execute()).map(|_| ()))
     }
 
-    /// Runs a statement of one row for each of so many; how many rows it changed.
+    /// Runs a one-row statement for each row; returns how many rows it changed.
     pub(super) fn execute(&mut self, sql: &str, columns: &[Column<'_>], rows: usize) -> Result<u64> {
         let mut statement = self.connection()?.prepare_cached(sql).map_err(to_error)?;
         let mut changed = 0;
@@ -92,7 +94,7 @@ impl Local {
         Ok(changed as u64)
     }
 
-    /// What a statement of one row answers for each of so many.
+    /// Runs a one-row statement for each row; returns all answers.
     pub(super) fn fetch<T: FromRow>(&mut self, sql: &str, columns: &[Column<'_>], rows: usize) -> Result<Vec<T>> {
         let mut statement = self.connection()?.prepare_cached(sql).map_err(to_error)?;
         let mut found = Vec::with_capacity(rows);

@@ -12,17 +12,17 @@ use crate::error::{Error, Result, is_passing};
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// Brings the tables up to this program's version; the names of the steps that were missing.
+/// Applies the missing migrations; returns their names.
 ///
 /// # Errors
-/// Those of [`pending`], and [`Error::Setup`] where a step fails (a failed step leaves no trace).
+/// Those of [`pending`], and [`Error::Setup`] where a migration fails (a failed one changes nothing).
 pub async fn migrate(db: &Db) -> Result<Vec<String>> {
     let missing = pending(db).await?;
     let (mut left, mut tries_left) = (missing.len(), TRIES);
     loop {
         let Err(failure) = run(db).await else { return Ok(missing) };
-        // On SQLite nothing keeps two processes from taking the same step at once. The one that was too late sees fewer
-        // steps left than before, and goes on from there; or the other is still at its step.
+        // On SQLite nothing keeps two processes from running the same migration at once. The later one finds fewer
+        // migrations left than before, and goes on from there; or the other one is still running.
         let still_left = pending(db).await?.len();
         if still_left >= left {
             if tries_left == 0 || !is_locked(&failure) {
@@ -35,7 +35,7 @@ pub async fn migrate(db: &Db) -> Result<Vec<String>> {
     }
 }
 
-/// How often to try a step again that another process is at, and after what time: ten seconds in all.
+/// How often to retry a migration that another process is running, and after which wait: ten seconds in all.
 const TRIES: u32 = 100;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -58,10 +58,10 @@ async fn run(db: &Db) -> std::result::Result<(), MigrateError> {
     }
 }
 
-/// The names of the steps the database has not taken yet.
+/// The names of the migrations that were not applied yet.
 ///
 /// # Errors
-/// [`Error::Setup`] where it has taken steps this program does not know, or other ones than this program's.
+/// [`Error::Setup`] where migrations were applied that this program does not know, or with other contents.
 pub async fn pending(db: &Db) -> Result<Vec<String>> {
     const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
     type Applied = (i64, Vec<u8>);
@@ -93,10 +93,10 @@ fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
 }
 
-/// Fixes the billing time zone of a database at its first use.
+/// Fixes the billing time zone at the database's first use.
 ///
 /// # Errors
-/// [`Error::Setup`] where it was first used with another one: its days and months would no longer be what they were.
+/// [`Error::Setup`] where another one was fixed before: the days and months of the past would change.
 pub async fn fix_timezone(db: &Db, zone: &str, now: Timestamp) -> Result<()> {
     let mut tx = db.begin().await?;
     let fixed = deployment::fix_timezone(&mut tx.conn(), zone, now).await?;

@@ -27,7 +27,7 @@ use local::Local;
 /// An open database.
 #[derive(Clone, Debug)]
 pub enum Db {
-    /// One connection writes; the others only read, each a snapshot of its own.
+    /// One connection writes; the others only read, each in a snapshot of its own.
     Sqlite {
         readers: SqlitePool,
         writer: SqlitePool,
@@ -36,19 +36,19 @@ pub enum Db {
     Postgres(PgPool),
 }
 
-/// A connection to read through, outside any transaction: each statement sees what was committed before it.
+/// A connection for reads outside any transaction: each statement sees what was committed before it.
 #[derive(Debug)]
 pub enum Reader {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
 
-/// Those who write to SQLite take turns, first come, first served: SQLite itself would let them poll. Whoever has the turn
-/// has the local connection too, should it want that.
+/// Writers to SQLite queue here, first come, first served: SQLite itself would let them poll. The holder of the turn
+/// has the local connection too, should it need that.
 #[derive(Clone, Debug)]
 pub struct Turns {
     pub(super) local: Arc<Mutex<Local>>,
-    /// How long to wait for one.
+    /// The longest wait for a turn.
     pub(super) timeout: Duration,
 }
 
@@ -67,7 +67,7 @@ pub enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// What a statement runs on.
+/// The connection that a statement runs on.
 #[derive(Debug)]
 pub enum Conn<'c> {
     Sqlite(&'c mut SqliteConnection),
@@ -91,7 +91,7 @@ impl Drop for LocalTx {
     }
 }
 
-/// What a bulk statement runs on.
+/// The connection that a bulk statement runs on.
 #[derive(Debug)]
 pub enum BulkConn<'c> {
     Sqlx(Conn<'c>),
@@ -100,7 +100,8 @@ pub enum BulkConn<'c> {
 }
 
 impl Conn<'_> {
-    /// The same, for bulk statements. On SQLite they go through sqlx then, like all others of this transaction.
+    /// The same connection for bulk statements. On SQLite they then go through sqlx, like all others of this
+    /// transaction.
     pub fn bulk(&mut self) -> BulkConn<'_> {
         BulkConn::Sqlx(match self {
             Conn::Sqlite(connection) => Conn::Sqlite(connection),
@@ -127,6 +128,8 @@ macro_rules! on {
 pub(super) use on;
 
 impl Db {
+    /// A connection for reads.
+    ///
     /// # Errors
     /// [`crate::error::Error::Unavailable`] where no connection is free in time.
     pub async fn read(&self) -> Result<Reader> {
@@ -151,7 +154,7 @@ impl Db {
         })
     }
 
-    /// Begins a write transaction of bulk statements alone. On SQLite each of them blocks the thread it runs on, so this
+    /// Begins a write transaction of bulk statements only. On SQLite each of them blocks the thread it runs on, so this
     /// is for a thread that does nothing else.
     ///
     /// # Errors
@@ -167,15 +170,16 @@ impl Db {
         })
     }
 
-    /// Between two of many write transactions: lets other processes have their turn. Who waits for SQLite polls it, at most 25
-    /// milliseconds apart in the first eighth of a second; so for that long nobody holds it. Postgres needs no such thing.
+    /// Pauses between many write transactions, so that other processes have their turn. On SQLite they poll, at most 25
+    /// milliseconds apart in the first eighth of a second, so for that long nobody holds the lock. Postgres needs no
+    /// pause.
     pub async fn let_others_write(&self) {
         if let Db::Sqlite { .. } = self {
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
 
-    /// Begins a transaction that only reads: all its statements see the same moment.
+    /// Begins a read-only transaction: all its statements see the same snapshot.
     ///
     /// # Errors
     /// [`crate::error::Error::Unavailable`] where no connection is free in time.
@@ -188,7 +192,7 @@ impl Db {
         })
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for running statements and closes every connection.
     pub async fn close(&self) {
         match self {
             Db::Sqlite { readers, writer, turns } => {
@@ -238,8 +242,8 @@ impl Tx {
         }
     }
 
-    /// Undoes it before the next writer has its turn. One that is dropped is undone a moment later, and SQLite lets the
-    /// next one poll meanwhile.
+    /// Rolls back before the next writer has its turn. A transaction that is dropped is rolled back a moment later, and
+    /// meanwhile SQLite lets the next writer poll.
     ///
     /// # Errors
     /// Those of the database.
@@ -251,10 +255,10 @@ impl Tx {
         Ok(())
     }
 
-    /// On disk once this returns.
+    /// Commits. The transaction is on disk once this returns.
     ///
     /// # Errors
-    /// [`crate::error::Error::OutcomeUnknown`] where it may have happened all the same.
+    /// [`crate::error::Error::OutcomeUnknown`] where it may have been committed all the same.
     pub async fn commit(self) -> Result<()> {
         let committed = match self {
             Tx::Sqlite(transaction, _turn) => transaction.commit().await,
@@ -272,10 +276,10 @@ impl BulkTx {
         }
     }
 
-    /// On disk once this returns.
+    /// Commits. The transaction is on disk once this returns.
     ///
     /// # Errors
-    /// [`crate::error::Error::OutcomeUnknown`] where it may have happened all the same.
+    /// [`crate::error::Error::OutcomeUnknown`] where it may have been committed all the same.
     pub async fn commit(self) -> Result<()> {
         match self {
             BulkTx::Local(mut transaction) => transaction.0.commit(),

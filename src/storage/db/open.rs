@@ -25,18 +25,19 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before a new file that is locked is opened again.
 const SQLITE_TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
-/// An idle Postgres connection is asked whether it still lives before it is used again after this long.
+/// An idle Postgres connection is pinged before it is used again after this long.
 const PING_AFTER_IDLE: Duration = Duration::from_secs(10);
 
-/// What every connection to Postgres begins with. What is acknowledged is on disk, whatever the server's own default. A
-/// row that somebody else holds is waited for so long, then its request fails alone: else those that wait would take every
-/// connection, and with them requests that have nothing to do with it. Statements are not compiled (`jit`): ours take a few
-/// milliseconds, but the planner takes those that follow a wallet's chain for long ones, and compiled for 100 ms each time.
+/// The settings of every connection to Postgres. Acknowledged commits are on disk, whatever the server's own default.
+/// The wait for a locked row is limited, then its request fails alone: else waiting requests would take every
+/// connection, and with them requests that have nothing to do with it. Statements are not compiled (`jit`): ours take a
+/// few milliseconds, but the planner takes those that follow a wallet's chain for long ones, and compiled for 100 ms
+/// each time.
 const POSTGRES_SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
      WHERE current_setting('synchronous_commit') = 'off'; \
      SET jit = off; SET lock_timeout = '3s'; SET statement_timeout = '20s'; SET idle_in_transaction_session_timeout = '20s'";
 
-/// Where the database is, from `DATABASE_URL`.
+/// The location of the database, from `DATABASE_URL`.
 #[derive(Clone)]
 pub enum DatabaseUrl {
     Sqlite(PathBuf),
@@ -87,7 +88,7 @@ impl std::fmt::Display for DatabaseUrl {
     }
 }
 
-/// How many connections, and how long to wait for one.
+/// The number of connections, and the longest wait for one.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSettings {
     pub sqlite_readers: u32,
@@ -95,14 +96,14 @@ pub struct PoolSettings {
     pub acquire_timeout: Duration,
 }
 
-/// Whether opening may make a SQLite file.
+/// Whether opening may create a SQLite file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfMissing {
     Create,
     Fail,
 }
 
-/// Opens the pools. No table is made or looked at.
+/// Opens the connection pools. No table is created or read.
 ///
 /// # Errors
 /// [`Error::Setup`] with a sentence where the file, its directory or the server cannot be reached.
@@ -161,8 +162,8 @@ async fn connect_to_sqlite(pool: SqlitePoolOptions, options: SqliteConnectOption
     }
 }
 
-/// Makes the file where there is none: an empty file is an empty database. This one holds other people's money, so only its
-/// owner may read it; the files SQLite puts beside it follow suit.
+/// Creates the file where there is none: an empty file is an empty database. It holds other people's money, so only its
+/// owner may read it; SQLite gives the files beside it the same permissions.
 fn create_private(path: &Path) -> std::io::Result<()> {
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         // Another process may make it at the same moment.
@@ -181,7 +182,7 @@ async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<()> {
 }
 
 async fn open_postgres(options: &PgConnectOptions, pools: PoolSettings) -> Result<Db> {
-    // A pool would try again until its time is up and then say only that: one connection says what is wrong.
+    // A pool would try again until its time is up and then report only that; a single connection reports the cause.
     let probe = tokio::time::timeout(pools.acquire_timeout, PgConnection::connect_with(options)).await;
     probe.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
     let pool = PgPoolOptions::new()

@@ -48,14 +48,16 @@ impl<'v> Column<'v> {
     }
 }
 
-/// What a bulk statement's answer is read into.
+/// A type that a row of a bulk statement's answer is read into.
 pub trait FromRow: Sized {
+    /// Reads a row.
+    ///
     /// # Errors
-    /// Where a value is not one of its type.
+    /// Where a value is not of its type.
     fn from_row(row: Row<'_>) -> Result<Self>;
 }
 
-/// A row of an answer, read from its first column to its last.
+/// A row of an answer, read column by column.
 #[derive(Debug)]
 pub struct Row<'r> {
     cells: Cells<'r>,
@@ -81,10 +83,10 @@ impl<'r> Row<'r> {
         Row { cells: Cells::Local(row), next: 0 }
     }
 
-    /// The value of the next column.
+    /// Takes the value of the next column.
     ///
     /// # Errors
-    /// Where it is not one of this type, or there is none.
+    /// Where it is not of this type, or there is none.
     pub fn take<T>(&mut self) -> Result<T>
     where
         T: Type<Sqlite> + for<'d> Decode<'d, Sqlite> + Type<Postgres> + for<'d> Decode<'d, Postgres> + FromSql,

@@ -6,7 +6,7 @@ use crate::error::Result;
 
 pub const CLAIM: &str = "INSERT INTO seeded_items (item, created_at) VALUES ($1, $2) ON CONFLICT (item) DO NOTHING";
 
-/// Whether this item is loaded for the first time.
+/// Records an item as loaded; returns whether it is the first time.
 pub async fn claim(conn: &mut Conn<'_>, item: &str, now: Timestamp) -> Result<bool> {
     let claimed = on!(conn, c => sqlx::query(CLAIM)
         .bind(item)

@@ -9,7 +9,7 @@ use rusqlite::ffi::{
 };
 use sqlx::error::{DatabaseError, ErrorKind};
 
-/// As sqlx would have said it, so that one place judges what errors mean.
+/// The error as sqlx would have reported it, so that one place judges what errors mean.
 pub(super) fn to_sqlx(error: rusqlite::Error) -> sqlx::Error {
     match error {
         rusqlite::Error::SqliteFailure(failure, message) => {

@@ -3,21 +3,21 @@
 use super::Conn;
 use crate::error::Result;
 
-/// What is decided by one at a time.
+/// A decision that only one transaction may make at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// Who stands below whom. Of two moves at once each could be fine by itself, and both together a circle.
+    /// The hierarchy of businesses. Two moves at once could each be allowed, and together make a circle.
     Hierarchy,
-    /// Who is an admin. Of two admins, each could take the role from the other.
+    /// The admins. Two admins could each take the role from the other.
     Admins,
 }
 
-/// Two numbers, so that none is ever the hash of a key of idempotency.
+/// Two-number locks, so that none is ever the hash of an idempotency key.
 pub const TAKE_ON_POSTGRES: &str = "SELECT pg_advisory_xact_lock(7, $1)";
 
-/// Waits for the turn and holds it until the transaction ends; each statement after it sees what the one before has left.
-/// Whoever takes one takes it first, and only one, so that nobody waits in a circle. SQLite needs no such word: its one
-/// writer is alone already.
+/// Waits for the turn and holds it until the transaction ends; each statement after it sees the state that the turn
+/// before left. A transaction takes at most one, and takes it first, so that there is no deadlock. SQLite needs no
+/// lock: its one writer is alone already.
 pub async fn take(conn: &mut Conn<'_>, turn: Turn) -> Result<()> {
     if let Conn::Postgres(c) = conn {
         let number = match turn {

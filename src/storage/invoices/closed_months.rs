@@ -12,26 +12,26 @@ pub const ALL: &str = "SELECT period_start FROM closed_months";
 
 pub const FIND: &str = "SELECT invoices FROM closed_months WHERE period_start = $1";
 
-/// The invoices of a month as they are now.
+/// Counts the month's invoices as they are now.
 pub const NOTE: &str = "INSERT INTO closed_months (period_start, invoices, closed_at) \
      VALUES ($1, (SELECT COUNT(*) FROM invoices i WHERE i.period_start = $1 AND i.kind = 'INVOICE' \
      AND i.status NOT IN ('DRAFT', 'CANCELLED')), $2) \
      ON CONFLICT (period_start) DO UPDATE SET invoices = excluded.invoices RETURNING invoices";
 
-/// When the ledger's first entry was made. No entry has the id `$1`, of zeros alone, or one before it.
+/// The time of the ledger's first entry. No entry has the id `$1`, all zeros, or a lower one.
 pub const FIRST_ENTRY: &str = "SELECT created_at FROM transactions WHERE uid > $1 ORDER BY uid LIMIT 1";
 
-/// The first days of all months that were closed.
+/// The first days of all closed months.
 pub async fn all(conn: &mut Conn<'_>) -> Result<Vec<NaiveDate>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, NaiveDate>(ALL).fetch_all(c).await)?)
 }
 
-/// How many invoices a month came to when it was closed; none where it was not.
+/// The number of invoices of a month when it was closed; `None` where it was not.
 pub async fn find(conn: &mut Conn<'_>, month: DayRange) -> Result<Option<i64>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(FIND).bind(month.first).fetch_optional(c).await)?)
 }
 
-/// Notes that a month is closed; how many invoices it has.
+/// Records a month as closed; returns how many invoices it has.
 pub async fn note(conn: &mut Conn<'_>, month: DayRange, now: Timestamp) -> Result<i64> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(NOTE).bind(month.first).bind(now).fetch_one(c).await)?)
 }

@@ -13,11 +13,11 @@ use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 
-/// What was credited of an invoice: the amounts of credit notes are below 0.
+/// The sums credited on an invoice: the amounts of credit notes are below 0.
 pub const EARLIER: &str = "SELECT CAST(COUNT(*) AS BIGINT) AS count, CAST(COALESCE(SUM(-total), 0) AS BIGINT) AS total, \
      CAST(COALESCE(SUM(-tax_amount), 0) AS BIGINT) AS tax FROM invoices WHERE credited_invoice_id = $1";
 
-/// A draft, because only a draft takes lines. Seller, period and tax are those of the invoice.
+/// Inserts a draft, because only a draft takes lines. Seller, period and tax are those of the invoice.
 pub const INSERT: &str = "INSERT INTO invoices (uid, wallet_id, kind, status, period_start, period_end, created_at, \
      updated_at, seller_id, issue_date, tax_rate, tax_amount, tax_included, credited_invoice_id, reason) \
      SELECT $2, wallet_id, 'CREDIT_NOTE', 'DRAFT', period_start, period_end, $3, $3, seller_id, $4, tax_rate, $5, \
@@ -46,13 +46,13 @@ struct EarlierRow {
     tax: Money,
 }
 
-/// What earlier credit notes took off an invoice.
+/// The sums of earlier credit notes on an invoice.
 pub async fn earlier(conn: &mut Conn<'_>, invoice_id: i64) -> Result<Earlier> {
     let row = on!(conn, c => sqlx::query_as::<_, EarlierRow>(EARLIER).bind(invoice_id).fetch_one(c).await)?;
     Ok(Earlier { count: row.count, total: row.total, tax: row.tax })
 }
 
-/// A credit note about to be stored. `tax` is below 0, as its lines are.
+/// A credit note to insert. `tax` is below 0, as its lines are.
 #[derive(Clone, Debug)]
 pub struct NewCreditNote<'a> {
     pub sid: InvoiceSid,
@@ -62,7 +62,7 @@ pub struct NewCreditNote<'a> {
     pub reason: &'a str,
 }
 
-/// A credit note that has no number yet.
+/// A credit note without a number yet.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub struct Unnumbered {
     pub id: i64,
@@ -81,7 +81,7 @@ pub async fn insert(conn: &mut Conn<'_>, new: &NewCreditNote<'_>, now: Timestamp
         .await)?)
 }
 
-/// Gives an invoice that is a draft its lines.
+/// Inserts the lines of a draft.
 pub async fn insert_lines(conn: &mut BulkConn<'_>, invoice_id: i64, lines: &[InvoiceLine]) -> Result<()> {
     let details: Vec<String> =
         lines.iter().map(|line| serde_json::Value::Object(line.details.clone()).to_string()).collect();
@@ -99,7 +99,7 @@ pub async fn insert_lines(conn: &mut BulkConn<'_>, invoice_id: i64, lines: &[Inv
     Ok(())
 }
 
-/// Gives a credit note its number; it is settled with that.
+/// Finalises a credit note with its number; it then counts as settled.
 pub async fn finalise(conn: &mut Conn<'_>, id: i64, number: &str, total: Money, day: NaiveDate) -> Result<()> {
     on!(conn, c => sqlx::query(FINALISE).bind(id).bind(number).bind(total).bind(day).execute(c).await.map(|_| ()))?;
     Ok(())

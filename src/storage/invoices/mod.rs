@@ -88,7 +88,7 @@ pub const INSERT_DRAFT: &str = "INSERT INTO invoices (uid, wallet_id, kind, numb
      VALUES ($1, $2, 'INVOICE', NULL, 'DRAFT', $3, $4, NULL, NULL, NULL, $5, $5) \
      ON CONFLICT (wallet_id, period_start) WHERE kind = 'INVOICE' AND status <> 'CANCELLED' DO NOTHING";
 
-/// Of a finalised invoice nothing else ever changes.
+/// On a finalised invoice nothing else ever changes.
 pub const SET_STATUS: &str = "UPDATE invoices SET status = $2, paid_date = $3, updated_at = $4 WHERE id = $1";
 
 pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details, cost \
@@ -119,7 +119,7 @@ pub static INSERT_ITEMS: Bulk = Bulk::new(
 pub const ITEMS: &str = "SELECT day, category, description, amount FROM invoice_items \
      WHERE wallet_id = $1 AND day BETWEEN $2 AND $3 ORDER BY day, transaction_uid";
 
-/// An invoice and the key its lines go by inside the database.
+/// An invoice and its row id.
 #[derive(Clone, Debug)]
 pub struct StoredInvoice {
     pub id: i64,
@@ -174,7 +174,7 @@ impl From<Row> for StoredInvoice {
     }
 }
 
-/// As `columns!` names them.
+/// In the columns of `columns!`.
 #[derive(FromRow)]
 pub(super) struct SummaryRow {
     business_sid: BusinessSid,
@@ -237,18 +237,18 @@ pub async fn find(conn: &mut Conn<'_>, wallet_id: i64, month: DayRange) -> Resul
     Ok(row.map(StoredInvoice::from))
 }
 
-/// The invoices that are asked for.
+/// A page of invoices.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<InvoiceSummary>> {
     Ok(LISTING.page::<SummaryRow>(conn, request).await?.map(|row| row.split().1))
 }
 
-/// An invoice of whatever kind and status, and the key its lines go by.
+/// An invoice of any kind and status, with its row id.
 pub async fn find_by_sid(conn: &mut Conn<'_>, sid: InvoiceSid) -> Result<Option<(i64, InvoiceSummary)>> {
     let row = on!(conn, c => sqlx::query_as::<_, SummaryRow>(FIND_BY_SID).bind(sid).fetch_optional(c).await)?;
     Ok(row.map(SummaryRow::split))
 }
 
-/// An invoice's status, and the day it was paid. Whoever changes them holds the wallet.
+/// Sets an invoice's status and paid date. The caller holds the wallet's lock.
 pub async fn set_status(
     conn: &mut Conn<'_>,
     id: i64,
@@ -267,7 +267,7 @@ pub async fn set_status(
     Ok(())
 }
 
-/// Whether the draft was new: the month's invoice stays as it is.
+/// Inserts a draft; returns false, and changes nothing, where the month has an invoice.
 pub async fn insert_draft(
     conn: &mut Conn<'_>,
     sid: InvoiceSid,
@@ -287,7 +287,7 @@ pub async fn insert_draft(
     Ok(inserted == 1)
 }
 
-/// The lines a finalised invoice was frozen with.
+/// The frozen lines of a finalised invoice.
 pub async fn lines(conn: &mut Conn<'_>, invoice_id: i64) -> Result<Vec<InvoiceLine>> {
     let rows = on!(conn, c => sqlx::query_as::<_, LineRow>(LINES).bind(invoice_id).fetch_all(c).await)?;
     Ok(rows.into_iter().map(InvoiceLine::from).collect())
@@ -308,7 +308,7 @@ pub async fn closed(conn: &mut BulkConn<'_>, months: &[(i64, NaiveDate)]) -> Res
     CLOSED.fetch(conn, columns).await
 }
 
-/// What an invoice lists beside messages: by its transaction, for a wallet.
+/// An item that an invoice lists beside messages, with its transaction and wallet.
 #[derive(Clone, Debug)]
 pub struct NewItem {
     pub transaction: TransactionSid,
@@ -337,7 +337,7 @@ struct ItemRow {
     amount: Money,
 }
 
-/// What is to be listed beside the messages of these days.
+/// The items to list beside the messages of these days.
 pub async fn items(conn: &mut Conn<'_>, wallet_id: i64, days: DayRange) -> Result<Vec<InvoiceItem>> {
     let rows = on!(conn, c => sqlx::query_as::<_, ItemRow>(ITEMS)
         .bind(wallet_id)

@@ -33,16 +33,16 @@ macro_rules! next {
     };
 }
 
-/// The next wallets that a month may invoice, in the order of their ids.
+/// The next wallets that a month may invoice, by id.
 pub const NEXT_ON_SQLITE: &str = next!("");
 
-/// Held until the transaction ends, in the order that everybody takes wallets in. The plan is looked up from the locked
-/// row: joined, it would be that of before the wait for the lock.
+/// Locked until the transaction ends, in the order in which every transaction locks wallets. The plan is looked up from
+/// the locked row: joined, it would be the one before the wait for the lock.
 pub const NEXT_ON_POSTGRES: &str = next!(" FOR UPDATE OF w");
 
 pub const LAST_WALLET: &str = "SELECT COALESCE(MAX(id), 0) FROM wallets";
 
-/// The invoices of a month that there are: drafts, and those that somebody else finalised before the lock was had.
+/// The existing invoices of a month: drafts, and those that another server finalised before this one had the lock.
 pub static EXISTING: Bulk = Bulk::new(
     &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
     Action::With(
@@ -72,8 +72,8 @@ pub static ITEMS: Bulk = Bulk::new(
     ),
 );
 
-/// Balances before an instant. The first marked row at or after it is found by halving, as `history` does; from there
-/// (or from the newest row) the chain leads down to the first row before the instant, which is not far.
+/// Balances before an instant. The first marked row at or after it is found by binary search, as in `history`; from
+/// there (or from the newest row) the chain leads down to the first row before the instant, which is not far.
 pub static BALANCES: Bulk = Bulk::new(
     &[("wallet_id", "BIGINT"), ("last_seq", "BIGINT"), ("last_uid", "UUID"), ("instant", "BIGINT")],
     Action::With(
@@ -96,8 +96,8 @@ pub static BALANCES: Bulk = Bulk::new(
     ),
 );
 
-/// What was still to be paid on invoices of earlier months when this one ended, without the tax that came on top: what came in
-/// since has paid some of them, but is not in the balance of the month's end.
+/// The amounts still due on invoices of earlier months when this one ended, without the tax on top: payments since have
+/// reduced them, but are not in the balance of the month's end.
 pub static STILL_DUE: Bulk = Bulk::new(
     &[("wallet_id", "BIGINT"), ("period_start", "DATE"), ("ends_at", "BIGINT")],
     Action::With(
@@ -166,7 +166,7 @@ pub static FINALISE: Bulk = Bulk::new(
     },
 );
 
-/// A wallet whose month is closed, as it is held.
+/// A wallet whose month is being closed, locked.
 #[derive(Clone, Debug)]
 pub struct ClosingWallet {
     pub id: i64,
@@ -179,7 +179,7 @@ pub struct ClosingWallet {
     pub webhook_events: EventSet,
     pub plan: Option<PlanType>,
     pub country: Option<CountryCode>,
-    /// The reseller it buys from.
+    /// The reseller it buys from; `None`: the platform.
     pub seller: Option<(i64, BusinessSid)>,
 }
 
@@ -219,8 +219,8 @@ impl TryFrom<WalletRow> for ClosingWallet {
     }
 }
 
-/// The next wallets after one that a month may invoice: they have usage or items in it and no finalised invoice. Nobody
-/// else changes them until the transaction ends.
+/// The next wallets after one that a month may invoice: those with usage or items in it and without a finalised
+/// invoice. They are locked until the transaction ends.
 pub async fn next(conn: &mut Conn<'_>, after: i64, month: DayRange, most: i64) -> Result<Vec<ClosingWallet>> {
     let sql = match conn {
         Conn::Sqlite(_) => NEXT_ON_SQLITE,
@@ -236,8 +236,8 @@ pub async fn next(conn: &mut Conn<'_>, after: i64, month: DayRange, most: i64) -
     rows.into_iter().map(ClosingWallet::try_from).collect()
 }
 
-/// Has Postgres find each wallet's rows by index, as they are few however many there are in all. How far a chain is walked
-/// its planner cannot know, and what it guesses could have it read whole tables.
+/// Makes Postgres find each wallet's rows by index, as they are few however many there are in all. Its planner cannot
+/// know how far a chain is walked, and its guess could make it read whole tables.
 pub async fn prefer_indexes(conn: &mut Conn<'_>) -> Result<()> {
     if let Conn::Postgres(c) = conn {
         for set in ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"] {
@@ -248,12 +248,12 @@ pub async fn prefer_indexes(conn: &mut Conn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The highest id of a wallet.
+/// The highest wallet id.
 pub async fn last_wallet(conn: &mut Conn<'_>) -> Result<i64> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(LAST_WALLET).fetch_one(c).await)?)
 }
 
-/// An invoice that there is of a wallet's month.
+/// An existing invoice of a wallet's month.
 #[derive(Clone, Copy, Debug)]
 pub struct Existing {
     pub wallet_id: i64,
@@ -303,7 +303,7 @@ impl rows::FromRow for (i64, ChargedUsage) {
     }
 }
 
-/// What was charged to these wallets, by whose it is, and in the order of an invoice's lines.
+/// The usage of these wallets in a month, by wallet, in the order of an invoice's lines.
 pub async fn usage(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<(i64, ChargedUsage)>> {
     USAGE.fetch(conn, of_month(wallets, month)).await
 }
@@ -317,7 +317,7 @@ impl rows::FromRow for (i64, InvoiceItem) {
     }
 }
 
-/// What is listed beside messages, by whose it is, and in the order of an invoice's lines.
+/// The items of these wallets in a month, by wallet, in the order of an invoice's lines.
 pub async fn items(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<(i64, InvoiceItem)>> {
     ITEMS.fetch(conn, of_month(wallets, month)).await
 }
@@ -328,7 +328,7 @@ impl rows::FromRow for (i64, Money) {
     }
 }
 
-/// The balances of wallets before an instant; none for a wallet that had no entry by then.
+/// The balances of wallets before an instant; wallets without an entry by then are left out.
 pub async fn balances(
     conn: &mut BulkConn<'_>,
     wallets: &[&ClosingWallet],
@@ -343,7 +343,7 @@ pub async fn balances(
     BALANCES.fetch(conn, columns).await
 }
 
-/// What was still due on older invoices of these wallets when the month ended; only those that had any.
+/// The amounts still due on older invoices of these wallets when the month ended, where there were any.
 pub async fn still_due(
     conn: &mut BulkConn<'_>,
     wallets: &[i64],
@@ -358,7 +358,7 @@ pub async fn still_due(
     STILL_DUE.fetch(conn, columns).await
 }
 
-/// Makes drafts, by wallet; the keys their rows go by.
+/// Inserts drafts; returns their row ids by wallet.
 pub async fn insert_drafts(
     conn: &mut BulkConn<'_>,
     drafts: &[(i64, InvoiceSid)],
@@ -375,7 +375,7 @@ pub async fn insert_drafts(
     INSERT_DRAFTS.fetch(conn, columns).await
 }
 
-/// An invoice that is to be frozen.
+/// An invoice to be finalised.
 #[derive(Clone, Debug)]
 pub struct Finalised {
     pub id: i64,
@@ -384,7 +384,7 @@ pub struct Finalised {
     pub closed: ClosedInvoice,
 }
 
-/// Writes the lines of invoices, which are drafts still.
+/// Inserts the lines of invoices that are still drafts.
 pub async fn insert_lines(conn: &mut BulkConn<'_>, invoices: &[(i64, &ClosedInvoice)]) -> Result<()> {
     let lines = || invoices.iter().flat_map(|(id, closed)| (1..).zip(&closed.lines).map(|(at, line)| (*id, at, line)));
     let details: Vec<String> =
@@ -404,10 +404,10 @@ pub async fn insert_lines(conn: &mut BulkConn<'_>, invoices: &[(i64, &ClosedInvo
     Ok(())
 }
 
-/// Turns drafts into invoices, which nobody changes any more.
+/// Finalises drafts; nothing changes them after that.
 ///
 /// # Errors
-/// [`Error::Stale`] where one is no draft any more.
+/// [`Error::Stale`] where one is no longer a draft.
 pub async fn finalise(conn: &mut BulkConn<'_>, invoices: &[Finalised], now: Timestamp) -> Result<()> {
     let closed = || invoices.iter().map(|invoice| &invoice.closed);
     let columns = vec![

@@ -35,7 +35,7 @@ pub static FREEZE_BUYERS: Bulk = freeze_business!("BUYER", "w.business_id");
 
 pub static FREEZE_RESELLERS: Bulk = freeze_business!("SELLER", "i.seller_id");
 
-/// Of those that no reseller sells.
+/// For invoices that no reseller issues.
 pub static FREEZE_PLATFORM: Bulk = Bulk::new(
     &[
         ("invoice_id", "BIGINT"),
@@ -52,7 +52,7 @@ pub static FREEZE_PLATFORM: Bulk = Bulk::new(
     )),
 );
 
-/// What one invoice names is named by another.
+/// Copies the parties of one invoice to another.
 pub const COPY: &str = concat!(
     insert!(),
     "SELECT $2, p.role, p.name, p.address, p.country_code, p.tax_id, p.email FROM invoice_parties p WHERE p.invoice_id = $1"
@@ -60,7 +60,7 @@ pub const COPY: &str = concat!(
 
 pub const FIND: &str = "SELECT p.role, p.name, p.address, p.country_code, p.tax_id, p.email FROM invoice_parties p WHERE p.invoice_id = $1";
 
-/// Notes whom invoices name from now on; `platform` is who sells where no reseller does, if anybody said so.
+/// Stores the parties of invoices as they are named now; `platform` is the seller where no reseller is, if it is known.
 pub async fn freeze(conn: &mut BulkConn<'_>, invoices: &[i64], platform: Option<&Party>) -> Result<()> {
     let ids = || Column::integers(invoices.iter().copied());
     FREEZE_BUYERS.execute(conn, vec![ids()]).await?;
@@ -74,7 +74,7 @@ pub async fn freeze(conn: &mut BulkConn<'_>, invoices: &[i64], platform: Option<
     Ok(())
 }
 
-/// Has an invoice name whom another one names; whether that one names anybody.
+/// Copies the parties of one invoice to another; returns whether there were any.
 pub async fn copy(conn: &mut Conn<'_>, from: i64, to: i64) -> Result<bool> {
     let copied = on!(conn, c => sqlx::query(COPY)
         .bind(from)
@@ -95,7 +95,7 @@ struct PartyRow {
     email: String,
 }
 
-/// Whom an invoice names: nobody, where it is not finalised.
+/// The parties of an invoice; none where it is not finalised.
 pub async fn find(conn: &mut Conn<'_>, invoice: i64) -> Result<Vec<(PartyRole, Party)>> {
     let rows = on!(conn, c => sqlx::query_as::<_, PartyRow>(FIND).bind(invoice).fetch_all(c).await)?;
     let to_party = |PartyRow { role, name, address, country_code, tax_id, email }: PartyRow| {

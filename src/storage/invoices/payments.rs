@@ -28,20 +28,20 @@ pub const OPEN: &str = concat!(
 pub const INSERT: &str = "INSERT INTO invoice_payments (invoice_id, transaction_uid, net, tax, paid_on, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6)";
 
-/// Credits of a wallet that came after an entry, and what each has paid so far.
+/// Credits of a wallet after an entry, and what each has paid so far.
 pub const CREDITS_SINCE: &str = "SELECT t.uid, t.type, t.amount, t.details, \
      (SELECT CAST(COALESCE(SUM(p.net + p.tax), 0) AS BIGINT) FROM invoice_payments p WHERE p.transaction_uid = t.uid) AS paid \
      FROM transactions t WHERE t.wallet_id = $1 AND t.seq > $2 \
      AND t.type IN ('TOPUP', 'INVOICE_PAYMENT', 'CREDIT_ADJUSTMENT', 'TRANSFER') \
      AND t.type NOT IN ('SMS_DEBIT', 'COMMISSION') AND t.amount > 0 ORDER BY t.seq";
 
-/// The invoices of a wallet that are not wholly paid, and the keys they go by.
+/// The invoices of a wallet that are not wholly paid, with their row ids.
 pub async fn open(conn: &mut Conn<'_>, wallet_id: i64) -> Result<Vec<(i64, InvoiceSummary)>> {
     let rows = on!(conn, c => sqlx::query_as::<_, SummaryRow>(OPEN).bind(wallet_id).fetch_all(c).await)?;
     Ok(rows.into_iter().map(SummaryRow::split).collect())
 }
 
-/// Notes what a credit paid of an invoice.
+/// Inserts the allocations of a credit to invoices.
 pub async fn insert(
     conn: &mut Conn<'_>,
     paid: Allocation,
@@ -62,7 +62,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// A credit of a wallet, and how much of it has paid no invoice.
+/// A credit of a wallet, and the part of it that has paid no invoice.
 #[derive(Clone, Copy, Debug)]
 pub struct EarlierCredit {
     pub sid: TransactionSid,

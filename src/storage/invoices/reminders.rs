@@ -9,7 +9,7 @@ use crate::domain::values::time::Timestamp;
 use crate::error::Result;
 use crate::storage::db::{Conn, on};
 
-/// Those overdue at `$1`, and those due up to `$2` that nobody was reminded of.
+/// Open invoices overdue at `$1`, and those due up to `$2` that have no due-soon reminder.
 pub const DUE: &str = "SELECT i.uid, b.sid AS business_sid FROM invoices i \
      JOIN wallets w ON w.id = i.wallet_id JOIN businesses b ON b.id = w.business_id \
      WHERE i.status = 'SENT' AND i.due_date <= $2 AND (i.due_date < $1 OR NOT EXISTS ( \
@@ -19,7 +19,7 @@ pub const DUE: &str = "SELECT i.uid, b.sid AS business_sid FROM invoices i \
 pub const INSERT: &str = "INSERT INTO invoice_reminders (invoice_id, kind, created_at) VALUES ($1, $2, $3) \
      ON CONFLICT (invoice_id, kind) DO NOTHING";
 
-/// An invoice to look at.
+/// An invoice that may need a reminder.
 #[derive(Clone, Debug, FromRow)]
 pub struct DueInvoice {
     #[sqlx(rename = "uid")]
@@ -27,7 +27,7 @@ pub struct DueInvoice {
     pub business_sid: BusinessSid,
 }
 
-/// Invoices that are overdue, or due soon, in the order of their days. Whoever tells of one takes it off this list.
+/// Invoices that are overdue, or due soon, in the order of their days. One that was reminded of leaves this list.
 pub async fn due(conn: &mut Conn<'_>, today: NaiveDate, soon: NaiveDate, most: i64) -> Result<Vec<DueInvoice>> {
     Ok(on!(conn, c => sqlx::query_as::<_, DueInvoice>(DUE)
         .bind(today)
@@ -37,7 +37,7 @@ pub async fn due(conn: &mut Conn<'_>, today: NaiveDate, soon: NaiveDate, most: i
         .await)?)
 }
 
-/// Whether it is the first time.
+/// Records a reminder; returns whether it is the first of its kind.
 pub async fn insert(conn: &mut Conn<'_>, invoice_id: i64, kind: ReminderKind, now: Timestamp) -> Result<bool> {
     let inserted = on!(conn, c => sqlx::query(INSERT)
         .bind(invoice_id)

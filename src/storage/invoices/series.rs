@@ -6,7 +6,7 @@ use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::{self, Column};
 use crate::storage::db::{BulkConn, Conn};
 
-/// Takes numbers. On Postgres the rows are held in the order they come in, which is that of the sellers.
+/// Takes numbers. On Postgres the rows are locked in the order given, by seller.
 pub static TAKE: Bulk = Bulk::new(
     &[("seller_id", "BIGINT"), ("series", "TEXT"), ("count", "BIGINT")],
     Action::Insert {
@@ -23,8 +23,8 @@ impl rows::FromRow for (i64, i64) {
     }
 }
 
-/// Takes numbers of a series for sellers (0: the platform), so many for each, in the order of their ids. The last number
-/// that each got. Nobody else gets any of these sellers until the transaction ends, so this comes last in it.
+/// Takes as many numbers of a series as each seller needs (0: the platform), sellers in the order of their ids; returns
+/// the last number of each. The counters stay locked until the transaction ends, so this comes last in it.
 pub async fn take(conn: &mut BulkConn<'_>, series: &str, counts: &[(i64, i64)]) -> Result<Vec<(i64, i64)>> {
     debug_assert!(counts.is_sorted_by(|a, b| a.0 < b.0));
     let columns = vec![
@@ -35,7 +35,7 @@ pub async fn take(conn: &mut BulkConn<'_>, series: &str, counts: &[(i64, i64)]) 
     TAKE.fetch(conn, columns).await
 }
 
-/// Takes the next numbers of one seller's series (no seller: the platform's), `count` of them: the first.
+/// Takes the next `count` numbers of one seller's series (no seller: the platform's); returns the first.
 pub async fn next(conn: &mut Conn<'_>, seller: Option<i64>, series: &str, count: i64) -> Result<i64> {
     let taken = take(&mut conn.bulk(), series, &[(seller.unwrap_or(0), count)]).await?.pop();
     let (_, last) = taken.ok_or_else(|| Error::Corrupt(format!("the series {series} gave no number")))?;

@@ -52,7 +52,7 @@ pub static LISTING: Listing = Listing {
     default_sort: "-created_at",
 };
 
-/// Of that business alone.
+/// An alert of one business.
 pub const FIND: &str = concat!(
     "SELECT ",
     columns!(),
@@ -63,7 +63,7 @@ pub const FIND: &str = concat!(
 /// Only where it changes something.
 pub const MARK: &str = "UPDATE alerts SET is_read = $2 WHERE id = $1 AND is_read <> $2";
 
-/// Those of a wallet that nobody has read.
+/// The unread alerts of a wallet.
 pub const COUNT_UNREAD: &str =
     "SELECT severity, COUNT(*) AS alerts FROM alerts WHERE wallet_id = $1 AND NOT is_read GROUP BY severity";
 
@@ -75,7 +75,7 @@ struct CountRow {
     alerts: i64,
 }
 
-/// How many alerts of a wallet nobody has read, by how much they matter.
+/// The number of unread alerts of a wallet, by severity.
 pub async fn count_unread(conn: &mut Conn<'_>, wallet_id: i64) -> Result<UnreadAlerts> {
     let rows = on!(conn, c => sqlx::query_as::<_, CountRow>(COUNT_UNREAD).bind(wallet_id).fetch_all(c).await)?;
     let of = |severity| rows.iter().filter(|row| row.severity == severity).map(|row| row.alerts).sum();
@@ -86,7 +86,7 @@ pub async fn count_unread(conn: &mut Conn<'_>, wallet_id: i64) -> Result<UnreadA
     })
 }
 
-/// Marks all alerts of a wallet as read; how many that changed.
+/// Marks all alerts of a wallet as read; returns how many changed.
 pub async fn mark_all_read(conn: &mut Conn<'_>, wallet_id: i64) -> Result<u64> {
     Ok(on!(conn, c => sqlx::query(MARK_ALL_READ)
         .bind(wallet_id)
@@ -138,12 +138,12 @@ impl From<OwnedRow> for OwnedAlert {
     }
 }
 
-/// The alerts that are asked for, of whatever business.
+/// A page of the alerts of all businesses.
 pub async fn page_of_all(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<OwnedAlert>> {
     Ok(LISTING.page::<OwnedRow>(conn, request).await?.map(OwnedAlert::from))
 }
 
-/// An alert of that business, if it is one of its own.
+/// An alert of that business, if it is its own.
 pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid, sid: AlertSid) -> Result<Option<BillingAlert>> {
     let row = on!(conn, c => sqlx::query_as::<_, Row>(FIND)
         .bind(business.as_str())
@@ -153,7 +153,7 @@ pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid, sid: AlertSid) ->
     Ok(row.map(BillingAlert::from))
 }
 
-/// Whether that changed anything.
+/// Marks an alert; returns whether that changed anything.
 pub async fn mark(conn: &mut Conn<'_>, alert: &BillingAlert, is_read: bool) -> Result<bool> {
     let changed = on!(conn, c => sqlx::query(MARK)
         .bind(alert.position)
@@ -164,7 +164,7 @@ pub async fn mark(conn: &mut Conn<'_>, alert: &BillingAlert, is_read: bool) -> R
     Ok(changed == 1)
 }
 
-/// A page, newest first, with one row more than `limit` where there is one.
+/// A page of a wallet's alerts, newest first, with one row more than `limit` where there is one.
 pub async fn page(
     conn: &mut Conn<'_>,
     wallet_id: i64,
@@ -201,7 +201,7 @@ pub static INSERT: Bulk = Bulk::new(
     },
 );
 
-/// An alert to raise.
+/// An alert to insert.
 #[derive(Clone, Debug)]
 pub struct NewAlert {
     pub sid: AlertSid,

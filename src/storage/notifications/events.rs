@@ -28,7 +28,7 @@ pub static INSERT: Bulk = Bulk::new(
     ),
 );
 
-/// A job for each endpoint that has something to deliver.
+/// A delivery job for each endpoint with something to deliver.
 pub static SCHEDULE: Bulk = Bulk::new(
     &[("wallet_id", "BIGINT"), ("run_at", "BIGINT")],
     Action::With(concat!(
@@ -40,7 +40,7 @@ pub static SCHEDULE: Bulk = Bulk::new(
     )),
 );
 
-/// An event of the business of a wallet.
+/// An event about a wallet's business.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     pub uid: Uuid,
@@ -48,7 +48,7 @@ pub struct NewEvent {
     pub event: Event,
 }
 
-/// Tells of events whoever asks for them.
+/// Writes events for each endpoint that subscribes to them, and schedules the deliveries.
 pub async fn insert(conn: &mut BulkConn<'_>, events: &[NewEvent]) -> Result<()> {
     let bodies: Vec<String> = events.iter().map(|new| new.event.body()).collect();
     let columns = vec![

@@ -24,7 +24,7 @@ macro_rules! select_message {
     };
 }
 
-/// Those that wait longest first.
+/// The longest due first.
 pub const DUE: &str = select_message!("status = 'PENDING' AND next_attempt_at <= $2 ORDER BY next_attempt_at LIMIT $3");
 
 /// Newest first.
@@ -34,7 +34,7 @@ pub const PAGE_OF_STATUS: &str = select_message!("id < $2 AND status = $4 ORDER 
 
 pub const FIND: &str = select_message!("uid = $2");
 
-/// When the next one is to be tried.
+/// The time of each endpoint's next attempt.
 pub static NEXT_DUE: Bulk = Bulk::new(
     &[("endpoint_id", "BIGINT")],
     Action::With(
@@ -49,11 +49,11 @@ pub const INSERT: &str = "INSERT INTO webhook_messages (uid, endpoint_id, event,
 pub const SEND_AGAIN: &str = "UPDATE webhook_messages SET status = 'PENDING', next_attempt_at = $2, tried_since = $2, \
      tries = 0 WHERE id = $1";
 
-/// A batch of those that were written before `$1`, with their attempts.
+/// A portion of the deliveries created before `$1`, with their attempts.
 pub const DELETE_SOME: &str = "DELETE FROM webhook_messages WHERE id IN \
      (SELECT id FROM webhook_messages WHERE created_at < $1 ORDER BY created_at LIMIT 500)";
 
-/// Only those that nobody else has tried meanwhile.
+/// Only where no other attempt was recorded meanwhile.
 pub static NOTE: Bulk = Bulk::new(
     &[("id", "BIGINT"), ("attempts", "BIGINT"), ("status", "TEXT"), ("next_attempt_at", "BIGINT")],
     Action::Update {
@@ -65,7 +65,7 @@ pub static NOTE: Bulk = Bulk::new(
     },
 );
 
-/// Of messages that are still there.
+/// For deliveries that still exist.
 pub static INSERT_ATTEMPTS: Bulk = Bulk::new(
     &[
         ("message_id", "BIGINT"),
@@ -122,7 +122,7 @@ impl From<MessageRow> for Message {
     }
 }
 
-/// Messages of an endpoint that are to be tried now.
+/// The due deliveries of an endpoint.
 pub async fn due(conn: &mut Conn<'_>, endpoint_id: i64, now: Timestamp, most: i64) -> Result<Vec<Message>> {
     let rows = on!(conn, c => sqlx::query_as::<_, MessageRow>(DUE)
         .bind(endpoint_id)
@@ -141,7 +141,7 @@ impl FromRow for NextDue {
     }
 }
 
-/// When the next message of each endpoint is to be tried. One that has none is left out.
+/// The time of each endpoint's next attempt. Endpoints with nothing to deliver are left out.
 pub async fn next_due(
     conn: &mut BulkConn<'_>,
     endpoints: impl Iterator<Item = i64>,
@@ -150,7 +150,7 @@ pub async fn next_due(
     Ok(rows.into_iter().filter_map(|NextDue(endpoint, at)| Some((endpoint, at?))).collect())
 }
 
-/// A page of an endpoint's messages, newest first, one row more than it shows.
+/// A page of an endpoint's deliveries, newest first, with one row more than it shows.
 pub async fn page(
     conn: &mut Conn<'_>,
     endpoint_id: i64,
@@ -179,7 +179,7 @@ pub async fn find(conn: &mut Conn<'_>, endpoint_id: i64, sid: MessageEventSid) -
     Ok(row.map(Message::from))
 }
 
-/// Writes a message for one endpoint, to be tried at once.
+/// Inserts a delivery to one endpoint, due at once.
 pub async fn insert(
     conn: &mut Conn<'_>,
     endpoint_id: i64,
@@ -200,13 +200,13 @@ pub async fn insert(
     Ok(())
 }
 
-/// Has a message tried anew, from now on.
+/// Begins a new series of attempts at a delivery, from now on.
 pub async fn send_again(conn: &mut Conn<'_>, id: i64, now: Timestamp) -> Result<()> {
     on!(conn, c => sqlx::query(SEND_AGAIN).bind(id).bind(now).execute(c).await.map(|_| ()))?;
     Ok(())
 }
 
-/// A message that was tried, the attempt, and what comes after.
+/// A delivery, an attempt at it, and the state after that.
 #[derive(Clone, Debug)]
 pub struct Tried {
     pub message: Message,
@@ -214,7 +214,7 @@ pub struct Tried {
     pub after: AfterTry,
 }
 
-/// Notes what came of attempts.
+/// Records attempts, and the deliveries' state after them.
 pub async fn note(conn: &mut BulkConn<'_>, tried: &[&Tried]) -> Result<()> {
     let attempts = || tried.iter().map(|one| &one.attempt);
     let columns = vec![
@@ -250,7 +250,7 @@ impl FromRow for AttemptRow {
     }
 }
 
-/// The attempts to deliver these messages: of which message, and what came of it; the first of each message first.
+/// The attempts at these deliveries, each with the delivery's row id; the first of each delivery first.
 pub async fn attempts(conn: &mut Conn<'_>, messages: &[Message]) -> Result<Vec<(i64, Attempt)>> {
     let columns = vec![Column::integers(messages.iter().map(|message| message.id))];
     let rows = ATTEMPTS.fetch::<AttemptRow>(&mut conn.bulk(), columns).await?;
@@ -259,7 +259,7 @@ pub async fn attempts(conn: &mut Conn<'_>, messages: &[Message]) -> Result<Vec<(
     Ok(attempts)
 }
 
-/// Deletes some messages that were written before that; how many.
+/// Deletes some deliveries created before that time; returns how many.
 pub async fn delete_some(conn: &mut Conn<'_>, before: Timestamp) -> Result<u64> {
     Ok(on!(conn, c => sqlx::query(DELETE_SOME).bind(before).execute(c).await.map(|done| done.rows_affected()))?)
 }

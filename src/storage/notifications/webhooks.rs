@@ -12,7 +12,7 @@ use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::{self, Column};
 use crate::storage::db::{BulkConn, Conn, on};
 
-/// An endpoint, the key its rows go by, and its secrets, sealed.
+/// An endpoint, its row id, and its encrypted secrets.
 #[derive(Clone, Debug)]
 pub struct StoredWebhook {
     pub id: i64,
@@ -36,10 +36,10 @@ macro_rules! select_webhook {
 pub const LIST: &str =
     select_webhook!("e.business_id = (SELECT asked.id FROM businesses asked WHERE asked.sid = $1) ORDER BY e.id");
 
-/// Of that business alone.
+/// An endpoint of one business.
 pub const FIND: &str = select_webhook!("b.sid = $1 AND e.uid = $2");
 
-/// Holds the endpoint's row until the transaction ends; messages for it are still written. SQLite needs no such word: its
+/// Locks the endpoint's row until the transaction ends; deliveries to it are still inserted. SQLite needs no lock: its
 /// one writer is alone already.
 pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_webhook!("b.sid = $1 AND e.uid = $2 FOR NO KEY UPDATE OF e");
 
@@ -73,7 +73,7 @@ macro_rules! load_states {
 
 pub static LOAD_STATES: Bulk = load_states!("");
 
-/// Holds the endpoints' rows, in one order.
+/// Locks the endpoints' rows, in one order.
 pub static LOAD_STATES_AND_LOCK_ON_POSTGRES: Bulk = load_states!(" ORDER BY e.id FOR NO KEY UPDATE OF e");
 
 pub static SET_FAILING_SINCE: Bulk = Bulk::new(
@@ -85,10 +85,10 @@ pub static SET_FAILING_SINCE: Bulk = Bulk::new(
     },
 );
 
-/// Its messages go with it.
+/// Deletes its deliveries too.
 pub const DELETE: &str = "DELETE FROM webhook_endpoints WHERE id = $1";
 
-/// What each enabled endpoint of a wallet's business asks for.
+/// The subscribed events of each enabled endpoint of a wallet's business.
 pub const ASKED_OF_WALLET: &str = "SELECT events FROM webhook_endpoints \
      WHERE business_id = (SELECT business_id FROM wallets WHERE id = $1) AND status = 'ENABLED'";
 
@@ -141,7 +141,7 @@ pub async fn find(conn: &mut Conn<'_>, business: &BusinessSid, sid: WebhookSid) 
     find_by(conn, FIND, business, sid).await
 }
 
-/// The endpoint, which nobody else changes until this transaction ends.
+/// The endpoint, locked until this transaction ends.
 pub async fn lock(conn: &mut Conn<'_>, business: &BusinessSid, sid: WebhookSid) -> Result<Option<StoredWebhook>> {
     let sql = match conn {
         Conn::Sqlite(_) => FIND,
@@ -169,7 +169,7 @@ pub async fn find_by_id(conn: &mut Conn<'_>, id: i64) -> Result<Option<StoredWeb
     row.map(StoredWebhook::try_from).transpose()
 }
 
-/// The endpoint, which nobody else changes until this transaction ends.
+/// The endpoint, locked until this transaction ends.
 pub async fn lock_by_id(conn: &mut Conn<'_>, id: i64) -> Result<Option<StoredWebhook>> {
     let sql = match conn {
         Conn::Sqlite(_) => FIND_BY_ID,
@@ -183,7 +183,7 @@ pub async fn count(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<i64> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT).bind(business.as_str()).fetch_one(c).await)?)
 }
 
-/// Stores a new endpoint of a business that exists, and its sealed secret.
+/// Inserts an endpoint of a business that exists, with its encrypted secret.
 pub async fn insert(conn: &mut Conn<'_>, webhook: &Webhook, secret: &str) -> Result<()> {
     on!(conn, c => sqlx::query(INSERT)
         .bind(webhook.sid)
@@ -200,7 +200,7 @@ pub async fn insert(conn: &mut Conn<'_>, webhook: &Webhook, secret: &str) -> Res
     Ok(())
 }
 
-/// Stores an endpoint as it is now, its secrets left out.
+/// Updates an endpoint, except for its secrets.
 pub async fn update(conn: &mut Conn<'_>, id: i64, webhook: &Webhook) -> Result<()> {
     on!(conn, c => sqlx::query(UPDATE)
         .bind(id)
@@ -216,7 +216,7 @@ pub async fn update(conn: &mut Conn<'_>, id: i64, webhook: &Webhook) -> Result<(
     Ok(())
 }
 
-/// Gives an endpoint another secret, sealed. The one before signs too until `previous_until`, where that is given.
+/// Sets another secret of an endpoint, encrypted. The old one signs too until `previous_until`, if that is given.
 pub async fn set_secret(
     conn: &mut Conn<'_>,
     id: i64,
@@ -235,7 +235,7 @@ pub async fn set_secret(
     Ok(())
 }
 
-/// How an endpoint is: what deliveries to it change.
+/// The part of an endpoint that deliveries change.
 #[derive(Clone, Copy, Debug)]
 pub struct EndpointState {
     pub id: i64,
@@ -249,7 +249,7 @@ impl rows::FromRow for EndpointState {
     }
 }
 
-/// How endpoints are, which nobody else changes until this transaction ends. One that was deleted is left out.
+/// The states of endpoints, locked until this transaction ends. Deleted ones are left out.
 pub async fn load_and_lock_states(
     conn: &mut BulkConn<'_>,
     ids: impl Iterator<Item = i64>,
@@ -261,7 +261,7 @@ pub async fn load_and_lock_states(
     sql.fetch(conn, vec![Column::integers(ids)]).await
 }
 
-/// Notes of endpoints (by their numbers) since when nothing has come through.
+/// Sets since when deliveries to endpoints (by row id) have failed.
 pub async fn set_failing_since(conn: &mut BulkConn<'_>, since: &[(i64, Option<Timestamp>)]) -> Result<()> {
     let columns = vec![
         Column::integers(since.iter().map(|(id, _)| *id)),
@@ -276,7 +276,7 @@ pub async fn delete(conn: &mut Conn<'_>, id: i64) -> Result<()> {
     Ok(())
 }
 
-/// Tells a wallet, which is held, what the endpoints of its business ask for now.
+/// Stores in a wallet, which is locked, the events that its business's endpoints now subscribe to; returns them.
 pub async fn tell_wallet(conn: &mut Conn<'_>, wallet_id: i64) -> Result<EventSet> {
     let asked = on!(conn, c => sqlx::query_scalar::<_, EventSet>(ASKED_OF_WALLET).bind(wallet_id).fetch_all(c).await)?;
     let events = EventSet::from_bits(asked.into_iter().fold(0, |bits, events| bits | events.bits()));

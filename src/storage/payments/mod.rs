@@ -34,7 +34,7 @@ pub const FIND: &str = select!("WHERE p.uid = $1");
 
 pub const PAGE: &str = select!("WHERE p.wallet_id = $1 AND p.id < $2 ORDER BY p.id DESC LIMIT $3");
 
-/// Those that the ledger does not hold, of a type that a caller knows and of a status, where they ask for one.
+/// Payments that the ledger does not hold, filtered by type and status.
 pub const UNSETTLED: &str = select!(
     "WHERE p.wallet_id = $1 AND p.id < $2 AND p.status <> 'COMPLETED' AND p.created_at >= $3 AND p.created_at < $4 \
      AND (CAST($5 AS TEXT) IS NULL OR p.status = $5) \
@@ -45,7 +45,7 @@ pub const UNSETTLED: &str = select!(
 pub const INSERT: &str = "INSERT INTO payments (uid, wallet_id, purpose, provider, amount, currency, status, reference, \
      method, actor, request_id, created_at) VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', $7, $8, $9, $10, $11)";
 
-/// The provider's name for a request is kept where no other payment has it.
+/// The provider's reference is stored unless another payment has it.
 pub const REQUESTED: &str = "UPDATE payments SET requested_at = $2, provider_reference = CASE WHEN EXISTS ( \
      SELECT 1 FROM payments other WHERE other.provider = payments.provider AND other.provider_reference = $3 \
      AND other.uid <> payments.uid) THEN NULL ELSE $3 END WHERE uid = $1 AND status = 'PENDING'";
@@ -61,10 +61,10 @@ pub const OF_REFERENCE: &str = "SELECT uid FROM payments WHERE provider = $1 AND
 pub const OPEN_RECHARGE: &str =
     "SELECT uid FROM payments WHERE wallet_id = $1 AND purpose = 'AUTO_RECHARGE' AND status = 'PENDING'";
 
-/// A payment and the keys its rows go by.
+/// A payment and its row ids.
 #[derive(Clone, Debug)]
 pub struct StoredPayment {
-    /// Its place in the list of all payments, rising with time.
+    /// The position in the list of all payments, rising with time.
     pub position: i64,
     pub wallet_id: i64,
     pub payment: Payment,
@@ -130,11 +130,11 @@ pub async fn page(conn: &mut Conn<'_>, wallet_id: i64, cursor: Cursor, limit: Li
     Ok(rows.into_iter().map(StoredPayment::from).collect())
 }
 
-/// Which open and failed payments of a wallet are asked for.
+/// A query of a wallet's open and failed payments.
 #[derive(Clone, Copy, Debug)]
 pub struct UnsettledQuery {
     pub wallet_id: i64,
-    /// Below which place in the list of all payments.
+    /// Only payments below this position in the list of all payments.
     pub below: i64,
     /// Included.
     pub from: Option<Timestamp>,
@@ -159,7 +159,7 @@ pub async fn unsettled(conn: &mut Conn<'_>, query: UnsettledQuery, limit: Limit)
     Ok(rows.into_iter().map(StoredPayment::from).collect())
 }
 
-/// Stores a payment that somebody asks for.
+/// Inserts a payment that was requested of this server.
 pub async fn insert(conn: &mut Conn<'_>, wallet_id: i64, payment: &Payment, actor: &Actor) -> Result<()> {
     on!(conn, c => sqlx::query(INSERT)
         .bind(payment.sid)
@@ -179,7 +179,7 @@ pub async fn insert(conn: &mut Conn<'_>, wallet_id: i64, payment: &Payment, acto
     Ok(())
 }
 
-/// Notes that the provider took the request.
+/// Records that the provider accepted the request.
 pub async fn note_request(
     conn: &mut Conn<'_>,
     sid: PaymentSid,
@@ -196,7 +196,7 @@ pub async fn note_request(
     Ok(())
 }
 
-/// Whether it was still open or failed.
+/// Completes a payment; returns whether it was still open or failed.
 pub async fn complete(
     conn: &mut Conn<'_>,
     sid: PaymentSid,
@@ -215,7 +215,7 @@ pub async fn complete(
     Ok(changed == 1)
 }
 
-/// Whether it was still open.
+/// Fails a payment; returns whether it was still open.
 pub async fn fail(conn: &mut Conn<'_>, sid: PaymentSid, reason: &str, now: Timestamp) -> Result<bool> {
     let changed = on!(conn, c => sqlx::query(FAIL)
         .bind(sid)
@@ -227,7 +227,7 @@ pub async fn fail(conn: &mut Conn<'_>, sid: PaymentSid, reason: &str, now: Times
     Ok(changed == 1)
 }
 
-/// The payment that has this name at the provider.
+/// The payment with this reference at the provider.
 pub async fn of_reference(
     conn: &mut Conn<'_>,
     provider: &ProviderName,
@@ -240,7 +240,7 @@ pub async fn of_reference(
         .await)?)
 }
 
-/// The recharge that a wallet waits for.
+/// The open recharge of a wallet.
 pub async fn open_recharge(conn: &mut Conn<'_>, wallet_id: i64) -> Result<Option<PaymentSid>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, PaymentSid>(OPEN_RECHARGE).bind(wallet_id).fetch_optional(c).await)?)
 }

@@ -56,7 +56,7 @@ pub static INSERT_PAYMENTS: Bulk = Bulk::new(
     },
 );
 
-/// The settings and counts of a wallet that has any.
+/// The auto-recharge settings and counts of a wallet that has any.
 #[derive(Clone, Debug)]
 pub struct StoredRecharging {
     pub wallet_id: i64,
@@ -89,7 +89,7 @@ pub async fn load(conn: &mut BulkConn<'_>, wallet_ids: &[i64]) -> Result<Vec<Sto
     LOAD.fetch(conn, vec![Column::integers(wallet_ids.iter().copied())]).await
 }
 
-/// Stores the counts.
+/// Updates the counts.
 pub async fn update(conn: &mut BulkConn<'_>, changed: &[StoredRecharging]) -> Result<()> {
     let all = || changed.iter().map(|stored| &stored.recharging);
     let columns = vec![
@@ -103,7 +103,7 @@ pub async fn update(conn: &mut BulkConn<'_>, changed: &[StoredRecharging]) -> Re
     Ok(())
 }
 
-/// A recharge to ask a provider for.
+/// A recharge to request from a provider.
 #[derive(Clone, Debug)]
 pub struct NewRecharge {
     pub sid: PaymentSid,
@@ -114,7 +114,7 @@ pub struct NewRecharge {
     pub currency: Currency,
 }
 
-/// Opens recharges; an index refuses a second one of a wallet.
+/// Inserts recharges as payments; an index refuses a second open one of a wallet.
 pub async fn insert(conn: &mut BulkConn<'_>, recharges: &[NewRecharge], actor: &Actor, now: Timestamp) -> Result<()> {
     let columns = vec![
         Column::ids(recharges.iter().map(|new| new.sid.uuid())),
@@ -132,7 +132,7 @@ pub async fn insert(conn: &mut BulkConn<'_>, recharges: &[NewRecharge], actor: &
 
 pub const BUSINESS: &str = "SELECT b.sid FROM wallets w JOIN businesses b ON b.id = w.business_id WHERE w.id = $1";
 
-/// Whose wallet that is.
+/// The business of a wallet.
 pub async fn business(conn: &mut Conn<'_>, wallet_id: i64) -> Result<Option<BusinessSid>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, BusinessSid>(BUSINESS).bind(wallet_id).fetch_optional(c).await)?)
 }
@@ -145,7 +145,7 @@ pub const UPSERT: &str = "INSERT INTO auto_recharges (wallet_id, provider, metho
 pub const UPDATE_WALLET: &str = "UPDATE wallets SET auto_recharge_enabled = $2, auto_recharge_amount = $3, \
      auto_recharge_threshold = $4, recharge_not_before = $5, updated_at = $6 WHERE id = $1";
 
-/// What a wallet says of its recharges itself.
+/// The columns of a wallet that concern its recharges.
 #[derive(Clone, Copy, Debug)]
 pub struct WalletPart {
     pub is_enabled: bool,
@@ -155,7 +155,7 @@ pub struct WalletPart {
     pub updated_at: Timestamp,
 }
 
-/// Stores the settings of a wallet's recharges; the counts of the day stay.
+/// Stores the auto-recharge settings of a wallet; the counts of the day stay.
 pub async fn store(
     conn: &mut Conn<'_>,
     StoredRecharging { wallet_id, recharging }: &StoredRecharging,

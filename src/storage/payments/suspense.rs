@@ -37,11 +37,11 @@ pub const FIND: &str = concat!("SELECT ", columns!(), " FROM suspense s WHERE s.
 
 pub const OF_REFERENCE: &str = "SELECT uid FROM suspense WHERE provider = $1 AND provider_reference = $2";
 
-/// Once for each reference of a provider.
+/// Once per provider and reference.
 pub const INSERT: &str = "INSERT INTO suspense (uid, provider, provider_reference, reference, amount, currency, cause, \
      status, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'OPEN', $8) ON CONFLICT (provider, provider_reference) DO NOTHING";
 
-/// Only once.
+/// Only if it is still open.
 pub const SETTLE: &str =
     "UPDATE suspense SET status = $2, transaction_uid = $3, settled_at = $4 WHERE uid = $1 AND status = 'OPEN'";
 
@@ -78,7 +78,7 @@ impl From<Row> for Suspended {
     }
 }
 
-/// What is asked for.
+/// A page of the money in suspense.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<Suspended>> {
     Ok(LISTING.page::<Row>(conn, request).await?.map(Suspended::from))
 }
@@ -88,7 +88,7 @@ pub async fn find(conn: &mut Conn<'_>, sid: SuspenseSid) -> Result<Option<Suspen
     Ok(row.map(Suspended::from))
 }
 
-/// Whether the provider's reference lies here, or lay here.
+/// Whether the provider's reference is in suspense, or was.
 pub async fn has(conn: &mut Conn<'_>, provider: &ProviderName, reference: &ProviderReference) -> Result<bool> {
     let found = on!(conn, c => sqlx::query_scalar::<_, SuspenseSid>(OF_REFERENCE)
         .bind(provider)
@@ -98,7 +98,7 @@ pub async fn has(conn: &mut Conn<'_>, provider: &ProviderName, reference: &Provi
     Ok(found.is_some())
 }
 
-/// Whether it is new.
+/// Inserts money into suspense; returns whether it is new.
 pub async fn insert(conn: &mut Conn<'_>, new: &Suspended) -> Result<bool> {
     let inserted = on!(conn, c => sqlx::query(INSERT)
         .bind(new.sid)
@@ -115,7 +115,7 @@ pub async fn insert(conn: &mut Conn<'_>, new: &Suspended) -> Result<bool> {
     Ok(inserted == 1)
 }
 
-/// Whether it was still open.
+/// Settles money in suspense; returns whether it was still open.
 pub async fn settle(
     conn: &mut Conn<'_>,
     sid: SuspenseSid,

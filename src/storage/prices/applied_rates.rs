@@ -11,8 +11,8 @@ use crate::storage::db::BulkConn;
 use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::{Column, FromRow, Row};
 
-/// Two servers that meet new rates at the same time wait for one another, so all take them in the order of their digests:
-/// else they would wait in a circle.
+/// Rates are inserted in the order of their digests: two servers that insert new rates at the same time wait for one
+/// another, and would deadlock otherwise.
 pub static INSERT: Bulk = Bulk::new(
     &[
         ("digest", "BYTEA"),
@@ -49,7 +49,7 @@ impl FromRow for Number {
     }
 }
 
-/// The numbers of rates, each stored if this is its first use.
+/// The row ids of rates, which are inserted at their first use.
 pub async fn intern(conn: &mut BulkConn<'_>, rates: Vec<Arc<AppliedRate>>) -> Result<Vec<(Arc<AppliedRate>, i64)>> {
     let mut explained = Vec::with_capacity(rates.len());
     for rate in rates {
@@ -84,7 +84,7 @@ impl FromRow for Explanation {
     }
 }
 
-/// The rates of these numbers, in any order.
+/// The rates with these row ids, in any order.
 pub async fn load(conn: &mut BulkConn<'_>, ids: impl IntoIterator<Item = i64>) -> Result<Vec<(i64, Arc<AppliedRate>)>> {
     let rows = LOAD.fetch::<Explanation>(conn, vec![Column::integers(ids)]).await?;
     let read = |row: Explanation| {

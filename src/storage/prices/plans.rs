@@ -28,7 +28,7 @@ pub const LIST: &str = select_plan!("ORDER BY id");
 
 pub const FIND: &str = select_plan!("WHERE uid = $1");
 
-/// Holds the plan's row until the transaction ends: no wallet gets the plan meanwhile.
+/// Locks the plan's row until the transaction ends: no wallet gets the plan meanwhile.
 pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_plan!("WHERE uid = $1 FOR UPDATE");
 
 pub static LISTING: Listing = Listing {
@@ -67,7 +67,7 @@ pub const UPDATE: &str = "UPDATE pricing_plans SET name = $2, description = $3, 
 
 pub const DELETE_TIERS: &str = "DELETE FROM volume_tiers WHERE plan_id = $1";
 
-/// With its tiers.
+/// Deletes its tiers too.
 pub const DELETE: &str = "DELETE FROM pricing_plans WHERE uid = $1";
 
 pub const A_WALLET_OF: &str =
@@ -97,25 +97,25 @@ struct TierRow {
     discount: BasisPoints,
 }
 
-/// Every plan with its tiers, in the order they were made.
+/// Every plan with its tiers, in the order of creation.
 pub async fn list(conn: &mut Conn<'_>) -> Result<Vec<PricingPlan>> {
     let rows = on!(conn, c => sqlx::query_as::<_, Row>(LIST).fetch_all(c).await)?;
     with_tiers(conn, rows).await
 }
 
-/// The plans that are asked for.
+/// A page of plans.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<PricingPlan>> {
     let ListPage { items, next } = LISTING.page(conn, request).await?;
     Ok(ListPage { items: with_tiers(conn, items).await?, next })
 }
 
-/// All plans that are asked for, on whatever page.
+/// All plans that match the request, whatever its page.
 pub async fn all(conn: &mut Conn<'_>, request: &ListRequest) -> Result<Vec<PricingPlan>> {
     let rows = LISTING.all(conn, request).await?;
     with_tiers(conn, rows).await
 }
 
-/// There are few plans, so the tiers of all are read.
+/// Adds the tiers. There are few plans, so those of all are read.
 async fn with_tiers(conn: &mut Conn<'_>, rows: Vec<Row>) -> Result<Vec<PricingPlan>> {
     let tier_rows = on!(conn, c => sqlx::query_as::<_, TierRow>(LIST_TIERS).fetch_all(c).await)?;
     let mut tiers: HashMap<i64, Vec<VolumeTier>> = HashMap::new();
@@ -152,7 +152,7 @@ pub async fn find(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<PricingPla
     Ok(with_tiers(conn, row.into_iter().collect()).await?.pop())
 }
 
-/// The plan, which nobody else changes, and no wallet gets, until this transaction ends.
+/// The plan, locked until this transaction ends: nobody changes it, and no wallet gets it.
 pub async fn lock(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<PricingPlan>> {
     let row = match conn {
         Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(sid).fetch_optional(&mut **c).await?,
@@ -169,7 +169,7 @@ pub async fn is_in_use(conn: &mut Conn<'_>, sid: PlanSid) -> Result<bool> {
     Ok(wallet.is_some())
 }
 
-/// Whether the plan was new: one of the same name stays as it is.
+/// Inserts a plan; returns false, and changes nothing, where one of the same name exists.
 pub async fn insert(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
     let id = on!(conn, c => sqlx::query_scalar::<_, i64>(INSERT)
         .bind(plan.sid)
@@ -189,7 +189,7 @@ pub async fn insert(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
     Ok(true)
 }
 
-/// Stores what became of a plan; not where its name is another plan's.
+/// Updates a plan; returns false, and changes nothing, where another plan has its name.
 pub async fn update(conn: &mut Conn<'_>, plan: &PricingPlan) -> Result<bool> {
     let id = on!(conn, c => sqlx::query_scalar::<_, i64>(UPDATE)
         .bind(plan.sid)

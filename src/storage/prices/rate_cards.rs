@@ -19,7 +19,7 @@ use crate::storage::db::listing::{Filter, Listing, Sort};
 use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 
-/// Of each destination and currency the newest row that is in force on a day. An empty filter matches everything.
+/// The newest card of each destination and currency that is in force on a day. An empty filter matches everything.
 pub const LIST_IN_FORCE: &str = "SELECT r.uid, r.country_code, r.operator, r.networks, r.price_per_sms, r.currency, r.effective_from, r.notes \
      FROM rate_cards r \
      WHERE r.effective_from <= $1 AND ($2 = '' OR r.country_code = $2) AND ($3 = '' OR r.operator_key = $3) \
@@ -28,7 +28,7 @@ pub const LIST_IN_FORCE: &str = "SELECT r.uid, r.country_code, r.operator, r.net
          AND newer.effective_from > r.effective_from AND newer.effective_from <= $1) \
      ORDER BY r.country_code, r.operator_key, r.currency";
 
-/// Rows of the past and of the future too. Sorted by destination, each destination's prices stand in the order of time.
+/// Past and future cards too. Sorted by destination, a destination's cards are in the order of time.
 pub static LISTING: Listing = Listing {
     select: "r.uid, r.country_code, r.operator, r.networks, r.price_per_sms, r.currency, r.effective_from, r.notes",
     from: "rate_cards r",
@@ -76,18 +76,18 @@ macro_rules! select_card {
     };
 }
 
-/// Every row, those of the past and of the future too.
+/// Every card, past and future ones too.
 pub const LIST: &str = select_card!("ORDER BY id");
 
 pub const FIND: &str = select_card!("WHERE uid = $1");
 
-/// Holds the row until the transaction ends. SQLite needs no such word: its one writer is alone already.
+/// Locks the row until the transaction ends. SQLite needs no lock: its one writer is alone already.
 pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_card!("WHERE uid = $1 FOR UPDATE");
 
 pub const A_ROW_OF: &str =
     "SELECT id FROM rate_cards WHERE country_code = $1 AND operator_key = $2 AND currency = $3 LIMIT 1";
 
-/// Where it goes, its currency and its day stay.
+/// Destination, currency and day never change.
 pub const UPDATE: &str = "UPDATE rate_cards SET networks = $2, price_per_sms = $3, notes = $4 WHERE uid = $1";
 
 pub const DELETE: &str = "DELETE FROM rate_cards WHERE uid = $1";
@@ -156,12 +156,12 @@ pub async fn list(conn: &mut Conn<'_>) -> Result<Vec<RateCard>> {
     Ok(rows.into_iter().map(RateCard::from).collect())
 }
 
-/// The rows that are asked for.
+/// A page of rate cards.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<RateCard>> {
     Ok(LISTING.page::<Row>(conn, request).await?.map(RateCard::from))
 }
 
-/// All rows that are asked for, on whatever page.
+/// All cards that match the request, whatever its page.
 pub async fn all(conn: &mut Conn<'_>, request: &ListRequest) -> Result<Vec<RateCard>> {
     Ok(LISTING.all::<Row>(conn, request).await?.into_iter().map(RateCard::from).collect())
 }
@@ -171,7 +171,7 @@ pub async fn find(conn: &mut Conn<'_>, sid: RateCardSid) -> Result<Option<RateCa
     Ok(row.map(RateCard::from))
 }
 
-/// The row, which nobody else changes until this transaction ends.
+/// The card, locked until this transaction ends.
 pub async fn lock(conn: &mut Conn<'_>, sid: RateCardSid) -> Result<Option<RateCard>> {
     let row = match conn {
         Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(sid).fetch_optional(&mut **c).await?,
@@ -182,7 +182,7 @@ pub async fn lock(conn: &mut Conn<'_>, sid: RateCardSid) -> Result<Option<RateCa
     Ok(row.map(RateCard::from))
 }
 
-/// Whether there is any row of a destination, of the past or of the future.
+/// Whether a destination has any card, past or future.
 pub async fn has_rows(conn: &mut Conn<'_>, destination: &PricedDestination) -> Result<bool> {
     let row = on!(conn, c => sqlx::query_scalar::<_, i64>(A_ROW_OF)
         .bind(destination.country)
@@ -193,7 +193,7 @@ pub async fn has_rows(conn: &mut Conn<'_>, destination: &PricedDestination) -> R
     Ok(row.is_some())
 }
 
-/// Stores what became of a row.
+/// Updates a card.
 pub async fn update(conn: &mut Conn<'_>, card: &RateCard) -> Result<()> {
     on!(conn, c => sqlx::query(UPDATE)
         .bind(card.sid)
@@ -211,7 +211,7 @@ pub async fn delete(conn: &mut Conn<'_>, sid: RateCardSid) -> Result<()> {
     Ok(())
 }
 
-/// Adds rows of which none is there yet.
+/// Inserts cards, none of which exists yet.
 pub async fn insert_many(conn: &mut BulkConn<'_>, cards: &[RateCard], now: Timestamp) -> Result<()> {
     let as_json = |card: &RateCard| serde_json::to_string(&card.networks);
     let networks = cards.iter().map(as_json).collect::<std::result::Result<Vec<_>, _>>();
@@ -233,7 +233,7 @@ pub async fn insert_many(conn: &mut BulkConn<'_>, cards: &[RateCard], now: Times
     Ok(())
 }
 
-/// Whether the row was new: one for the same destination, currency and day stays as it is.
+/// Inserts a card; returns false, and changes nothing, where one for the same destination, currency and day exists.
 pub async fn insert(conn: &mut Conn<'_>, card: &RateCard, now: Timestamp) -> Result<bool> {
     let inserted = on!(conn, c => sqlx::query(INSERT)
         .bind(card.sid)

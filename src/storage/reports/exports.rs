@@ -15,10 +15,10 @@ use crate::error::{Error, Result};
 use crate::storage::db::{Conn, on};
 use crate::storage::wallets::history::{Span, start_at};
 
-/// How many rows of a history one page has: sixteen marks. Larger ones are no faster.
+/// The rows of a history on one page: sixteen marks. Larger pages are no faster.
 const PAGE_ROWS: i64 = 1_024;
 
-/// How many rows of usage one page has. Nearly every export of usage is one page, and so shows one moment.
+/// The rows of usage on one page. Nearly every export of usage is one page, and so shows one moment.
 const USAGE_ROWS: i64 = 5_000;
 
 macro_rules! columns {
@@ -54,10 +54,10 @@ macro_rules! columns {
     };
 }
 
-/// The rows of the wallet `$2` from the row `$1`, which is its `$4`th, down to its `$3`rd.
+/// The rows of the wallet `$2` from the row `$1`, with `seq` `$4`, down to `seq` `$3`.
 ///
-/// They are followed from that row and from every marked one below it at once, each as far as the next: so there are as many
-/// steps as rows between two marks, not as many as rows. (On Postgres a step costs more than a row does.)
+/// The chain is followed from that row and from every marked one below it at once, each as far as the next: so there
+/// are as many steps as rows between two marks, not as many as rows. (On Postgres a step costs more than a row does.)
 macro_rules! chain {
     () => {
         concat!(
@@ -75,7 +75,7 @@ macro_rules! chain {
     };
 }
 
-/// Those below `$5`, newest first.
+/// The rows below `$5`, newest first.
 pub const HISTORY: &str = concat!(
     chain!(),
     "SELECT c.uid, c.previous_uid, c.seq, c.type, c.amount, c.created_at, c.message_sid, c.segments, c.sent_to, \
@@ -83,7 +83,8 @@ pub const HISTORY: &str = concat!(
      FROM chain c LEFT JOIN applied_rates r ON r.id = c.rate_id WHERE c.seq < $5 ORDER BY c.seq DESC"
 );
 
-/// The same with what came of the charges among them: refunds up to the wallet's `$6`th row, reports up to `$7`.
+/// The same with the refunds and delivery reports of charges: refunds up to the wallet's `seq` `$6`, reports up to
+/// `$7`.
 pub const CHARGES: &str = concat!(
     chain!(),
     "SELECT c.uid, c.previous_uid, c.seq, c.type, c.amount, c.created_at, c.message_sid, c.segments, c.sent_to, \
@@ -100,20 +101,20 @@ pub const USAGE: &str = "SELECT u.day, u.country_code, u.operator, u.unit_price,
      AND (u.day, u.country_code, u.operator, u.unit_price) > ($3, $4, $5, $6) \
      ORDER BY u.day, u.country_code, u.operator, u.unit_price LIMIT $7";
 
-/// Where reading a wallet's history has come to. Rows that came after it began are not in it.
+/// The position of a walk through a wallet's history. Rows newer than its start are not in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk {
     wallet_id: i64,
-    /// The newest row when it began.
+    /// The newest row when the walk began.
     last_seq: i64,
-    /// A row at or above the next one: where the chain is taken up.
+    /// A row at or above the next one, where the chain is taken up.
     start: (i64, TransactionSid),
     first_seq: i64,
     end_seq: i64,
 }
 
 impl Walk {
-    /// None where there is nothing to read.
+    /// Begins a walk; `None` where there is nothing to read.
     ///
     /// # Errors
     /// Those of the database.
@@ -135,7 +136,7 @@ impl Walk {
         self.first_seq.max(self.end_seq - PAGE_ROWS)
     }
 
-    /// The walk after a page; none where that was the last.
+    /// The walk after a page; `None` where that was the last.
     ///
     /// # Errors
     /// [`Error::Corrupt`] where a row is missing: better no export than one with a gap that nobody sees.
@@ -162,7 +163,7 @@ impl Walk {
     }
 }
 
-/// How a row hangs in its wallet's chain.
+/// The position of a row in its wallet's chain.
 #[derive(FromRow)]
 struct Link {
     uid: TransactionSid,
@@ -174,7 +175,7 @@ struct Link {
     created_at: Timestamp,
 }
 
-/// What only debits have.
+/// The columns that only debits have.
 #[derive(FromRow)]
 struct DebitColumns {
     message_sid: Option<String>,
@@ -237,7 +238,7 @@ struct ChargeRow {
 }
 
 impl ChargeRow {
-    /// None where the row is no charge.
+    /// `None` where the row is no charge.
     fn line(self) -> Result<Option<ChargeLine>> {
         let Some(debit) = self.debit.line() else { return Ok(None) };
         let delivery = match (self.status, self.reported_at) {
@@ -264,7 +265,7 @@ impl ChargeRow {
     }
 }
 
-/// A page of a wallet's history, newest first, and how to go on.
+/// A page of a wallet's history, newest first, and the walk after it.
 pub async fn history(conn: &mut Conn<'_>, walk: Walk) -> Result<(Vec<TransactionLine>, Option<Walk>)> {
     let rows = on!(conn, c => sqlx::query_as::<_, HistoryRow>(HISTORY)
         .bind(walk.start.1)
@@ -278,7 +279,8 @@ pub async fn history(conn: &mut Conn<'_>, walk: Walk) -> Result<(Vec<Transaction
     Ok((rows.into_iter().map(TransactionLine::from).collect(), rest))
 }
 
-/// The charges on a page of a wallet's history, newest first, and how to go on. Reports up to an instant count.
+/// The charges on a page of a wallet's history, newest first, and the walk after it. Delivery reports up to an instant
+/// count.
 pub async fn charges(
     conn: &mut Conn<'_>,
     walk: Walk,

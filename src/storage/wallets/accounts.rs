@@ -13,14 +13,14 @@ use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::rows::{Column, FromRow, Row};
 use crate::storage::db::{BulkConn, Conn};
 
-/// An account, the key its rows go by, and its newest row when it was read.
+/// An account, its row id, and its newest row when it was read.
 #[derive(Clone, Debug)]
 pub struct StoredAccount {
     pub wallet_id: i64,
     pub account: Account,
 }
 
-/// The plan is looked up from the locked row: joined, it would be that of before the wait for the lock.
+/// The plan is looked up from the locked row: joined, it would be the one before the wait for the lock.
 macro_rules! load {
     ($lock:literal) => {
         Bulk::new(
@@ -42,12 +42,12 @@ macro_rules! load {
 
 pub static LOAD: Bulk = load!("");
 
-/// What is known of a business that has no wallet yet.
+/// A business that has no wallet yet.
 #[derive(Clone, Debug)]
 pub struct Unopened {
     pub business: BusinessSid,
     pub is_suspended: bool,
-    /// That of the wallet of the reseller above it, which its own will have too.
+    /// The currency of the wallet of the reseller above it, which its own will have too.
     pub currency: Option<Currency>,
 }
 
@@ -66,16 +66,16 @@ impl FromRow for Unopened {
     }
 }
 
-/// Those of the businesses that exist, which have no wallet as far as the caller knows.
+/// Those of these businesses that exist, none of which has a wallet as far as the caller knows.
 pub async fn load_unopened(conn: &mut BulkConn<'_>, businesses: &[&BusinessSid]) -> Result<Vec<Unopened>> {
     LOAD_UNOPENED.fetch(conn, vec![Column::texts(businesses.iter().map(|sid| sid.as_str()))]).await
 }
 
-/// Holds the wallets' rows until the transaction ends, taken in one order by everybody, so that nobody waits in a circle.
-/// SQLite needs no such word: its one writer is alone already.
+/// Locks the wallets' rows until the transaction ends, in one order, so that there is no deadlock. SQLite needs no
+/// lock: its one writer is alone already.
 pub static LOAD_AND_LOCK_ON_POSTGRES: Bulk = load!(" ORDER BY w.id FOR UPDATE OF w");
 
-/// Changes a wallet only if it is as it was read.
+/// Updates a wallet only if it is still as it was read.
 pub static UPDATE: Bulk = Bulk::new(
     &[
         ("id", "BIGINT"),
@@ -99,7 +99,7 @@ pub static UPDATE: Bulk = Bulk::new(
     },
 );
 
-/// Column by column as [`LOAD`] names them.
+/// In the column order of [`LOAD`].
 impl FromRow for StoredAccount {
     fn from_row(mut row: Row<'_>) -> Result<StoredAccount> {
         let wallet_id = row.take()?;
@@ -139,7 +139,7 @@ pub async fn load(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result
     LOAD.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
 }
 
-/// The accounts of those businesses that have a wallet; nobody else changes them until this transaction ends.
+/// The accounts of those businesses that have a wallet, locked until this transaction ends.
 pub async fn load_and_lock(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
     let bulk = match conn {
         BulkConn::Sqlx(Conn::Postgres(_)) => &LOAD_AND_LOCK_ON_POSTGRES,
@@ -148,7 +148,7 @@ pub async fn load_and_lock(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) 
     bulk.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
 }
 
-/// Stores what became of accounts: the key and the `seq` each was read with, and the account as it is now.
+/// Updates accounts: the row id and the `seq` each was read with, and the account as it is now.
 ///
 /// # Errors
 /// [`Error::Stale`] where a wallet is no longer as it was read.

@@ -1,4 +1,4 @@
-//! Reads a wallet's history along the chain that its rows form.
+//! Reads a wallet's history along the chain of its rows.
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;
@@ -102,7 +102,7 @@ pub const REFUNDS_OF_CHARGE: &str = concat!(
 pub const MARK_ABOVE: &str =
     "SELECT seq, uid FROM transaction_marks WHERE wallet_id = $1 AND seq >= $2 ORDER BY seq LIMIT 1";
 
-/// The number of the first mark at or after an instant, found by halving: along a wallet, `seq` and time rise together.
+/// The number of the first mark at or after an instant, by binary search: along a wallet, `seq` and time rise together.
 /// Between `low` (too early, or 0) and `high` (late enough, or one past the last) the middle one decides.
 pub const FIRST_MARK_SINCE: &str = "WITH RECURSIVE bounds (low, high) AS ( \
      SELECT CAST(0 AS BIGINT), CAST($2 AS BIGINT) + 1 \
@@ -183,7 +183,7 @@ fn debit_details(row: &Row, segments: i64) -> Result<JsonObject> {
     Ok(details.into())
 }
 
-/// Where in a wallet's history to read.
+/// A part of a wallet's history.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     pub wallet_id: i64,
@@ -196,7 +196,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// All of a wallet's history, or what of it lies between two instants: from the first, included, to the second, not.
+    /// All of a wallet's history, or its part between two instants: from the first, included, to the second, excluded.
     ///
     /// # Errors
     /// Those of the database.

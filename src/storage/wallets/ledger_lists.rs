@@ -1,4 +1,4 @@
-//! Lists entries of all wallets: by time, or those of one message.
+//! Lists ledger entries of all wallets: by time, or those of one message.
 
 use sqlx::FromRow;
 
@@ -32,8 +32,7 @@ macro_rules! of_everybody {
     };
 }
 
-/// Of all wallets, from the id `$1` on and below the id `$2`: `$3` at most. The page is cut before anything is looked up
-/// for it.
+/// Of all wallets, from the id `$1` on and below the id `$2`: `$3` at most. The page is cut before anything is joined.
 pub const PAGE_OF_ALL: &str = of_everybody!("t.uid >= $1 AND t.uid < $2", "uid", "$3");
 
 /// The debits of the message `$1` in wallets from `$2` on and below `$3`: `$4` at most, those of the youngest wallets. That
@@ -50,7 +49,7 @@ struct OwnedRow {
     row: Row,
 }
 
-/// The number of its wallet, and an entry with whose it is.
+/// The id of a wallet, and an entry with its business.
 pub type NumberedTransaction = (i64, OwnedTransaction);
 
 impl TryFrom<OwnedRow> for NumberedTransaction {
@@ -62,7 +61,7 @@ impl TryFrom<OwnedRow> for NumberedTransaction {
     }
 }
 
-/// A page of all wallets' entries, from one id, included, up to another, not included: newest first, with one row more than
+/// A page of all wallets' entries, from one id, included, up to another, excluded: newest first, with one row more than
 /// `limit` where there is one.
 pub async fn page_of_all(
     conn: &mut Conn<'_>,
@@ -79,7 +78,7 @@ pub async fn page_of_all(
     rows.into_iter().map(NumberedTransaction::try_from).collect()
 }
 
-/// A page of a message's debits, in the wallets whose numbers lie in the range: those with the highest, and one row more
+/// A page of a message's debits, in the wallets whose ids lie in the range: those with the highest, and one row more
 /// than `limit` where there is one.
 pub async fn page_of_message(
     conn: &mut Conn<'_>,

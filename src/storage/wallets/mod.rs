@@ -27,7 +27,7 @@ use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 use crate::storage::{audit, businesses};
 
-/// A wallet and the key its rows go by inside the database.
+/// A wallet and its row id.
 #[derive(Clone, Debug)]
 pub struct StoredWallet {
     pub id: i64,
@@ -37,7 +37,7 @@ pub struct StoredWallet {
 }
 
 impl StoredWallet {
-    /// Where its ledger stands.
+    /// The head of its ledger.
     pub fn head(&self) -> LedgerHead {
         LedgerHead {
             balance: self.wallet.balance,
@@ -70,14 +70,14 @@ macro_rules! select_wallet {
 
 pub const FIND: &str = select_wallet!("= $1");
 
-/// Holds the wallet's row until the transaction ends. SQLite needs no such word: its one writer is alone already.
+/// Locks the wallet's row until the transaction ends. SQLite needs no lock: its one writer is alone already.
 pub const FIND_AND_LOCK_ON_POSTGRES: &str = select_wallet!("= $1 FOR UPDATE OF w");
 
 pub const FIND_MANY_ON_SQLITE: &str = select_wallet!("IN (SELECT value FROM json_each($1))");
 
 pub const FIND_MANY_ON_POSTGRES: &str = select_wallet!("= ANY ($1)");
 
-/// Not by balance: every message would have to change its index.
+/// Not sorted by balance: every message would have to change that index.
 pub static LISTING: Listing = Listing {
     select: columns!(),
     from: tables!(),
@@ -113,10 +113,10 @@ pub static INSERT: Bulk = Bulk::new(
 
 pub const FIND_PLAN: &str = "SELECT id, type FROM pricing_plans WHERE uid = $1";
 
-/// Keeps the plan until the transaction ends. SQLite needs no such word: its one writer is alone already.
+/// Locks the plan until the transaction ends. SQLite needs no lock: its one writer is alone already.
 pub const FIND_PLAN_AND_LOCK_ON_POSTGRES: &str = "SELECT id, type FROM pricing_plans WHERE uid = $1 FOR KEY SHARE";
 
-/// The columns that people decide, and none that charging writes.
+/// Only the columns that people set, and none that charging writes.
 pub const UPDATE_SETTINGS: &str =
     "UPDATE wallets SET credit_limit = $2, pricing_plan_id = $3, updated_at = $4 WHERE id = $1";
 
@@ -182,7 +182,7 @@ pub async fn find_many(conn: &mut Conn<'_>, businesses: &[&str]) -> Result<Vec<S
     Ok(rows.into_iter().map(StoredWallet::from).collect())
 }
 
-/// The wallet, which nobody else changes until this transaction ends.
+/// The wallet, locked until this transaction ends.
 pub async fn lock(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Option<StoredWallet>> {
     let row = match conn {
         Conn::Sqlite(c) => sqlx::query_as::<_, Row>(FIND).bind(business.as_str()).fetch_optional(&mut **c).await?,
@@ -194,7 +194,7 @@ pub async fn lock(conn: &mut Conn<'_>, business: &BusinessSid) -> Result<Option<
     Ok(row.map(StoredWallet::from))
 }
 
-/// What a wallet that may not exist yet would be opened with.
+/// The terms and ids to open a wallet with, if it does not exist yet.
 #[derive(Debug)]
 pub struct Opening<'a> {
     pub business: &'a BusinessSid,
@@ -204,18 +204,18 @@ pub struct Opening<'a> {
     pub actor: &'a Actor,
 }
 
-/// The wallet of a business, locked; business and wallet are made where they do not exist.
+/// The wallet of a business, locked; business and wallet are created where they do not exist.
 pub async fn lock_or_open(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<StoredWallet> {
     if let Some(existing) = lock(conn, opening.business).await? {
         return Ok(existing);
     }
     open(&mut conn.bulk(), opening).await?;
-    // Gone already: its business was deleted at the moment. Whoever asks again makes both anew.
+    // Gone already: its business was deleted just now. Another try creates both again.
     lock(conn, opening.business).await?.ok_or(Error::Stale)
 }
 
-/// The wallet of a business that exists, locked; it is made where there is none. `None`: there is no such business, and a
-/// slip in its name must not make one, as it would at a tenant's own first use.
+/// The wallet of an existing business, locked; it is created where there is none. `None`: there is no such business,
+/// and a typing mistake in its name must not create one, as it would at a tenant's own first use.
 pub async fn lock_or_open_existing(conn: &mut Conn<'_>, opening: &Opening<'_>) -> Result<Option<StoredWallet>> {
     if let Some(existing) = lock(conn, opening.business).await? {
         return Ok(Some(existing));
@@ -226,8 +226,8 @@ pub async fn lock_or_open_existing(conn: &mut Conn<'_>, opening: &Opening<'_>) -
     lock_or_open(conn, opening).await.map(Some)
 }
 
-/// Makes a business and its wallet where they do not exist. A client's wallet is in the currency of the reseller it stands
-/// below.
+/// Creates a business and its wallet where they do not exist. A client's wallet has the currency of the reseller above
+/// it.
 pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> {
     businesses::create(conn, opening.business, opening.now, opening.actor).await?;
     let sid = WalletSid::new(opening.wallet_id);
@@ -240,7 +240,7 @@ pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> 
         Column::texts([currency.code()]),
         Column::integers([opening.now.micros()]),
     ];
-    // A business may be deleted at the moment, and then there is none for the wallet to belong to.
+    // The business may be deleted just now, and then the wallet has none to belong to.
     let inserted =
         INSERT.execute(conn, columns).await.map_err(|error| if is_missing(&error) { Error::Stale } else { error });
     if inserted? == 1 {
@@ -256,12 +256,12 @@ fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Database(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "23502"))
 }
 
-/// The wallets that are asked for.
+/// A page of wallets.
 pub async fn page(conn: &mut Conn<'_>, request: &ListRequest) -> Result<ListPage<Wallet>> {
     Ok(LISTING.page::<Row>(conn, request).await?.map(|row| StoredWallet::from(row).wallet))
 }
 
-/// A plan that a wallet may get, which is not deleted until this transaction ends.
+/// A plan that a wallet may get, locked against deletion until this transaction ends.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub struct KeptPlan {
     id: i64,
@@ -269,7 +269,7 @@ pub struct KeptPlan {
     pub plan_type: PlanType,
 }
 
-/// The plan of a SID, if there is one.
+/// The plan with a SID, if there is one, locked against deletion.
 pub async fn keep_plan(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<KeptPlan>> {
     Ok(match conn {
         Conn::Sqlite(c) => sqlx::query_as::<_, KeptPlan>(FIND_PLAN).bind(sid).fetch_optional(&mut **c).await?,
@@ -280,7 +280,7 @@ pub async fn keep_plan(conn: &mut Conn<'_>, sid: PlanSid) -> Result<Option<KeptP
     })
 }
 
-/// Stores a wallet's settings; its money stays whatever it is.
+/// Updates a wallet's settings; its money stays as it is.
 pub async fn update_settings(
     conn: &mut Conn<'_>,
     id: i64,

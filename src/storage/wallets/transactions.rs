@@ -1,4 +1,4 @@
-//! Appends rows to the ledger in bulk, and marks some of them so that they are found again.
+//! Appends rows to the ledger in bulk, and marks some of them so that they are found quickly.
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ pub static INSERT_MARKS: Bulk = Bulk::new(
     Action::InsertInto("transaction_marks"),
 );
 
-/// Every so many rows of a wallet one is marked, and found without walking the chain.
+/// One row in so many of a wallet's is marked, and can be found without walking the chain.
 pub(super) const MARK_EVERY: i64 = 64;
 
 /// A row to append.
@@ -60,11 +60,11 @@ pub struct NewRow<'v> {
     pub metadata: Option<&'v str>,
     pub actor: &'v Actor,
     pub debit: Option<DebitColumns<'v>>,
-    /// The debit it reverses or shares in.
+    /// The debit that it reverses or shares in.
     pub charge: Option<TransactionSid>,
 }
 
-/// What only the debit of a message has.
+/// The columns that only the debit of a message has.
 #[derive(Clone, Debug)]
 pub struct DebitColumns<'v> {
     pub message_sid: &'v str,

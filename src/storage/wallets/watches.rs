@@ -34,8 +34,8 @@ pub const FIND_THRESHOLD: &str = "SELECT low_balance_threshold FROM wallets WHER
 
 pub const UPDATE_THRESHOLD: &str = "UPDATE wallets SET low_balance_threshold = $2 WHERE id = $1";
 
-/// What messages of wallets cost in the days from `first` on and before `today`; nothing where they sent none that long
-/// ago.
+/// The cost of wallets' messages in the days from `first` on and before `today`; nothing for wallets that sent none
+/// that long ago.
 pub static SPENT: Bulk = Bulk::new(
     &[("wallet_id", "BIGINT"), ("first", "DATE"), ("today", "DATE")],
     Action::With(
@@ -45,7 +45,7 @@ pub static SPENT: Bulk = Bulk::new(
     ),
 );
 
-/// Stores what was warned of.
+/// Updates the warning levels.
 pub async fn update_levels(conn: &mut BulkConn<'_>, changed: &[(i64, Watch)]) -> Result<()> {
     let columns = vec![
         Column::integers(changed.iter().map(|(id, _)| *id)),
@@ -57,7 +57,7 @@ pub async fn update_levels(conn: &mut BulkConn<'_>, changed: &[(i64, Watch)]) ->
     Ok(())
 }
 
-/// Stores whether recharges may be asked for.
+/// Updates the recharge states.
 pub async fn update_recharges(conn: &mut BulkConn<'_>, changed: &[(i64, RechargeWatch)]) -> Result<()> {
     let columns = vec![
         Column::integers(changed.iter().map(|(id, _)| *id)),
@@ -77,7 +77,8 @@ impl FromRow for Spent {
     }
 }
 
-/// What messages of those wallets cost in the week before a day; nothing of a wallet that sent none a week ago or before.
+/// The cost of these wallets' messages in the week before a day; nothing for a wallet that sent none a week ago or
+/// before.
 pub async fn spent_in_week_before(
     conn: &mut BulkConn<'_>,
     wallet_ids: &[i64],
@@ -93,7 +94,7 @@ pub async fn spent_in_week_before(
     Ok(rows.into_iter().map(|Spent(id, sum)| (id, sum.unwrap_or(Money::ZERO))).collect())
 }
 
-/// Under which balance a wallet warns; `None`: at the server's own threshold.
+/// The balance below which a wallet warns; `None`: the server's default.
 pub async fn threshold(conn: &mut Conn<'_>, wallet_id: i64) -> Result<Option<Money>> {
     Ok(on!(conn, c => sqlx::query_scalar::<_, Option<Money>>(FIND_THRESHOLD).bind(wallet_id).fetch_one(c).await)?)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Server;
 
 impl Server {
-    /// Somebody who sends [`Server::admin_key`] with everything.
+    /// An admin who sends [`Server::admin_key`] with every request.
     pub async fn admin(&self) -> Admin<'_> {
         Admin { server: self, key: self.admin_key().await }
     }
@@ -17,12 +17,12 @@ pub struct Admin<'s> {
     key: &'s str,
 }
 
-/// What is answered, looked at from all sides.
+/// An answer: status, headers and body.
 #[derive(Debug)]
 pub struct AdminAnswer {
     pub status: StatusCode,
     pub etag: Option<String>,
-    /// The address that leads to the next page.
+    /// The address of the next page.
     pub next: Option<String>,
     pub body: Value,
 }
@@ -75,14 +75,14 @@ impl Admin<'_> {
         self.send(self.request(Method::DELETE, path).header("if-match", etag)).await
     }
 
-    /// The text a GET answers.
+    /// The text of the answer to a GET.
     pub async fn text(&self, path: &str) -> String {
         let response = self.request(Method::GET, path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response.text().await.unwrap()
     }
 
-    /// Sends a sheet.
+    /// Imports a CSV.
     pub async fn import(&self, path: &str, sheet: &str) -> AdminAnswer {
         let request = self.request(Method::POST, path).header("content-type", "text/csv; charset=utf-8");
         self.send(request.body(sheet.to_owned())).await

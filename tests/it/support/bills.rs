@@ -35,7 +35,7 @@ impl<'a> Bill<'a> {
         format!("INV-{}-{:06}", self.month.1, self.month.0)
     }
 
-    /// Stores it; its SID.
+    /// Inserts it; returns its SID.
     pub async fn insert(&self, server: &Server) -> String {
         super::answer(server.as_admin(Method::GET, &format!("/api/billing/wallet/{}/", self.business)).await).await;
         let micros = |text: &str| Money::parse(text).unwrap().micros();
@@ -78,7 +78,7 @@ fn uuid(server: &Server, id: Uuid) -> String {
 }
 
 impl Server {
-    /// A wallet that stands so far below zero.
+    /// Opens a wallet with a balance this far below zero.
     pub async fn owe(&self, business: &str, amount: &str) {
         self.get(&format!("/api/billing/wallet/{business}/")).await;
         let path = format!("/api/admin/wallets/{business}/adjustments/");
@@ -87,7 +87,7 @@ impl Server {
         assert_eq!(status, 201, "{answer}");
     }
 
-    /// Has somebody listen to all events of a business.
+    /// Adds an endpoint that subscribes to all events of a business.
     pub async fn listen(&self, business: &str) {
         self.get(&format!("/api/billing/wallet/{business}/")).await;
         let uid = uuid(self, self.billing.clock.new_id());
@@ -109,12 +109,12 @@ impl Server {
         assert_eq!(self.execute(&wallet).await.unwrap(), 1);
     }
 
-    /// How many events of that type were told.
+    /// How many events of that type were written.
     pub async fn told(&self, event: &str) -> i64 {
         self.number(&format!("SELECT count(*) FROM webhook_messages WHERE event = '{event}'")).await
     }
 
-    /// The balance, and each invoice's month, status and what is still to be paid: `-10 | 1 SENT 10, 2 PAID 0`.
+    /// The balance, and each invoice's month, status and amount still due: `-10 | 1 SENT 10, 2 PAID 0`.
     pub async fn standing(&self, business: &str) -> String {
         let wallet = self.get(&format!("/api/billing/wallet/{business}/")).await;
         let list = self.get(&format!("/api/billing/invoices/{business}/list/?kind=INVOICE")).await;

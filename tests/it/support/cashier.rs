@@ -21,30 +21,30 @@ use super::gateway::Random;
 /// Its name among the providers of a server.
 pub const PROVIDER: &str = "cashier";
 
-/// How a payment goes.
+/// The course of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Course {
-    /// The answer to the request is that it is paid, and nothing else is said.
+    /// The request is answered as paid, and no confirmation follows.
     PaidAtOnce,
-    /// It is paid and confirmed soon, be it before the request is answered or after.
+    /// It is paid and confirmed soon, before or after the request is answered.
     Paid,
-    /// So, and confirmed by two messages at the same time.
+    /// The same, confirmed by two messages at the same time.
     PaidAndToldTwice,
-    /// It is paid and confirmed, nobody here hears that it was acknowledged, and the next server is told again.
+    /// It is paid and confirmed, the acknowledgement is lost, and the next server is told again.
     PaidAndToldAgain,
-    /// It is paid, and the next server is told.
+    /// It is paid, and only the next server is told.
     ToldLater,
-    /// It is paid, and the server is told when it is down, and again until there is one.
+    /// It is paid, and the server is told while it is down, and again until there is one.
     ToldWhenDown,
-    /// The answer to the request is no.
+    /// The request is refused.
     Refused,
-    /// The request is taken, and soon comes a no.
+    /// The request is accepted, and soon declined.
     Declined,
-    /// So, and once that was heard it is paid after all.
+    /// The same, and once that was acknowledged it is paid after all.
     PaidAfterAll,
 }
 
-/// Each comes as often as it stands here, in whatever order.
+/// Each course is taken as often as it stands here, in any order.
 const COURSES: [Course; 13] = [
     Course::PaidAtOnce,
     Course::PaidAtOnce,
@@ -71,21 +71,21 @@ impl Course {
     }
 }
 
-/// A payment that a server has asked for.
+/// A payment that a server has requested.
 #[derive(Clone, Debug)]
 pub struct Payment {
     pub request: Value,
     pub course: Course,
-    /// How often it was asked for.
+    /// How often it was requested.
     pub asked: usize,
     /// How often a server said that it credits it.
     pub credited: usize,
-    /// Of which server's life it is.
+    /// The life of the server that requested it.
     life: usize,
     is_being_told: bool,
-    /// Whether a server may know how it ended.
+    /// Whether a server may know its outcome.
     is_told: bool,
-    /// Whether nothing is left to say.
+    /// Whether nothing is left to tell.
     is_over: bool,
 }
 
@@ -99,12 +99,12 @@ impl Payment {
     }
 }
 
-/// The server that is there now, or was last.
+/// The present server, or the last one.
 #[derive(Clone, Debug, Default)]
 struct Life {
     number: usize,
     base_url: String,
-    /// Whether that is where it listens, and not where the one before it did.
+    /// Whether `base_url` is its own, and not that of the server before it.
     is_reached: bool,
     is_over: bool,
     is_last: bool,
@@ -115,13 +115,13 @@ struct Book {
     random: Random,
     courses: Vec<Course>,
     payments: BTreeMap<String, Payment>,
-    /// The payments whose money was taken: a name stands here as often as that.
+    /// The payments whose money was taken, each as often as it was.
     taken: Vec<String>,
-    /// What a server did that it must not do.
+    /// Errors of a server.
     wrong: Vec<String>,
-    /// The lives one of whose requests was not answered before they ended.
+    /// Lives with a request that was not answered before they ended.
     withheld: BTreeSet<usize>,
-    /// How many of its messages nobody acknowledged.
+    /// How many messages were not acknowledged.
     unheard: usize,
 }
 
@@ -162,14 +162,14 @@ impl Cashier {
         cashier
     }
 
-    /// Settings of a server that asks it.
+    /// The settings of a server that uses this gateway.
     pub fn settings(&self) -> Vec<String> {
         let provider = format!("{PROVIDER}=http://127.0.0.1:{}/pay", self.port);
         let secret = format!("{PROVIDER}={}", self.secret);
         ["--payment-providers", &provider, "--payment-secrets", &secret].map(str::to_owned).into()
     }
 
-    /// A server is about to start; `is_last`: it will not be killed.
+    /// Announces that a server is about to start; `is_last`: it will not be killed.
     pub fn life_begins(&self, is_last: bool) {
         self.life.send_modify(|life| {
             life.number += 1;
@@ -177,27 +177,27 @@ impl Cashier {
         });
     }
 
-    /// Where it is to be told.
+    /// Sets the address of the present server.
     pub fn server_is_at(&self, base_url: &str) {
         self.life.send_modify(|life| (life.base_url, life.is_reached) = (base_url.to_owned(), true));
     }
 
-    /// It is dead.
+    /// Announces that the server was killed.
     pub fn life_is_over(&self) {
         self.life.send_modify(|life| life.is_over = true);
     }
 
-    /// Waits until a message is just being sent to a server.
+    /// Waits until a message is being sent to a server.
     pub async fn sends(&self) {
         self.sending.notified().await;
     }
 
-    /// How many payments have something left to be said or heard.
+    /// How many payments have something left to tell or to acknowledge.
     pub fn open(&self) -> usize {
         self.book().payments.values().filter(|payment| !payment.is_over).count()
     }
 
-    /// Whether the server of now has asked for so many payments that no other had asked for, and for so many recharges.
+    /// Whether the present server has made this many new payment requests, and this many of them recharges.
     pub fn has_been_asked(&self, (payments, recharges): (usize, usize)) -> bool {
         let life = self.life.borrow().number;
         let book = self.book();
@@ -231,7 +231,7 @@ impl Cashier {
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 
-    /// Tells what became of a payment, as its course has it.
+    /// Confirms a payment as its course has it.
     async fn follow(self, sid: String, course: Course, life: usize) {
         let mut lives = self.life.subscribe();
         let paid = self.paid(&sid);
@@ -271,7 +271,7 @@ impl Cashier {
                "amount": request["amount"], "currency": request["currency"]})
     }
 
-    /// Says something until it is acknowledged.
+    /// Sends a message until it is acknowledged.
     async fn tell(&self, sid: &str, word: &Value) {
         let body = word.to_string();
         loop {
@@ -307,7 +307,7 @@ impl Cashier {
         Webhook::from_bytes(self.secret.clone().into_bytes()).unwrap()
     }
 
-    /// The status and what was made of it.
+    /// Sends a message once; returns the status and the body of the answer.
     async fn send(&self, base_url: &str, body: &str) -> Option<(StatusCode, Value)> {
         let timestamp = Clock::system().now().micros() / 1_000_000;
         let signature = self.signer().sign("msg_1", timestamp, body.as_bytes()).unwrap();
@@ -320,7 +320,7 @@ impl Cashier {
     }
 }
 
-/// Its own name of a payment.
+/// The gateway's reference of a payment.
 pub fn receipt(sid: &str) -> String {
     format!("R-{}", sid.trim_start_matches("pay_"))
 }
@@ -338,7 +338,7 @@ impl Book {
         self.courses.pop().unwrap()
     }
 
-    /// Enters a request, be it the first of its payment or the same again.
+    /// Records a request, the first of its payment or a repetition.
     fn enter(&mut self, sid: &str, request: &Value, life: usize) {
         if let Some(payment) = self.payments.get_mut(sid) {
             payment.asked += 1;

@@ -56,8 +56,7 @@ pub fn message(business: &str, message_sid: &str) -> Value {
     json!({"business_sid": business, "message_sid": message_sid, "to": to, "segments": segments})
 }
 
-/// A row of the ledger: whose, its type, its amount in millionths, its reference and details, its message, and its id as the
-/// API names it.
+/// A row of the ledger: business, type, amount in millionths, reference, details, message, and the SID.
 pub struct Entry {
     pub business: String,
     pub kind: String,
@@ -106,7 +105,7 @@ pub async fn ledger(database_url: &str) -> Vec<Entry> {
     entries
 }
 
-/// What a killed server had claimed is another's once its lease has ended; tests do not wait for that.
+/// Ends the leases of a killed server's jobs, so that tests need not wait for them.
 pub async fn end_leases(database_url: &str) {
     const END: &str = "UPDATE jobs SET claimed_until = NULL";
     let db = open(database_url).await;
@@ -117,7 +116,7 @@ pub async fn end_leases(database_url: &str) {
     db.close().await;
 }
 
-/// The `reconcile` command must find nothing.
+/// Asserts that the `reconcile` command finds nothing.
 pub fn assert_reconciles(home: &std::path::Path, database_url: &str) {
     let output = run(home, &["reconcile", "--database-url", database_url]);
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));

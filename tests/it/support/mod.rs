@@ -29,13 +29,13 @@ use wecall_billing::storage::db::Db;
 use wecall_billing::storage::db::open::IfMissing;
 use wecall_billing::{app, seed, storage};
 
-/// When every test begins: a Wednesday in the middle of a month.
+/// The time at which every test begins: a Wednesday in the middle of a month.
 pub const START: &str = "2026-03-18T10:00:00Z";
 
 /// Settings of a server that asks for credentials.
 pub const REQUIRED: &[&str] = &["--auth", "required", "--secret-key", "a key for tests: 0123456789abcdef"];
 
-/// Settings of a server with one payment provider, whose adapter nobody runs; what both sign with is [`MPESA_SECRET`].
+/// Settings of a server with one payment provider, whose adapter does not exist; the shared secret is [`MPESA_SECRET`].
 pub const MPESA: &[&str] = &[
     "--payment-providers",
     "mpesa=http://127.0.0.1:9/pay",
@@ -45,7 +45,7 @@ pub const MPESA: &[&str] = &[
 
 pub const MPESA_SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBwYXltZW50IHRlc3RzIDAx";
 
-/// A client as the server's own: the TLS that is compiled in needs to be told which cryptography to use.
+/// A client like the server's own: the TLS that is compiled in needs to be told which cryptography to use.
 pub fn client() -> reqwest::Client {
     wecall_billing::outbound::tls::client().build().unwrap()
 }
@@ -154,7 +154,7 @@ impl Server {
         self.client.request(method, format!("{}{path}", self.base_url))
     }
 
-    /// A key of a role, as its holder sends it; of a business, where the role needs one.
+    /// Creates a key of a role, as its holder sends it; of a business, where the role needs one.
     pub async fn key(&self, role: Role, business: Option<&str>) -> String {
         let new = NewKey {
             name: "test".parse().unwrap(),
@@ -168,7 +168,7 @@ impl Server {
         made.value.secret
     }
 
-    /// A user with the password of the examples.
+    /// Creates a user with the password of the examples.
     pub async fn user(&self, email: &str, role: Role, business: Option<&str>) {
         let new = NewUser {
             email: email.parse().unwrap(),
@@ -181,7 +181,7 @@ impl Server {
         services::access::users::create(&self.billing, new, &author).await.unwrap();
     }
 
-    /// The cookie of a user who logs in.
+    /// Logs a user in; returns the cookie.
     pub async fn login(&self, email: &str) -> String {
         let body = serde_json::json!({"email": email, "password": PASSWORD});
         let response = self.request(Method::POST, "/api/auth/login/").json(&body).send().await.unwrap();
@@ -189,7 +189,7 @@ impl Server {
         response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
     }
 
-    /// A key for everything, the same each time.
+    /// An admin's key, the same each time.
     pub async fn admin_key(&self) -> &str {
         self.admin_key.get_or_init(|| self.key(Role::Admin, None)).await
     }
@@ -199,13 +199,13 @@ impl Server {
         self.request(method, path).bearer_auth(self.admin_key().await)
     }
 
-    /// Posts JSON as an admin; status and JSON of the answer.
+    /// Posts JSON as an admin; returns status and JSON of the answer.
     pub async fn post_as_admin(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let request = self.as_admin(Method::POST, path).await.header("content-type", "application/json");
         answer(request.body(body.to_owned())).await
     }
 
-    /// GET that must succeed; the JSON it answers.
+    /// Sends a GET that must succeed; returns the JSON of the answer.
     pub async fn get(&self, path: &str) -> Value {
         let response = self.request(Method::GET, path).send().await.unwrap();
         let status = response.status();
@@ -214,24 +214,24 @@ impl Server {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// The text a GET answers, for what parsing would hide.
+    /// The text of the answer to a GET, for details that parsing would hide.
     pub async fn get_text(&self, path: &str) -> String {
         self.request(Method::GET, path).send().await.unwrap().text().await.unwrap()
     }
 
-    /// Posts JSON as it stands; status and JSON of the answer.
+    /// Posts JSON; returns status and JSON of the answer.
     pub async fn post(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let request = self.request(Method::POST, path).header("content-type", "application/json");
         answer(request.body(body.to_owned())).await
     }
 
-    /// What the provider of [`MPESA`] says, signed; status and JSON of the answer.
+    /// Sends a signed confirmation of the provider of [`MPESA`]; returns status and JSON of the answer.
     pub async fn confirm(&self, body: &str) -> (StatusCode, Value) {
         let request = self.request(Method::POST, "/api/billing/payments/mpesa/confirmations/");
         answer(self.signed(request, MPESA_SECRET, body).body(body.to_owned())).await
     }
 
-    /// A request with the signature of a body of now.
+    /// Adds the signature of a body, with the present time, to a request.
     pub fn signed(&self, request: RequestBuilder, secret: &str, body: &str) -> RequestBuilder {
         let timestamp = (self.billing.clock.now().micros() / 1_000_000).to_string();
         let secret: SigningSecret = secret.parse().unwrap();
@@ -261,7 +261,7 @@ impl Server {
         self.billing.clock.set(at.parse::<Timestamp>().unwrap());
     }
 
-    /// Runs a statement that reads or writes no values of a caller.
+    /// Runs a statement without parameters.
     pub async fn execute(&self, sql: &str) -> Result<u64, sqlx::Error> {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match &self.billing.db {
@@ -270,7 +270,7 @@ impl Server {
         }
     }
 
-    /// The one whole number a statement yields.
+    /// The one integer that a statement returns.
     pub async fn number(&self, sql: &str) -> i64 {
         let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match &self.billing.db {
@@ -279,7 +279,7 @@ impl Server {
         }
     }
 
-    /// How many rows each table has: what a refused request must leave as it was.
+    /// The number of rows in each table, which a refused request must not change.
     pub async fn row_counts(&self) -> Vec<(&'static str, i64)> {
         let mut counts = Vec::new();
         for table in TABLES {
@@ -291,7 +291,7 @@ impl Server {
     }
 }
 
-/// Status and JSON of what a request is answered.
+/// Status and JSON of the answer to a request.
 pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
     let status = response.status();

@@ -11,7 +11,7 @@ use crate::http::edge::ask::bodies;
 use crate::http::edge::ask::extract::media_type;
 use crate::http::state::AppState;
 
-/// A body that is a CSV sheet, within the size limit and in time. What stands in it is not looked at yet.
+/// A CSV body, within the size limit and in time. Its contents are not checked yet.
 #[derive(Debug)]
 pub struct Csv(pub Bytes);
 
@@ -27,7 +27,7 @@ impl FromRequest<AppState> for Csv {
     }
 }
 
-/// A sheet to save under a name, which is of letters, digits and `_.-`.
+/// An answer with CSV, to save as a file; the name has only letters, digits and `_.-`.
 pub fn download(file: &str, content: impl Into<Body>) -> Response {
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file}\""));
     let mut response = Response::new(content.into());

@@ -14,20 +14,20 @@ use crate::domain::values::fields::FieldError;
 use crate::domain::values::money::Money;
 use crate::error::Error;
 
-/// How long a client should wait before it asks again when the server is busy, in seconds.
+/// The `Retry-After` of a busy server, in seconds.
 const RETRY_AFTER_SECONDS: u16 = 1;
 
-/// What went wrong with a request. As a response it is only a status until [`Problem::render`] gives it its body,
-/// because only the outermost layer knows the request's id.
+/// An error answer. As a response it is only a status until [`Problem::render`] writes its body, because only the
+/// outermost layer knows the request's id.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub status: StatusCode,
     pub code: &'static str,
     pub detail: Cow<'static, str>,
-    /// What is wrong with which field.
+    /// Errors by field.
     pub errors: BTreeMap<String, Vec<String>>,
     pub retry_after_seconds: Option<u16>,
-    /// What was there and what was needed, where money was short.
+    /// The available and the needed amount, where money was short.
     pub funds: Option<Funds>,
     /// For the log, never for the client.
     pub cause: Option<String>,
@@ -90,11 +90,9 @@ impl Problem {
         Problem { status, code, detail, errors: BTreeMap::new(), retry_after_seconds: None, funds: None, cause: None }
     }
 
-    /// 400: one field or parameter is not what it must be.
+    /// 400: one field or parameter is invalid.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Problem {
-        let (field, problem) = (field.into(), problem.into());
-        let detail = format!("{field} {problem}");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail).with_error(field, problem)
+        FieldError::new(field, problem).into()
     }
 
     pub fn with_error(mut self, field: impl Into<String>, problem: impl Into<String>) -> Problem {
@@ -102,18 +100,18 @@ impl Problem {
         self
     }
 
-    /// 401: who asks did not say, or not so that the server knows them.
+    /// 401: the caller gave no credentials, or none that the server knows.
     pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
-    /// 404 for a business that does not exist, and for one that the caller has nothing to do with: nobody can tell which.
+    /// 404 for a business that does not exist, and for one out of the caller's reach: nobody can tell which.
     pub fn business_not_found() -> Problem {
         let detail = "There is no such business, or it is none of yours.";
         Problem::new(StatusCode::NOT_FOUND, "business_not_found", detail)
     }
 
-    /// 400: a change that changes nothing is one whose fields are misspelt.
+    /// 400: a change without any known field, which is most likely misspelt.
     pub fn no_change() -> Problem {
         let detail = "The body names nothing that can be changed; the documentation (/docs) lists what can.";
         Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
@@ -136,7 +134,7 @@ impl Problem {
         problem
     }
 
-    /// 503, with word of when to ask again.
+    /// 503, with `Retry-After`.
     pub fn unavailable(code: &'static str, detail: &'static str, cause: Option<String>) -> Problem {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         problem.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
@@ -144,7 +142,7 @@ impl Problem {
         problem
     }
 
-    /// The problem as its body shows it.
+    /// The problem as a body.
     pub fn body<'a>(&'a self, request_id: &'a str) -> ProblemBody<'a> {
         ProblemBody {
             problem_type: "about:blank",
@@ -160,7 +158,7 @@ impl Problem {
         }
     }
 
-    /// Gives a response its body. The response keeps the headers it has.
+    /// Writes the body into a response, which keeps its headers.
     pub fn render(&self, response: &mut Response, request_id: &str) {
         let body = self.body(request_id);
         // A struct of texts and numbers always serialises.
@@ -187,10 +185,17 @@ impl IntoResponse for Problem {
     }
 }
 
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Problem {
+        let detail = error.to_string();
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail).with_error(error.field, error.problem)
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error {
-            Error::Invalid { field, problem } => Problem::invalid(field, problem),
+            Error::Invalid(error) => error.into(),
             Error::InvalidFields(ref errors) => {
                 let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string());
                 errors.iter().fold(problem, |problem, wrong| problem.with_error(&*wrong.field, &*wrong.problem))
@@ -203,10 +208,8 @@ impl From<Error> for Problem {
                 problem
             }
             Error::NotFound { code, sentence } => Problem::new(StatusCode::NOT_FOUND, code, sentence),
-            Error::Exists { field, problem } => {
-                let detail = format!("{field} {problem}");
-                Problem::new(StatusCode::CONFLICT, "already_exists", detail).with_error(field, problem)
-            }
+            Error::Exists(error) => Problem::new(StatusCode::CONFLICT, "already_exists", error.to_string())
+                .with_error(error.field, error.problem),
             Error::Forbidden(sentence) => Problem::new(StatusCode::FORBIDDEN, "forbidden", sentence),
             Error::Changed => Problem::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", error.to_string())
                 .with_error("If-Match", "is not the ETag that it has now"),
@@ -238,16 +241,10 @@ impl From<Error> for Problem {
     }
 }
 
-impl From<FieldError> for Problem {
-    fn from(error: FieldError) -> Problem {
-        Error::from(error).into()
-    }
-}
-
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let status = match &refusal {
-            Refusal::Invalid(invalid) => return Problem::invalid(invalid.field, invalid.problem.as_str()),
+            Refusal::Invalid(error) => return error.clone().into(),
             Refusal::InsufficientFunds { .. } => StatusCode::PAYMENT_REQUIRED,
             Refusal::BusinessSuspended => StatusCode::FORBIDDEN,
             Refusal::ChargeNotFound => StatusCode::NOT_FOUND,

@@ -40,7 +40,7 @@ impl From<ListQuery> for ListRequest {
     }
 }
 
-/// A page as it is answered: its rows, and the way to the next.
+/// The answer with a page: its rows, and the link to the next one.
 pub fn answer<T, B: From<T> + Serialize>(uri: &Uri, page: ListPage<T>) -> (HeaderMap, Json<Vec<B>>) {
     let page = page.map(B::from);
     (next_link(uri, page.next), Json(page.items))

@@ -96,10 +96,10 @@ impl Metrics {
         self.requests.get_or_create(&RequestLabels { method, route, status }).inc();
     }
 
-    /// The text a scrape reads.
+    /// The metrics in Prometheus's text format.
     ///
     /// # Errors
-    /// None that a `String` can give; the encoder's type has one.
+    /// Those of the encoder; a `String` gives none.
     pub fn render(
         &self,
         pools: &[PoolState],

@@ -23,14 +23,14 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    /// Where the page begins, and how many rows it holds.
+    /// The position of the page, and its number of rows.
     pub fn bounds(self) -> (Cursor, Limit) {
         (self.cursor.unwrap_or(Cursor::START), self.limit.unwrap_or_default())
     }
 }
 
-/// A header that names the next page, if there is one: the same address with the next cursor. It is relative, so that
-/// it holds behind a proxy that serves us under another name.
+/// The `Link` header to the next page, if there is one: the same address with the next cursor. It is relative, so that
+/// it holds behind a proxy with another name.
 pub fn next_link(uri: &Uri, next: Option<impl Display>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(cursor) = next {

@@ -4,11 +4,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::http::edge::answer::error::Problem;
 
-/// The form that the caller likes best of those on offer, media types in the order of our own preference, which decides
-/// where they like some equally well. Without the header they take anything.
+/// The offered media type that the caller prefers; offers come in the order of our own preference, which decides
+/// between equals. Without the header any will do.
 ///
 /// # Errors
-/// 406 `not_acceptable` where they like none.
+/// 406 `not_acceptable` where the caller accepts none.
 pub fn best<'a>(headers: &HeaderMap, offers: &[&'a str]) -> Result<&'a str, Problem> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<Range> = values.flat_map(|value| value.split(',')).filter_map(Range::parse).collect();
@@ -25,7 +25,7 @@ pub fn best<'a>(headers: &HeaderMap, offers: &[&'a str]) -> Result<&'a str, Prob
     })
 }
 
-/// How much a type is liked, in thousandths: the most specific range that holds it decides.
+/// The weight of a type, in thousandths: the most specific range that contains it decides.
 fn weight_of(offer: &str, ranges: &[Range]) -> u16 {
     if ranges.is_empty() {
         return 1_000;
@@ -41,7 +41,7 @@ struct Range {
 }
 
 impl Range {
-    /// A part between two commas; none where it says nothing that can be understood.
+    /// Parses the part between two commas; `None` where it cannot be understood.
     fn parse(text: &str) -> Option<Range> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
@@ -50,7 +50,7 @@ impl Range {
         Some(Range { kind: kind.to_ascii_lowercase(), subtype: subtype.to_ascii_lowercase(), weight })
     }
 
-    /// How closely it describes a type, if at all.
+    /// How closely the range describes a type, if at all.
     fn specificity(&self, offer: &str) -> Option<u8> {
         let (kind, subtype) = offer.split_once('/')?;
         match (self.kind.as_str(), self.subtype.as_str()) {

@@ -11,14 +11,15 @@ use super::extract::{from_json, json};
 use crate::error::Error;
 use crate::http::edge::answer::error::Problem;
 
-/// How many items a batch may hold.
+/// The most items of a batch.
 const BATCH_MAX: usize = 1_000;
 
-/// Answers `{"results": […]}`, one result after the other: a large batch then takes little more memory than its answer.
+/// The answer `{"results": […]}`, written one result after the other: a large batch then takes little more memory than
+/// its answer.
 #[derive(Debug)]
 pub struct Results<I>(pub I);
 
-/// What a result takes at least, nearly, so that the answer seldom has to move while it grows.
+/// Nearly the least size of a result, so that the answer seldom has to move while it grows.
 const RESULT_BYTES: usize = 400;
 
 impl<T: Serialize, I: Iterator<Item = T>> IntoResponse for Results<I> {
@@ -38,7 +39,7 @@ impl<T: Serialize, I: Iterator<Item = T>> IntoResponse for Results<I> {
     }
 }
 
-/// What is wrong with one item of a batch, as a body of its own would say.
+/// The problem of one item of a batch, as in an answer of its own.
 #[derive(Debug)]
 pub struct ItemProblem {
     problem: Problem,
@@ -46,7 +47,7 @@ pub struct ItemProblem {
 }
 
 impl ItemProblem {
-    /// A fault of the server is logged here, because the answer as a whole is none.
+    /// Logs a fault of the server here, because the answer as a whole is a success.
     pub fn new(problem: Problem, request_id: Option<Arc<str>>) -> ItemProblem {
         if let Some(cause) = problem.cause.as_deref() {
             let status = problem.status.as_u16();
@@ -62,20 +63,22 @@ impl Serialize for ItemProblem {
     }
 }
 
-/// The items of a batch: those that can be asked of the service, and what is wrong with the others.
+/// The items of a batch: the valid ones, and the problems of the others.
 #[derive(Debug)]
 pub struct Items<R> {
     pub valid: Vec<R>,
     pub problems: ItemProblems,
 }
 
-/// Per item, in order: what is wrong with it, if anything.
+/// The problem of each item, in order, if it has one.
 #[derive(Debug)]
 pub struct ItemProblems(Vec<Option<Problem>>);
 
 impl<R> Items<R> {
+    /// Parses a batch.
+    ///
     /// # Errors
-    /// 400 where there are none or too many.
+    /// 400 where there are no items or too many.
     pub fn parse<T: DeserializeOwned>(
         field: &'static str,
         items: Vec<Box<RawValue>>,
@@ -101,7 +104,7 @@ impl<R> Items<R> {
 }
 
 impl ItemProblems {
-    /// Every item's outcome in order: its problem, or the next of the service's answers.
+    /// The results of all items, in order: an item's problem, or else the next of the service's answers.
     pub fn place<T>(self, answers: Vec<Result<T, Error>>) -> impl Iterator<Item = Result<T, Problem>> {
         let mut answers = answers.into_iter();
         self.0.into_iter().map(move |problem| match problem {

@@ -13,18 +13,18 @@ use crate::http::edge::answer::error::Problem;
 use crate::http::edge::who::auth::{AuthMode, Caller};
 use crate::http::state::AppState;
 
-/// How much of each body may always be held. More than any single message takes; with as many connections as there may be
-/// it is a quarter of a gigabyte.
+/// How much of each body may always be held. More than any single message takes; over the most connections there may be
+/// it adds up to a quarter of a gigabyte.
 const ALWAYS_HELD_BYTES: usize = 64 * 1_024;
 
 /// How much all bodies together may hold beyond that, while they arrive.
 const BUDGET_BYTES: usize = 64 * 1_024 * 1_024;
 
-/// How many times too large a body may be for the server to let it arrive all the same.
+/// How many times over the limit a body may be for the server to receive and drop it.
 const PATIENCE_FACTOR: u64 = 16;
 
-/// What large bodies hold that are still arriving. Without a bound, thousands of clients that each send most of a body and
-/// then wait would take gigabytes.
+/// The memory of large bodies that are still arriving. Without a bound, thousands of clients that each send most of a
+/// body and then wait would take gigabytes.
 #[derive(Debug, Default)]
 pub struct BodyBudget {
     held: AtomicUsize,
@@ -37,7 +37,7 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// Takes what a body of so many bytes needs.
+    /// Takes the memory that a body of this length needs.
     ///
     /// # Errors
     /// 503 `busy` where there is no room.
@@ -61,7 +61,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// The body of a request.
+/// Reads the body of a request.
 ///
 /// # Errors
 /// 400 `incomplete_body`, 408 `request_timeout`, 413 `payload_too_large`, 503 `busy`.
@@ -75,7 +75,8 @@ pub async fn read(mut request: Request, state: &AppState) -> Result<Bytes, Probl
     })?
 }
 
-/// Who has not said who they are, where everybody has to, is logging in: that takes little, and no room from the others.
+/// The size limit. A caller without credentials, where they are required, can only be logging in: that takes little
+/// memory, and none from the others.
 fn limit_of(state: &AppState, request: &Request) -> usize {
     let is_known = request.extensions().get::<Caller>().is_some_and(|caller| caller.principal.is_some());
     let limit = state.limits.body_bytes;
@@ -90,8 +91,8 @@ fn too_large(limit: usize) -> Problem {
 /// Refuses by its `Content-Length` a body that is too large, without waiting for it.
 ///
 /// A client that is sending it may not look for an answer before it has finished, and would lose the answer if the
-/// connection was closed meanwhile. So what it sends is let arrive, within reason, and thrown away. One that waits to be
-/// asked for the body (`Expect`) is not asked.
+/// connection was closed meanwhile. So its body is received, within reason, and dropped. A client that waits for
+/// permission to send (`Expect`) gets none.
 fn refuse_too_large(request: &mut Request, limit: usize, patience: Duration) -> Result<(), Problem> {
     let length = request.body().size_hint().lower();
     if length <= limit as u64 {

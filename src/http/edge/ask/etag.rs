@@ -10,14 +10,14 @@ use crate::http::state::AppState;
 
 const NAME: &str = "If-Match";
 
-/// The headers that name the version of what is answered.
+/// The `ETag` header of a version.
 pub fn etag(version: Version) -> [(HeaderName, HeaderValue); 1] {
     // Hexadecimal digits in quotes are always a header's value.
     let value = HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
     [(header::ETAG, value)]
 }
 
-/// What the caller takes the thing to be that they change. Without the header nothing is changed.
+/// The `If-Match` of a change: the version that the caller expects. Without the header the change is refused.
 #[derive(Debug)]
 pub struct IfMatch(pub Seen);
 
@@ -29,7 +29,7 @@ impl FromRequestParts<AppState> for IfMatch {
     }
 }
 
-/// The same where the header may be left out: then whatever the thing has become is overwritten.
+/// The same where the header is optional: without it any version is overwritten.
 #[derive(Debug)]
 pub struct IfMatchOrAnything(pub Seen);
 

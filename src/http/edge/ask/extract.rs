@@ -21,7 +21,7 @@ use crate::http::edge::answer::error::Problem;
 use crate::http::edge::who::auth::{May, Needs};
 use crate::http::state::AppState;
 
-/// The `{business_sid}` of a path, as a business that the caller has the right `R` over.
+/// The `{business_sid}` of a path, after a check of the right `R` over the business.
 #[derive(Debug)]
 pub struct BusinessPath<R> {
     pub tenant: Tenant,
@@ -39,7 +39,7 @@ impl<R: Needs> FromRequestParts<AppState> for BusinessPath<R> {
     }
 }
 
-/// The `{business_sid}` and `{message_sid}` of a path, of a business that the caller has the right `R` over.
+/// The `{business_sid}` and `{message_sid}` of a path, after a check of the right `R` over the business.
 #[derive(Debug)]
 pub struct ChargePath<R> {
     pub key: ChargeKey,
@@ -60,7 +60,7 @@ impl<R: Needs> FromRequestParts<AppState> for ChargePath<R> {
     }
 }
 
-/// The `{business_sid}` and `{alert_sid}` of a path, of a business that the caller has the right `R` over.
+/// The `{business_sid}` and `{alert_sid}` of a path, after a check of the right `R` over the business.
 #[derive(Debug)]
 pub struct AlertPath<R> {
     pub tenant: Tenant,
@@ -82,7 +82,7 @@ impl<R: Needs> FromRequestParts<AppState> for AlertPath<R> {
     }
 }
 
-/// The `{business_sid}` and `{invoice_sid}` of a path, of a business that the caller has the right `R` over.
+/// The `{business_sid}` and `{invoice_sid}` of a path, after a check of the right `R` over the business.
 #[derive(Debug)]
 pub struct InvoicePath<R> {
     pub tenant: Tenant,
@@ -104,7 +104,7 @@ impl<R: Needs> FromRequestParts<AppState> for InvoicePath<R> {
     }
 }
 
-/// The `{business_sid}` and `{payment_sid}` of a path, of a business that the caller has the right `R` over.
+/// The `{business_sid}` and `{payment_sid}` of a path, after a check of the right `R` over the business.
 #[derive(Debug)]
 pub struct PaymentPath<R> {
     pub tenant: Tenant,
@@ -126,7 +126,7 @@ impl<R: Needs> FromRequestParts<AppState> for PaymentPath<R> {
     }
 }
 
-/// What a path names by its SID: which part of the path that is.
+/// A SID that a path can name, and the parameter that holds it.
 pub trait InPath: FromStr<Err = String> {
     const PART: &'static str;
 }
@@ -143,7 +143,7 @@ in_path! {
     PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid", InvoiceSid = "invoice_sid", SuspenseSid = "suspense_sid",
 }
 
-/// The SID in a path whose only variable part it is.
+/// The SID in a path that has no other parameter.
 #[derive(Debug)]
 pub struct SidPath<S>(pub S);
 
@@ -165,7 +165,7 @@ fn invalid_business_sid() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_business_sid", "Invalid business SID")
 }
 
-/// The query string. Parameters nobody asked for are ignored, and so are empty ones.
+/// The query string. Unknown and empty parameters are ignored.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -184,7 +184,7 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
     }
 }
 
-/// A JSON body, within the size limit and in time; or one to answer with.
+/// A JSON body, within the size limit and in time; also an answer.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -218,7 +218,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
     }
 }
 
-/// Reads a JSON object, and says of a wrong one which field is wrong and how.
+/// Parses a JSON object, and names the field that is wrong and how.
 ///
 /// # Errors
 /// 400 `invalid_request` or `malformed_json`.
@@ -244,7 +244,7 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// The type of the body, in lower case and without its parameters; empty where none is given.
+/// The media type of the body, in lower case and without its parameters; empty where none is given.
 pub fn media_type(headers: &HeaderMap) -> String {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -263,8 +263,8 @@ fn too_deep() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
 }
 
-/// A field that may be left out but is no `null`: what a program sends for a number it failed to compute must not pass for
-/// no number.
+/// An optional field that must not be `null`: a program's `null` for a number it failed to compute must not pass for no
+/// number.
 ///
 /// # Errors
 /// Those of the field's type.
@@ -272,7 +272,7 @@ pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) 
     T::deserialize(deserializer).map(Some)
 }
 
-/// A field that may be left out, which leaves it as it is, or be `null`, which is none.
+/// An optional field that may be `null`: left out it stays as it is, `null` removes it.
 ///
 /// # Errors
 /// Those of the field's type.
@@ -282,7 +282,7 @@ pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
-/// A number of segments. Whether there may be so many is for the domain to judge.
+/// A number of segments. Its range is for the domain to judge.
 ///
 /// # Errors
 /// Where it is no whole number, or far too large.
@@ -296,7 +296,7 @@ pub fn segments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16
 /// A whole number of any size.
 ///
 /// # Errors
-/// Where it is none.
+/// Where it is not a whole number.
 pub fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     optional_whole_number(deserializer)?.ok_or_else(|| D::Error::custom("must be a whole number"))
 }
@@ -350,7 +350,7 @@ fn quoted<'a>(message: &'a str, before: &str) -> Option<&'a str> {
     message.strip_prefix(before)?.strip_suffix('`')
 }
 
-/// A yes or no in a query string: `true` or `false`, `1` or `0`.
+/// A boolean in a query string: `true` or `false`, `1` or `0`.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag(bool);
 

@@ -4,14 +4,15 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 
 use crate::http::edge::answer::error::Problem;
 
-/// The longest address that is answered. RFC 9110 section 4.1 asks servers to take 8,000 bytes; the longest of ours, a list
-/// with all its filters, has a few hundred.
+/// The longest URL. RFC 9110 section 4.1 asks servers to take 8,000 bytes; the longest of ours, a list with all its
+/// filters, has a few hundred.
 const URL_BYTES_MAX: usize = 8 * 1024;
 
-/// Names and values of all headers. A browser sends one or two thousand bytes, and a cookie has at most 4,096 (RFC 6265).
+/// Names and values of all headers. A browser sends one or two thousand bytes, and a cookie has at most 4,096 (RFC
+/// 6265).
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 
-/// A browser behind two proxies sends about thirty.
+/// The most headers. A browser behind two proxies sends about thirty.
 const HEADERS_MAX: usize = 64;
 
 /// How much of a head hyper gathers before it gives up by itself, with a 431 that has no body, and how much of a body it
@@ -20,10 +21,10 @@ const HEADERS_MAX: usize = 64;
 /// it makes every request allocate.)
 pub const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
-/// What a header takes beside its name and value: a colon, a blank and the end of its line.
+/// The bytes of a header beside its name and value: a colon, a blank and the end of its line.
 const AROUND_HEADER_BYTES: usize = 4;
 
-/// Refuses a request whose head is larger than any honest one.
+/// Refuses a request whose head is too large.
 ///
 /// # Errors
 /// 414 `uri_too_long`, 431 `headers_too_large`.

@@ -31,7 +31,7 @@ impl FromRequestParts<AppState> for IdempotencyHeader {
 }
 
 impl IdempotencyHeader {
-    /// The key, if one came, as it is kept: unique per caller, route (method and path template) and business.
+    /// The key, if there is one, in its scope: unique per caller, route (method and path template) and business.
     pub fn scope(self, actor: &Actor, route: &'static str, business_sid: Option<BusinessSid>) -> Option<KeyScope> {
         self.0.map(|key| KeyScope { caller: actor.name.to_string(), route, business_sid, key })
     }

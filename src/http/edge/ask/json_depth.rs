@@ -1,11 +1,11 @@
 //! Limits how deep JSON may be nested, without parsing it.
 
-/// The deepest body that is taken. A batch of messages with metadata needs five levels; deeper ones are made to exhaust
-/// whatever follows them down.
+/// The deepest nesting that is accepted. A batch of messages with metadata needs five levels; deeper bodies are made to
+/// exhaust the parser's stack.
 pub const DEPTH_MAX: usize = 32;
 
-/// Whether arrays and objects lie in each other deeper than [`DEPTH_MAX`]. One pass that knows what a string is; what is no
-/// JSON at all is for the parser to refuse.
+/// Whether arrays and objects are nested deeper than [`DEPTH_MAX`]. One pass that skips strings; invalid JSON is for
+/// the parser to refuse.
 pub fn is_too_deep(json: &[u8]) -> bool {
     let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
     for byte in json {

@@ -34,15 +34,15 @@ impl std::fmt::Display for AuthMode {
     }
 }
 
-/// Who makes a request; the guard puts it on every request that it lets on.
+/// The caller of a request; the guard puts it on every request that it lets pass.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub actor: Actor,
-    /// None where they did not say who they are, which only `AUTH=open` lets on.
+    /// `None` without credentials, which only `AUTH=open` lets pass.
     pub principal: Option<Arc<Principal>>,
 }
 
-/// Where a connection comes from, which may be a proxy; the accept loop puts it on every request.
+/// The address of a connection's peer, which may be a proxy; the accept loop puts it on every request.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
 
@@ -72,7 +72,7 @@ pub struct May<R> {
     pub actor: Actor,
     pub reach: Reach,
     pub principal: Option<Arc<Principal>>,
-    /// Where the request comes from; none only in tests that go past the accept loop.
+    /// The client's address; `None` only in tests without the accept loop.
     pub client: Option<ClientAddress>,
     right: PhantomData<fn() -> R>,
 }
@@ -82,11 +82,11 @@ impl<R: Needs> FromRequestParts<AppState> for May<R> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<May<R>, Problem> {
         let caller = parts.extensions.get::<Caller>().cloned();
-        // Nobody comes here past the guard.
+        // Every request has passed the guard.
         let Caller { actor, principal } = caller.ok_or_else(|| Problem::internal("a request that met no guard"))?;
         let reach = match &principal {
             Some(principal) => principal.reach(R::RIGHT),
-            // The guard lets nobody come here; but should it ever, this door is closed too.
+            // The guard lets no such request pass; should it ever, it is refused here too.
             None if state.auth == AuthMode::Required && R::RIGHT != Right::Anyone => Err(Denial::LoginNeeded),
             None => reach_of_anybody(R::RIGHT),
         };
@@ -101,8 +101,8 @@ impl<R> May<R> {
         self.client.is_some_and(|client| client.is_tls)
     }
 
-    /// Whether the caller has this right over a business, where that can be told without asking the database: charging is
-    /// for those who may charge everybody, or those whom their key lists.
+    /// Checks the right over a business, as far as that is possible without asking the database: charging is for
+    /// callers with the right over all businesses, or over those their key lists.
     ///
     /// # Errors
     /// 404 `business_not_found`, whether or not it exists.
@@ -110,7 +110,7 @@ impl<R> May<R> {
         if self.reach.includes(business) == Some(true) { Ok(()) } else { Err(Problem::business_not_found()) }
     }
 
-    /// The business as one that the caller has this right over.
+    /// Checks the right over a business, and returns it as a tenant.
     ///
     /// # Errors
     /// 404 `business_not_found`, whether or not it exists.
@@ -121,7 +121,7 @@ impl<R> May<R> {
 }
 
 impl May<ReadPrices> {
-    /// Whether the platform's own prices are for them to see. Who buys from a reseller sees that reseller's alone.
+    /// Whether the caller may see the platform's own prices. Clients of a reseller see that reseller's only.
     pub fn sees_platform_prices(&self) -> bool {
         !self.principal.as_ref().is_some_and(|principal| principal.is_resold)
     }

@@ -15,27 +15,28 @@ use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
-/// How many keys are remembered at most, which takes a few megabytes.
+/// The most keys in memory, which take a few megabytes.
 const KEYS_MAX: usize = 100_000;
 
-/// After how many takes keys are forgotten whose minute is over.
+/// After how many takes expired keys are removed.
 const TAKES_BETWEEN_SWEEPS: u32 = 4_096;
 
-/// What is left of a key's minute.
+/// The level of a key's bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
     pub is_refused: bool,
     pub remaining: u32,
-    /// Until one more is to be had.
+    /// The time until one more may be taken.
     pub wait: Duration,
 }
 
-/// Per key a bucket of a minute's worth, refilled evenly (the generic cell rate algorithm): who was quiet may take all of
-/// it at once.
+/// A token bucket per key, with a minute's worth of tokens, refilled evenly (the generic cell rate algorithm): after a
+/// quiet minute all may be taken at once.
 #[derive(Debug)]
 pub struct Buckets<C: Clock = DefaultClock> {
     limiter: RateLimiter<u64, States, C, StateInformationMiddleware>,
-    /// Keys are remembered by their hashes, which are small. Its seed is random, so nobody can choose keys that meet.
+    /// Keys are remembered by their hashes, which are small. The seed is random, so nobody can choose keys that
+    /// collide.
     hasher: RandomState,
     takes: AtomicU32,
     refill: Duration,
@@ -52,7 +53,7 @@ impl<C: Clock> Buckets<C> {
         }
     }
 
-    /// Takes one, if one is left; what is refused takes nothing.
+    /// Takes one, if one is left; a refusal takes nothing.
     pub fn take(&self, key: impl Hash) -> Level {
         if self.takes.fetch_add(1, Ordering::Relaxed).is_multiple_of(TAKES_BETWEEN_SWEEPS) {
             self.limiter.retain_recent();
@@ -71,8 +72,8 @@ impl<C: Clock> Buckets<C> {
     }
 }
 
-/// When each bucket will be full again. It is governor's own store but for its bound: where a new key finds it full, it
-/// forgets them all. Each then has a minute's worth again; to refuse the new key would shut people out because of others.
+/// When each bucket will be full again. It is governor's own store with a bound: when a new key finds it full, all keys
+/// are removed. Each then has a minute's worth again; to refuse the new key would shut out callers because of others.
 #[derive(Debug, Default)]
 struct States(Mutex<HashMap<u64, Nanos, RandomState>>);
 

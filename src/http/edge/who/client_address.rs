@@ -17,7 +17,7 @@ pub struct ClientAddress {
     pub is_tls: bool,
 }
 
-/// An address, or a network of them (`10.0.0.0/8`), whose proxies are believed.
+/// An address, or a network of them (`10.0.0.0/8`), whose proxies are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedNetwork(IpNet);
 
@@ -44,7 +44,7 @@ fn canonical(network: IpNet) -> IpNet {
     as_v4(network).map_or(network, IpNet::V4)
 }
 
-/// Whose word on the client's address counts. None listed: nobody's.
+/// The proxies that are trusted to name the client's address; by default none.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<TrustedNetwork>);
 
@@ -65,9 +65,9 @@ impl TrustedProxies {
 }
 
 impl ClientAddress {
-    /// Each proxy appends whom it was reached by to `X-Forwarded-For`, so the list is read from its end: the first entry
-    /// that is no trusted proxy is the client, and what stands before it is only what the client said. An entry that is no
-    /// address ends the search at the last one that was good.
+    /// The client's address. Each proxy appends its peer to `X-Forwarded-For`, so the list is read from its end: the
+    /// first entry that is no trusted proxy is the client, and entries before it are only the client's claims. An entry
+    /// that is no address ends the search at the last valid one.
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientAddress {
         let mut ip = peer.to_canonical();
         if !trusted.contains(ip) {
@@ -101,8 +101,8 @@ fn is_forwarded_https(headers: &HeaderMap) -> bool {
     scheme.is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
-/// Whom an address is counted with, where something is allowed so often per address. IPv6 is handed out in networks of
-/// at least a /64 (RFC 6177), each holding more addresses than could ever be counted one by one.
+/// The address to count a client by, for limits per address. IPv6 is handed out in networks of at least a /64 (RFC
+/// 6177), each holding more addresses than could ever be counted one by one.
 pub fn counted_as(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => {

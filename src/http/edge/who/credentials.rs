@@ -19,10 +19,10 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::access::admission::{NotLetIn, Presented};
 
-/// The cookie of a browser that logged in.
+/// The cookie of a logged-in browser.
 pub const SESSION_COOKIE: &str = "wecall_session";
 
-/// The same over TLS, where no other server of the site can set it (RFC 6265bis, section 4.1.3.2).
+/// The cookie over TLS, where no other server of the site can set it (RFC 6265bis, section 4.1.3.2).
 const SESSION_COOKIE_OVER_TLS: &str = "__Host-wecall_session";
 
 pub fn session_cookie_name(is_tls: bool) -> &'static str {
@@ -32,23 +32,23 @@ pub fn session_cookie_name(is_tls: bool) -> &'static str {
 const NO_CREDENTIALS: &str = "This server asks for credentials: send an API key (Authorization: Bearer sk_live_…), or log \
                               in at /api/auth/login/.";
 
-/// What a request carries to say who sends it.
+/// The credentials that a request carries.
 #[derive(Debug)]
 enum Carried {
     Nothing,
-    /// A text that could be another server's.
+    /// A text that may be another server's token.
     Foreign,
     Key(PresentedKey),
-    /// A text that means to be a key of ours and is none.
+    /// A text that looks like one of our keys, and is malformed.
     BrokenKey,
     Session(SessionToken),
 }
 
-/// Who sends a request, where it may go on.
+/// Authenticates a request.
 ///
 /// # Errors
-/// 401 where the server asks for credentials and gets none that it knows, and for a key of ours that does not count
-/// wherever it is shown; 403 for a write that comes with a cookie and without an origin.
+/// 401 where the server requires credentials and gets no valid ones, and for an invalid key of ours on any route; 403
+/// for a write with a cookie and without an origin.
 pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> {
     let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
     let ip = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
@@ -68,7 +68,7 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
         Carried::Nothing => return Err(Problem::unauthorized(NO_CREDENTIALS)),
         Carried::Foreign => return Err(wrong(state, ip, NotLetIn::Unknown)),
     };
-    // Whoever guesses is not listened to for a while; who is known already, and may share their address, is.
+    // An address that guesses is blocked for a while; known callers, who may share the address, are not.
     if ip.is_some_and(|ip| state.failed_credentials.is_blocked(ip))
         && !services::access::admission::is_known(&state.billing, &presented)
     {
@@ -82,28 +82,29 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
             let actor = Actor { name: principal.name.clone(), ..anonymous.actor };
             Ok(Caller { actor, principal: Some(principal) })
         }
-        // A page whose session has ended goes on as it would have without one.
+        // In open mode a page whose session has ended goes on as it would without one.
         Err(_) if is_session && state.auth == AuthMode::Open => Ok(anonymous),
         Err(NotLetIn::Unknown) => Err(wrong(state, ip, NotLetIn::Unknown)),
-        // Whoever shows an old key or session had it once: that is no guess.
+        // A key or session that was valid once is no guess.
         Err(reason) => Err(refusal(reason)),
     }
 }
 
-/// The answer to wrong credentials, which count against the address they come from.
+/// The answer to wrong credentials, which count against the client's address.
 fn wrong(state: &AppState, ip: Option<IpAddr>, reason: NotLetIn) -> Problem {
     ip.into_iter().for_each(|ip| state.failed_credentials.count(ip));
     refusal(reason)
 }
 
-/// What everybody may ask for: probes, the documentation, the way in, and what shows its own proof.
+/// Whether a path is open to everybody: probes, the documentation, the login, and requests with a signature of their
+/// own.
 fn asks_nobody(path: &str) -> bool {
     matches!(path, "/" | "/healthz" | "/readyz" | "/openapi.json" | "/docs" | "/api/auth/login/")
         || path.starts_with("/docs/")
         || is_confirmation(path)
 }
 
-/// Payment providers sign what they say instead ([`crate::http::api::confirmations`]).
+/// Payment providers sign their messages instead ([`crate::http::api::confirmations`]).
 fn is_confirmation(path: &str) -> bool {
     let rest = path.strip_prefix("/api/billing/payments/").and_then(|rest| rest.strip_suffix("/confirmations/"));
     rest.is_some_and(|provider| !provider.is_empty() && !provider.contains('/'))
@@ -139,7 +140,7 @@ fn from_authorization(value: &str) -> Carried {
     }
 }
 
-/// Clients that know only Basic send the key as the user's name or as the password (RFC 7617).
+/// Clients that know only Basic send the key as the user name or as the password (RFC 7617).
 fn from_basic(encoded: &str) -> Carried {
     let pair = BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let Some((name, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) else { return Carried::Foreign };
@@ -164,8 +165,9 @@ fn session(headers: &HeaderMap, is_tls: bool) -> Option<SessionToken> {
     pairs.filter(|(name, _)| *name == own).find_map(|(_, value)| value.parse().ok())
 }
 
-/// A browser sends a cookie whoever wrote the page; but it says whose page it is with every write, and that was looked at
-/// before ([`super::origins::check_origin`]). Where nothing is said, nobody knows (forgery across sites).
+/// A browser sends its cookies whatever page made the request; but it names the page's origin with every write, which
+/// was checked before ([`super::origins::check_origin`]). A write without an origin is refused (cross-site request
+/// forgery).
 fn check_has_origin(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::ORIGIN) {
         return Ok(());

@@ -12,26 +12,26 @@ use super::buckets::Buckets;
 use super::client_address::counted_as;
 use crate::http::edge::answer::error::Problem;
 
-/// How many addresses are kept as blocked. Each is for a second only, so there are seldom more than a few.
+/// The most addresses that are blocked. Each is for a second only, so there are seldom more than a few.
 const BLOCKED_MAX: usize = 100_000;
 
-/// The addresses that wrong credentials came from. Requests without any are none of them.
+/// Counts wrong credentials by client address. Requests without any do not count.
 #[derive(Debug)]
 pub struct FailedCredentials<C: Clock = DefaultClock> {
-    /// None where there is no limit.
+    /// `None` where there is no limit.
     failures: Option<Buckets<C>>,
     clock: C,
-    /// Until when an address is not listened to.
+    /// Until when an address is blocked.
     blocked: Mutex<HashMap<IpAddr, C::Instant>>,
 }
 
 impl FailedCredentials {
-    /// `per_minute` wrong credentials may come from an address; 0 is no limit.
+    /// Allows `per_minute` wrong credentials from an address; 0 is no limit.
     pub fn new(per_minute: u32) -> FailedCredentials {
         FailedCredentials::with_clock(per_minute, DefaultClock::default())
     }
 
-    /// The answer to whom is not listened to.
+    /// The answer to a blocked address.
     pub fn problem() -> Problem {
         let detail = "Too many requests with wrong credentials came from your address; try again in a minute.";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
@@ -41,7 +41,7 @@ impl FailedCredentials {
 }
 
 impl FailedCredentials {
-    /// The answer where it is logins that came too often.
+    /// The answer to an address with too many logins.
     pub fn too_many_logins() -> Problem {
         let detail = "Too many logins came from your address; try again in a minute.";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
@@ -56,14 +56,14 @@ impl<C: Clock + Clone> FailedCredentials<C> {
         FailedCredentials { failures, clock, blocked: Mutex::default() }
     }
 
-    /// Whether credentials from there are not even looked at: right ones would tell a guesser that they are.
+    /// Whether credentials from an address are ignored, right ones too: else a guesser would learn which are right.
     pub fn is_blocked(&self, address: IpAddr) -> bool {
         let blocked = self.blocked();
         // Nearly always there is nobody.
         !blocked.is_empty() && blocked.get(&counted_as(address)).is_some_and(|until| self.now() < *until)
     }
 
-    /// Notes that credentials from there were wrong.
+    /// Counts wrong credentials from an address.
     pub fn count(&self, address: IpAddr) {
         let address = counted_as(address);
         let Some(level) = self.failures.as_ref().map(|failures| failures.take(address)) else { return };

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::http::edge::answer::error::Problem;
 
-/// Refuses a write that a web page of somebody else's sent: its `Origin` is present and neither allowed nor our own. And
-/// whatever such a page asks for as a part of itself, for some reads write too (a wallet is opened at its first use).
+/// Refuses a write by a page of a foreign origin: its `Origin` is present and neither allowed nor our own. Reads that
+/// such a page embeds are refused too, for some reads write (a wallet is opened at its first use).
 ///
 /// # Errors
 /// 403 `origin_not_allowed`.
@@ -55,7 +55,7 @@ fn host_name(host: &str) -> String {
     host.parse::<Authority>().map_or_else(|_| host.to_owned(), |authority| authority.host().to_owned()).to_lowercase()
 }
 
-/// Refuses a request to a name this server does not go by, where the operator listed those it does.
+/// Refuses a request to a host name that is not allowed, where the operator listed those that are.
 ///
 /// # Errors
 /// 400 `host_not_allowed`.

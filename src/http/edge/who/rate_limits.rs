@@ -19,7 +19,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 /// The name of the limit that callers at one address share.
 const ADDRESS: &str = "address";
 
-/// Requests a minute; 0 is no limit.
+/// Requests per minute; 0 is no limit.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimitSettings {
     pub client: u32,
@@ -30,10 +30,11 @@ pub struct RateLimitSettings {
     pub address: u32,
 }
 
-/// The limits in force, and what each caller has left.
+/// The limits, and the requests that each caller has left.
 ///
-/// A whole minute's worth may be used at once: that is what `q=600;w=60` promises, and a page that loads six things at once
-/// should not have to know more. Whoever is refused by its own limit uses up nothing of its address's, which others share.
+/// A whole minute's worth may be used at once: that is what `q=600;w=60` promises, and a page that loads six things at
+/// once should not have to know more. A request refused by the caller's own limit does not count against the address's
+/// limit, which others share.
 #[derive(Debug)]
 pub struct RateLimits<C: Clock = DefaultClock> {
     client: Option<Policy<C>>,
@@ -77,10 +78,10 @@ impl<C: Clock + Clone> RateLimits<C> {
         }
     }
 
-    /// Counts a request, and says whether it may go on. `caller` is what tells callers of a role apart: a key, a user.
+    /// Counts a request, and returns whether it may proceed. `caller` tells callers of a role apart: a key, a user.
     ///
-    /// An address's limit counts those callers alone that have one of their own, and never a gateway, which sends the
-    /// messages of everybody from one place.
+    /// The limit of an address counts only callers that have a limit of their own, and never a gateway, which sends
+    /// everybody's messages from one place.
     pub fn check(&self, role: Role, caller: &str, address: IpAddr) -> Verdict {
         let own = match role {
             Role::Client => &self.client,
@@ -95,7 +96,7 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 }
 
-/// What became of a request: to be asked first whether it is refused, and then for the headers of its answer.
+/// The verdict on a request: ask first whether it is refused, and then for the headers of its answer.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct Verdict {
@@ -103,7 +104,7 @@ pub struct Verdict {
     address: Option<Limit>,
 }
 
-/// A policy, and what is left of it.
+/// A limit, and what is left of it.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     name: &'static str,
@@ -117,7 +118,7 @@ impl Verdict {
         self.own.iter().chain(&self.address).min_by_key(|limit| (!limit.level.is_refused, limit.level.remaining))
     }
 
-    /// The answer to a request that may not go on: 429 `rate_limited`, with word of when to ask again.
+    /// The answer to a refused request: 429 `rate_limited`, with `Retry-After`.
     pub fn refusal(&self) -> Option<Problem> {
         let limit = self.tightest().filter(|limit| limit.level.is_refused)?;
         let (allowed, seconds) = (limit.per_minute, whole_seconds(limit.level.wait));
@@ -129,9 +130,8 @@ impl Verdict {
         Some(problem)
     }
 
-    /// Says on an answer, whatever it is, what is allowed and what is left of it (draft-ietf-httpapi-ratelimit-headers-11):
-    /// `q` requests in `w` seconds; `r` requests are left, and after `t` seconds there is one more. Without a limit
-    /// there is nothing to say.
+    /// Adds the rate limit headers to an answer (draft-ietf-httpapi-ratelimit-headers-11): `q` requests in `w` seconds;
+    /// `r` requests are left, and after `t` seconds there is one more. Without a limit there are none.
     pub fn add_headers(&self, headers: &mut HeaderMap) {
         let Some(limit) = self.tightest() else { return };
         let policy = |limit: &Limit| format!(r#""{}";q={};w=60"#, limit.name, limit.per_minute);

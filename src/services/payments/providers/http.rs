@@ -21,16 +21,16 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An answer is a few words.
+/// Answers are short.
 const ANSWER_MAX_BYTES: usize = 64 * 1_024;
 
-/// Where an adapter listens, and what it is spoken to with.
+/// The address of an adapter, and the secret shared with it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub name: ProviderName,
     pub url: Url,
     pub secret: SigningSecret,
-    /// Where it is to confirm, where the operator said under which address this server is reached.
+    /// The URL for confirmations, where this server's public address is configured.
     pub confirm_url: Option<String>,
 }
 
@@ -51,8 +51,10 @@ struct ProviderAnswer {
 }
 
 impl HttpProvider {
+    /// A provider that calls this adapter.
+    ///
     /// # Errors
-    /// [`Error::Setup`] where no client can be made.
+    /// [`Error::Setup`] where no HTTP client can be made.
     pub fn new(endpoint: Endpoint, clock: Clock) -> Result<HttpProvider> {
         let client = crate::outbound::tls::client().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build();
         let client = client.map_err(|error| Error::Setup(format!("no client for payment providers: {error}")))?;
@@ -142,7 +144,7 @@ impl HttpProvider {
         Error::Provider(format!("the payment provider {} does not help: {what}", self.endpoint.name))
     }
 
-    /// Without the address, which an operator may have put a password into.
+    /// Without the URL, which may hold a password.
     fn unreachable(&self, error: &reqwest::Error) -> Error {
         let what = if error.is_timeout() {
             "it did not answer in time"

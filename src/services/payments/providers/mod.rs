@@ -19,21 +19,21 @@ use crate::domain::values::money::Money;
 use crate::error::{Error, Result};
 pub use http::{Endpoint, HttpProvider};
 
-/// What a provider is asked for.
+/// A request for a payment.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     pub payment: &'a Payment,
-    /// What to take the money from, in clear.
+    /// The payment method, in clear.
     pub method: Option<&'a PaymentMethod>,
 }
 
-/// What a provider says when it is asked.
+/// A provider's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// It took the request, and confirms it later.
+    /// It accepted the request, and will confirm it.
     Accepted(Option<ProviderReference>),
     Settled(PaymentOutcome),
-    /// It is under way, or the provider knows nothing of it.
+    /// The payment is under way, or the provider does not know it.
     Open,
 }
 
@@ -44,7 +44,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// How long to wait for a confirmation before the provider is asked what became of the payment.
+    /// How many seconds to wait for a confirmation before the provider is asked for the status.
     pub const fn confirms_within_seconds(&self) -> i64 {
         match self {
             Provider::Simulated => simulated::SECONDS,
@@ -52,10 +52,10 @@ impl Provider {
         }
     }
 
-    /// Asks for a payment; again does no harm, for the payment's name is the key of idempotency.
+    /// Requests a payment. Repeating it does no harm, since the payment's SID is the idempotency key.
     ///
     /// # Errors
-    /// [`Error::Provider`] where nobody knows whether the request was taken: ask again.
+    /// [`Error::Provider`] where it is unknown whether the request was accepted: ask again.
     pub async fn request(&self, request: Request<'_>) -> Result<Said> {
         match self {
             Provider::Simulated => Ok(Said::Accepted(simulated::reference(request.payment))),
@@ -63,10 +63,10 @@ impl Provider {
         }
     }
 
-    /// Asks what became of a payment.
+    /// Asks for the status of a payment.
     ///
     /// # Errors
-    /// [`Error::Provider`] where the provider does not say.
+    /// [`Error::Provider`] where the provider does not answer.
     pub async fn status(&self, request: Request<'_>) -> Result<Said> {
         match self {
             Provider::Simulated => simulated::status(request),
@@ -83,7 +83,7 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// `default` is asked where nobody says which.
+    /// `default` is the provider of requests that name none.
     pub fn new(
         providers: impl IntoIterator<Item = (ProviderName, Provider)>,
         default: Option<ProviderName>,
@@ -103,7 +103,7 @@ impl Providers {
         self.by_name.keys()
     }
 
-    /// What a provider's words are signed with; none where nobody else speaks for it.
+    /// The secret that signs a provider's messages; `None` where it sends none.
     pub fn secret(&self, name: &ProviderName) -> Option<&SigningSecret> {
         match self.find(name)? {
             Provider::Simulated => None,
@@ -111,7 +111,7 @@ impl Providers {
         }
     }
 
-    /// The provider that a caller names, or the one that is asked where they name none.
+    /// The provider that a caller names, or the default one.
     ///
     /// # Errors
     /// [`Error::Invalid`] where there is none of that name, [`Error::Impossible`] where there is none at all.

@@ -7,12 +7,12 @@ use crate::domain::payments::confirmations::PaymentOutcome;
 use crate::domain::payments::providers::ProviderReference;
 use crate::error::{Error, Result};
 
-/// How long it takes.
+/// How many seconds a payment takes.
 pub(super) const SECONDS: i64 = 3;
 
 const MICROS_PER_UNIT: i64 = 1_000_000;
 
-/// The hundredths of an amount that fails.
+/// The hundredths of an amount that fails, in millionths.
 const UNLUCKY_MICROS: i64 = 130_000;
 
 pub(super) fn reference(payment: &Payment) -> Option<ProviderReference> {

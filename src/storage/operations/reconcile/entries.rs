@@ -1,4 +1,4 @@
-//! Reads the entries of the ledger that are wrong, and all debits of several parts.
+//! Reads ledger entries that are wrong, and all debits of several parts.
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;
@@ -32,7 +32,7 @@ const UNMARKED: &str = concat!(
      AND (m.uid IS NULL OR m.uid <> t.uid OR m.created_at <> t.created_at) ORDER BY t.uid"
 );
 
-/// Marks that name an entry that is gone, or that is of another place.
+/// Marks whose entry is gone, or has another position.
 const STRAY_MARKS: &str = concat!(
     "SELECT ",
     business_of!("m"),
@@ -55,12 +55,12 @@ macro_rules! debits {
     };
 }
 
-/// Debits of one part that cost something else than their rate says, or have none.
+/// Debits of one part whose amount differs from their rate, or that have no rate.
 const BAD_DEBITS: &str = debits!("t.more_parts IS NULL AND (r.id IS NULL OR t.amount <> -(r.unit_price * t.segments))");
 
 const DEBITS_OF_PARTS: &str = debits!("t.more_parts IS NOT NULL");
 
-/// What reverses or shares in a debit, but does not say which, or names something else. Refunds that do name an entry are
+/// Entries that reverse or share in a debit, but name none, or name something else. Refunds that do name an entry are
 /// read one by one.
 const STRAYS: &str = concat!(
     "SELECT ",
@@ -70,7 +70,7 @@ const STRAYS: &str = concat!(
      OR (t.type <> 'REFUND' AND t.charge_uid IS NOT NULL AND c.uid IS NULL)) ORDER BY t.uid"
 );
 
-/// Messages charged twice are told up to this many: there are none as long as the unique index stands.
+/// Lists up to this many messages that were charged twice: there are none as long as the unique index exists.
 const DOUBLES: &str = "SELECT COALESCE((SELECT b.sid FROM wallets w JOIN businesses b ON b.id = w.business_id \
      WHERE w.id = t.wallet_id), 'nobody') AS business, t.message_sid, t.charges FROM ( \
      SELECT wallet_id, message_sid, COUNT(*) AS charges FROM transactions WHERE message_sid IS NOT NULL \
@@ -113,7 +113,7 @@ impl From<LinkRow> for Link {
     }
 }
 
-/// Entries that do not follow the one before them.
+/// Entries that do not follow their predecessor.
 pub async fn broken_links(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Link>> {
     Ok(within::<LinkRow>(conn, BROKEN_LINKS, span).await?.into_iter().map(Link::from).collect())
 }
@@ -122,12 +122,12 @@ fn to_mark((business, seq, is_marked): (String, i64, bool)) -> BadMark {
     BadMark { business, seq, is_marked }
 }
 
-/// Entries without the mark they must have.
+/// Entries that lack their mark.
 pub async fn unmarked(conn: &mut Conn<'_>, span: Span) -> Result<Vec<BadMark>> {
     Ok(within(conn, UNMARKED, span).await?.into_iter().map(to_mark).collect())
 }
 
-/// How many marks there are, and those of no entry.
+/// The number of marks, and those without an entry.
 pub async fn marks(conn: &mut Conn<'_>) -> Result<(i64, Vec<BadMark>)> {
     let count = on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_MARKS).fetch_one(c).await)?;
     let rows = on!(conn, c => sqlx::query_as::<_, (String, i64, bool)>(STRAY_MARKS).fetch_all(c).await)?;
@@ -161,7 +161,7 @@ impl From<DebitRow> for Debit {
     }
 }
 
-/// Debits of one part that are not what their rate makes them.
+/// Debits of one part whose amount differs from their rate.
 pub async fn bad_debits(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Debit>> {
     Ok(within::<DebitRow>(conn, BAD_DEBITS, span).await?.into_iter().map(Debit::from).collect())
 }
@@ -171,14 +171,14 @@ pub async fn debits_of_parts(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Debi
     Ok(within::<DebitRow>(conn, DEBITS_OF_PARTS, span).await?.into_iter().map(Debit::from).collect())
 }
 
-/// An entry whose charge is not to be found: of whom, and its type.
+/// An entry whose charge is missing: its business, its SID and its type.
 pub type Stray = (String, TransactionSid, String);
 
 pub async fn strays(conn: &mut Conn<'_>, span: Span) -> Result<Vec<Stray>> {
     within(conn, STRAYS, span).await
 }
 
-/// Messages that were charged more than once: to whom, which, and how often.
+/// Messages charged more than once: the business, the message, and how often.
 pub async fn doubles(conn: &mut Conn<'_>) -> Result<Vec<(String, String, i64)>> {
     Ok(on!(conn, c => sqlx::query_as(DOUBLES).fetch_all(c).await)?)
 }

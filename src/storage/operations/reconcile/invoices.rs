@@ -1,5 +1,4 @@
 //! Reads invoices, number counters and payments for reconcile.
-//! Its statements are not public, as in `reconcile`: an operator's tool may read whole tables.
 
 use std::collections::HashMap;
 
@@ -16,7 +15,7 @@ use crate::domain::values::sid::TransactionSid;
 use crate::error::Result;
 use crate::storage::db::{Conn, on};
 
-/// How many invoices one page has.
+/// The invoices on one page.
 const PAGE_ROWS: i64 = 1_000;
 
 const PAGE: &str = "SELECT i.id, b.sid AS business, i.wallet_id, w.currency, i.kind = 'INVOICE' AS is_invoice, i.number, \
@@ -29,7 +28,7 @@ const PAGE: &str = "SELECT i.id, b.sid AS business, i.wallet_id, w.currency, i.k
 const LINES: &str = "SELECT invoice_id, description, quantity, unit_price, total, cost, details FROM invoice_line_items \
      WHERE invoice_id > $1 AND invoice_id <= $2 ORDER BY invoice_id, position";
 
-/// What the months of invoices were charged for. Cancelled ones are left out: their month may have changed since.
+/// The usage of the months of invoices. Cancelled ones are left out: their month may have changed since.
 const USAGE: &str = "SELECT i.id, u.country_code, u.operator, u.unit_price, CAST(SUM(u.segments) AS BIGINT), \
      CAST(SUM(u.cost) AS BIGINT) FROM invoices i JOIN usage_metrics u ON u.wallet_id = i.wallet_id \
      AND u.day BETWEEN i.period_start AND i.period_end \
@@ -43,7 +42,7 @@ const ITEMS: &str = "SELECT i.id, x.description, x.amount FROM invoices i JOIN i
 
 const COUNTERS: &str = "SELECT seller_id, series, last_number FROM invoice_series ORDER BY seller_id, series";
 
-/// Payments by what is no credit of the invoice's wallet, and all payments of drafts, which have no number.
+/// Payments by an entry that is no credit of the invoice's wallet, and all payments of drafts, which have no number.
 const STRAY_PAYMENTS: &str = "SELECT b.sid, i.number, p.transaction_uid FROM invoice_payments p \
      JOIN invoices i ON i.id = p.invoice_id JOIN wallets w ON w.id = i.wallet_id JOIN businesses b ON b.id = w.business_id \
      LEFT JOIN transactions t ON t.uid = p.transaction_uid \
@@ -101,8 +100,8 @@ where
     Ok(on!(conn, c => sqlx::query_as::<_, T>(sql).bind(after).bind(until).fetch_all(c).await)?)
 }
 
-/// A page of invoices that are no drafts, by their numbers inside the database, each with its lines and with what its month
-/// was charged for; and where the next page begins, if there is one.
+/// A page of invoices that are no drafts, by row id, each with its lines and with the charges of its month; and where
+/// the next page begins, if there is one.
 pub async fn page(conn: &mut Conn<'_>, after: i64) -> Result<(Vec<StoredInvoice>, Option<i64>)> {
     let rows = on!(conn, c => sqlx::query_as::<_, Row>(PAGE).bind(after).bind(PAGE_ROWS).fetch_all(c).await)?;
     let Some(last) = rows.last().map(|row| row.id) else { return Ok((Vec::new(), None)) };
@@ -144,7 +143,7 @@ pub async fn counters(conn: &mut Conn<'_>) -> Result<Vec<(i64, String, i64)>> {
     Ok(on!(conn, c => sqlx::query_as(COUNTERS).fetch_all(c).await)?)
 }
 
-/// Whose, of which invoice (a draft has no number), and by what: payments that cannot be.
+/// Payments that cannot be: the business, the invoice (a draft has no number), and the paying transaction.
 pub async fn stray_payments(conn: &mut Conn<'_>) -> Result<Vec<(String, Option<String>, TransactionSid)>> {
     Ok(on!(conn, c => sqlx::query_as(STRAY_PAYMENTS).fetch_all(c).await)?)
 }

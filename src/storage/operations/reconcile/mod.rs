@@ -1,7 +1,7 @@
-//! Reads everything there is for reconcile, in spans of bounded size. Its statements are not public, because no request
-//! makes them: an operator's tool may read whole tables.
+//! Reads the whole database for reconcile, in spans of bounded size.
+//! Its statements are not public, because no request runs them: an operator's tool may read whole tables.
 //!
-//! Statements over the ledger name what is wrong, or sum it up; rows that are right stay in the database.
+//! Statements over the ledger return only rows that are wrong, or sums; rows that are right stay in the database.
 
 pub mod entries;
 pub mod invoices;
@@ -15,13 +15,13 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::storage::db::{Conn, on};
 
-/// How many rows of the ledger, or of the reports, one span has.
+/// The rows of the ledger, or delivery reports, in one span.
 const SPAN_ROWS: i64 = 50_000;
 
-/// How many rows one page has, where rows are read one by one.
+/// The rows on one page, where rows are read one by one.
 const PAGE_ROWS: i64 = 5_000;
 
-/// Whose a row is, for people. Worked out for those rows only that a statement answers.
+/// The business of a row, for people. Computed only for rows that a statement returns.
 macro_rules! business_of {
     ($table:literal) => {
         concat!(
@@ -43,7 +43,7 @@ const REPORTS_END: &str = "SELECT charge_uid FROM deliveries ORDER BY charge_uid
 const REPORTS_STEP: &str =
     "SELECT charge_uid FROM deliveries WHERE charge_uid > $1 ORDER BY charge_uid LIMIT 1 OFFSET $2";
 
-/// A transaction that reads all there is takes longer than any request may.
+/// Raises the time limit: a transaction that reads everything takes longer than any request may.
 pub async fn take_time(conn: &mut Conn<'_>) -> Result<()> {
     if let Conn::Postgres(c) = conn {
         sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut **c).await?;
@@ -52,14 +52,14 @@ pub async fn take_time(conn: &mut Conn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Rows from one id, not included, to another, included. Ids rise with time, so a span lies close together on disk.
+/// Rows from one id, excluded, to another, included. Ids rise with time, so a span lies close together on disk.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     after: Uuid,
     until: Uuid,
 }
 
-/// What is cut into spans.
+/// A table that is read in spans.
 #[derive(Clone, Copy, Debug)]
 pub enum Spanned {
     Ledger,
@@ -111,7 +111,7 @@ where
     Ok(on!(conn, c => sqlx::query_as::<_, T>(sql).bind(span.after).bind(span.until).fetch_all(c).await)?)
 }
 
-/// Runs a statement that pages by a number.
+/// Runs a statement that pages by row id.
 async fn page<T>(conn: &mut Conn<'_>, sql: &'static str, after: i64) -> Result<Vec<T>>
 where
     T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,

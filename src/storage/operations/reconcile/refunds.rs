@@ -1,4 +1,4 @@
-//! Reads refunds beside their debits, and the items that invoices list beside messages.
+//! Reads refunds with their debits, and the items that invoices list beside messages.
 
 use serde_json::value::RawValue;
 use sqlx::FromRow;
@@ -78,10 +78,11 @@ impl From<RefundRow> for Refund {
     }
 }
 
-/// Where a page of refunds ended: the charge, and the refund's `seq`.
+/// The end of a page of refunds: the charge, and the refund's `seq`.
 pub type RefundPlace = (Uuid, i64);
 
-/// A page of refunds by charge, those of one in the order they were made; and where the next page begins, if there is one.
+/// A page of refunds by charge, those of one in the order they were made; and where the next page begins, if there is
+/// one.
 pub async fn refunds(conn: &mut Conn<'_>, after: RefundPlace) -> Result<(Vec<Refund>, Option<RefundPlace>)> {
     let rows = on!(conn, c => sqlx::query_as::<_, RefundRow>(REFUNDS)
         .bind(after.0)
@@ -114,7 +115,7 @@ impl From<ItemRow> for Item {
     }
 }
 
-/// A page of what invoices list beside messages.
+/// A page of the items that invoices list beside messages.
 pub async fn items(conn: &mut Conn<'_>, after: Uuid) -> Result<Vec<Item>> {
     let rows = on!(conn, c => sqlx::query_as::<_, ItemRow>(ITEMS).bind(after).bind(PAGE_ROWS).fetch_all(c).await)?;
     Ok(rows.into_iter().map(Item::from).collect())

@@ -1,4 +1,4 @@
-//! Reads usage and the rates it was charged at, and sums up the debits and reports that it is made of.
+//! Reads usage rollups and rates, and sums up the debits and delivery reports behind them.
 
 use chrono::NaiveDate;
 use serde_json::value::RawValue;
@@ -15,8 +15,8 @@ use crate::domain::values::time::Timestamp;
 use crate::error::Result;
 use crate::storage::db::Conn;
 
-/// A quarter of an hour in microseconds, as the SQL below has it. Debits are summed up by it: the offsets of all time
-/// zones are whole quarters of an hour, so a quarter lies in one day wherever that is.
+/// A quarter of an hour in microseconds, as in the SQL below. Debits are summed up by it: the offsets of all time zones
+/// are whole quarters of an hour, so a quarter lies within one day everywhere.
 const QUARTER_MICROS: i64 = 900_000_000;
 
 /// Debits of one part, by wallet, rate and quarter of an hour.
@@ -52,7 +52,7 @@ pub async fn debit_groups(conn: &mut Conn<'_>, span: Span) -> Result<Vec<DebitGr
     Ok(within(conn, DEBIT_GROUPS, span).await?.into_iter().map(to_group).collect())
 }
 
-/// Reports by the debits they are of, and whether they say that the message failed.
+/// Delivery reports by the debits they belong to, and whether they report a failure.
 pub async fn report_groups(conn: &mut Conn<'_>, span: Span) -> Result<Vec<(DebitGroup, bool)>> {
     let rows = within::<(i64, i64, i64, i64, bool)>(conn, REPORT_GROUPS, span).await?;
     let to_group = |(wallet_id, rate_id, quarter, messages, has_failed): (i64, i64, i64, i64, bool)| {
@@ -61,12 +61,12 @@ pub async fn report_groups(conn: &mut Conn<'_>, span: Span) -> Result<Vec<(Debit
     Ok(rows.into_iter().map(to_group).collect())
 }
 
-/// Reports of what is no debit.
+/// Delivery reports without a debit.
 pub async fn stray_reports(conn: &mut Conn<'_>, span: Span) -> Result<Vec<TransactionSid>> {
     Ok(within::<(TransactionSid,)>(conn, STRAY_REPORTS, span).await?.into_iter().map(|(sid,)| sid).collect())
 }
 
-/// A page of rates by number.
+/// A page of rates by row id.
 pub async fn rates(conn: &mut Conn<'_>, after: i64) -> Result<Vec<StoredRate>> {
     type Row = (i64, String, String, Money, Json<Box<RawValue>>);
     let to_rate = |(id, country, operator, unit_price, explanation): Row| StoredRate {
@@ -111,7 +111,7 @@ impl From<UsageRow> for StoredUsage {
     }
 }
 
-/// A page of rollup rows by number; and where the next page begins, if there is one.
+/// A page of rollup rows by row id; and where the next page begins, if there is one.
 pub async fn usage(conn: &mut Conn<'_>, after: i64) -> Result<(Vec<StoredUsage>, Option<i64>)> {
     let rows = page::<UsageRow>(conn, USAGE, after).await?;
     let last = rows.last().map(|row| row.id);

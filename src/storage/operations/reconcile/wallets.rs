@@ -1,4 +1,4 @@
-//! Reads wallets, and sums up their entries.
+//! Reads wallets, and sums up their ledger entries.
 
 use chrono::NaiveDate;
 use sqlx::FromRow;
@@ -20,7 +20,7 @@ const WALLETS: &str = "SELECT w.id, b.sid, w.balance, w.last_seq, w.last_uid, w.
      AND p.purpose = 'AUTO_RECHARGE' AND p.status = 'PENDING') AS open_payments FROM wallets w JOIN businesses b ON b.id = w.business_id \
      LEFT JOIN transactions n ON n.uid = w.last_uid AND n.wallet_id = w.id WHERE w.id > $1 ORDER BY w.id LIMIT $2";
 
-/// What the entries of each wallet come to.
+/// The sums over the entries of each wallet.
 pub async fn tallies(conn: &mut Conn<'_>, span: Span) -> Result<Vec<(i64, Tally)>> {
     let rows = within::<(i64, i64, i64, i64, i64)>(conn, TALLIES, span).await?;
     let to_tally = |(wallet_id, entries, last_seq, seqs, amounts): (i64, i64, i64, i64, i64)| {
@@ -62,7 +62,7 @@ impl From<WalletRow> for StoredWallet {
     }
 }
 
-/// A page of wallets by number.
+/// A page of wallets by row id.
 pub async fn wallets(conn: &mut Conn<'_>, after: i64) -> Result<Vec<StoredWallet>> {
     Ok(page::<WalletRow>(conn, WALLETS, after).await?.into_iter().map(StoredWallet::from).collect())
 }

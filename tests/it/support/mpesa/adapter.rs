@@ -28,23 +28,23 @@ use super::super::MPESA_SECRET;
 use super::Time;
 use super::client::{Account, Client, Failure, Push, Stand, text};
 
-/// How far the time of a message may lie from ours, in seconds.
+/// How far the timestamp of a message may differ from our clock, in seconds.
 const TOLERANCE_SECONDS: i64 = 300;
 
-/// What the addresses of callbacks are sealed with.
+/// The key that signs the addresses of callbacks.
 const CALLBACK_KEY: &[u8] = b"a key that neither Safaricom nor a payer knows";
 
-/// How often Daraja is asked whether a callback is right. What is not borne out by then is asked about by the billing
+/// How often Daraja is asked to confirm a callback. What it has not confirmed by then is asked about by the billing
 /// server, an hour after its request.
 const TRIES: usize = 5;
 
-/// How long to wait before saying or asking something again. An operator's adapter begins with seconds, and lets the pauses
+/// The pause before a message or a question is repeated. An operator's adapter begins with seconds, and lets the pauses
 /// grow.
 const PAUSE: Duration = Duration::from_millis(20);
 
 type AdapterAnswer = (StatusCode, String);
 
-/// What the billing server asks for.
+/// A payment request of the billing server.
 #[derive(Clone, Debug, Deserialize)]
 struct Request {
     payment_sid: String,
@@ -61,14 +61,14 @@ struct Order {
     shillings: u64,
 }
 
-/// What is known of a prompt.
+/// The state of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Prompt {
     /// Daraja is being asked for it.
     Asking,
-    /// Daraja's answer was lost, so the phone may have been prompted; a callback would say so.
+    /// Daraja's answer was lost, so the phone may have been prompted; a callback would tell.
     Unclear,
-    /// Under Daraja's name, the `CheckoutRequestID`.
+    /// Daraja's id of the prompt, the `CheckoutRequestID`.
     Known(String),
 }
 
@@ -79,7 +79,7 @@ enum StkOutcome {
 }
 
 impl StkOutcome {
-    /// As the billing server is told of it.
+    /// The confirmation of a payment's outcome, for the billing server.
     fn confirmation(&self, sid: &str) -> Value {
         match self {
             StkOutcome::Paid { reference, amount } => json!({
@@ -90,7 +90,7 @@ impl StkOutcome {
         }
     }
 
-    /// As it is answered to the billing server, which asked.
+    /// The status of a payment, in answer to the billing server.
     fn answer(&self) -> Value {
         match self {
             StkOutcome::Paid { reference, amount } => {
@@ -108,16 +108,16 @@ struct Payment {
     outcome: Option<StkOutcome>,
 }
 
-/// What the adapter knows, and for the tests what it has seen.
+/// The adapter's book, and a record of its traffic for the tests.
 #[derive(Debug, Default)]
 struct Book {
     payments: BTreeMap<String, Payment>,
     requests: Vec<Value>,
     questions: usize,
-    /// What the billing server made of what it was told, and of which payment.
+    /// The billing server's answers to confirmations, by payment.
     acknowledged: Vec<(String, Value)>,
     unacknowledged: usize,
-    /// Callbacks that were not believed: an operator's adapter logs them.
+    /// Callbacks that were rejected: an operator's adapter logs them.
     disbelieved: usize,
 }
 
@@ -153,7 +153,7 @@ impl Adapter {
         adapter
     }
 
-    /// It, as `PAYMENT_PROVIDERS` names it.
+    /// The adapter as `PAYMENT_PROVIDERS` names it.
     pub fn provider(&self) -> String {
         format!("mpesa={}", self.url())
     }
@@ -162,17 +162,17 @@ impl Adapter {
         format!("http://127.0.0.1:{}/pay", self.port)
     }
 
-    /// Where the billing server is. With `PAYMENT_CONFIRM_BASE` set there, each request says so itself.
+    /// Sets the billing server's address. With `PAYMENT_CONFIRM_BASE` set there, each request has it.
     pub fn confirms_to(&self, base_url: &str) {
         base_url.clone_into(&mut self.billing.lock().unwrap());
     }
 
-    /// The requests with a good signature, as they came.
+    /// The requests with a valid signature, as they came.
     pub fn requests(&self) -> Vec<Value> {
         self.book().requests.clone()
     }
 
-    /// How often the billing server has asked what became of a payment.
+    /// How often the billing server has asked for the status of a payment.
     pub fn questions(&self) -> usize {
         self.book().questions
     }
@@ -190,7 +190,7 @@ impl Adapter {
         self.book().disbelieved
     }
 
-    /// Waits until it has dealt with all callbacks that have come.
+    /// Waits until all callbacks that came have been handled.
     pub async fn is_done(&self) {
         let mut under_way = self.under_way.subscribe();
         let done = under_way.wait_for(|count| *count == 0);
@@ -205,7 +205,7 @@ impl Adapter {
         Webhook::new(MPESA_SECRET).unwrap()
     }
 
-    /// Whether a message is the billing server's, and of now.
+    /// Whether a message has a recent and valid signature of the billing server.
     fn is_signed(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let Ok(sent) = header("webhook-timestamp").parse::<i64>() else { return false };
@@ -215,7 +215,7 @@ impl Adapter {
         is_fresh && header("webhook-signature").split(' ').any(is_it)
     }
 
-    /// Asks Daraja for a prompt, and notes what came of that.
+    /// Asks Daraja for a prompt, and records the result.
     async fn prompt(self, request: Request, order: Order) -> AdapterAnswer {
         let sid = request.payment_sid.as_str();
         let push = Push {
@@ -248,7 +248,7 @@ impl Adapter {
         book.payments[sid].answer()
     }
 
-    /// What a callback says is told on once Daraja says the same when asked: it signs no callbacks.
+    /// Confirms what a callback reports, once Daraja confirms it when asked: it does not sign callbacks.
     async fn hear(self, sid: String, told: CallbackBody) {
         for _ in 0..TRIES {
             match self.daraja.query(&told.checkout).await {
@@ -278,8 +278,8 @@ impl Adapter {
         }
     }
 
-    /// Notes how a payment ended; what is to be told of it. Money stays what it was first told as, because another reference
-    /// would be other money; a failure gives way to money.
+    /// Records how a payment ended; returns the outcome to confirm. A success keeps its first reference, because
+    /// another one would be other money; a failure is replaced by a success.
     fn note(&self, sid: &str, outcome: StkOutcome) -> StkOutcome {
         let mut book = self.book();
         let payment = book.payments.get_mut(sid).expect("noted before");
@@ -289,7 +289,7 @@ impl Adapter {
         }
     }
 
-    /// Tells the billing server, under a signature of now; what it made of that, if it acknowledges it.
+    /// Confirms to the billing server, with a fresh signature; returns its answer, if it acknowledges.
     async fn confirm(&self, sid: &str, body: &str) -> Option<Value> {
         let timestamp = self.time.now().unix_seconds();
         let signature = self.signer().sign(sid, timestamp, body.as_bytes()).unwrap();
@@ -302,7 +302,7 @@ impl Adapter {
 }
 
 impl Payment {
-    /// What is answered to a request for it, be it the first or the same again.
+    /// The answer to a request, the first or a repetition.
     fn answer(&self) -> AdapterAnswer {
         match (&self.outcome, &self.prompt) {
             (Some(outcome), _) => (StatusCode::OK, outcome.answer().to_string()),
@@ -320,7 +320,7 @@ fn declined(reason: &str) -> AdapterAnswer {
     (StatusCode::UNPROCESSABLE_ENTITY, json!({"status": "declined", "reason": reason}).to_string())
 }
 
-/// The billing server asks again.
+/// The answer that makes the billing server ask again.
 fn later() -> AdapterAnswer {
     (StatusCode::SERVICE_UNAVAILABLE, "{}".to_owned())
 }
@@ -336,7 +336,7 @@ fn description(purpose: &str) -> &'static str {
 
 impl Request {
     /// # Errors
-    /// Why M-Pesa cannot do it, as the payer is told.
+    /// Why M-Pesa cannot do it, in a sentence for the payer.
     fn order(&self) -> Result<Order, &'static str> {
         if self.currency != "KES" {
             return Err("M-Pesa moves Kenyan shillings (KES) only");
@@ -349,7 +349,8 @@ impl Request {
     }
 }
 
-/// A Kenyan mobile number as Daraja writes it, of what people write: `+254712345678`, `0712 345678`, `0110 345678`.
+/// Reads a Kenyan mobile number as people write it (`+254712345678`, `0712 345678`, `0110 345678`), and writes it as
+/// Daraja does.
 fn phone(text: &str) -> Option<String> {
     let digits: String = text.chars().filter(|letter| !" -".contains(*letter)).collect();
     let digits = digits.strip_prefix('+').unwrap_or(&digits);
@@ -359,9 +360,9 @@ fn phone(text: &str) -> Option<String> {
     is_mobile.then(|| format!("254{national}"))
 }
 
-/// The part of a callback's address that nobody else can make up, and that fits one payment alone. Safaricom knows it, and
-/// so does the log of whatever stands in between; hence the other checks. An operator also lets nobody in there but the
-/// addresses that Safaricom names for its callbacks.
+/// The part of a callback's address that nobody else can make up, and that fits one payment only. Safaricom knows it,
+/// and so do the logs of proxies in between; hence the other checks. An operator also accepts callbacks only from the
+/// addresses that Safaricom names for them.
 fn seal(sid: &str) -> String {
     let mut code = Hmac::<Sha256>::new_from_slice(CALLBACK_KEY).unwrap();
     code.update(sid.as_bytes());
@@ -398,9 +399,9 @@ async fn pay(State(adapter): State<Adapter>, headers: HeaderMap, body: Bytes) ->
     tokio::spawn(adapter.prompt(request, order)).await.unwrap_or_else(|_| later())
 }
 
-/// What became of a payment. Where the callback was lost Daraja is asked; that answer names no receipt, so the money is told
-/// under the name of the prompt, and under the same should the callback come after all. To say `pending` until then would be
-/// to fail a payment whose money is there. The amount is the one that was asked for: a payer cannot change it.
+/// Answers the status of a payment. Where the callback was lost Daraja is asked; its answer has no receipt, so the
+/// payment is confirmed under the prompt's id, and under the same if the callback comes after all. To answer `pending`
+/// until then would fail a payment whose money is there. The amount is the requested one: a payer cannot change it.
 async fn status(State(adapter): State<Adapter>, Path(sid): Path<String>, headers: HeaderMap) -> AdapterAnswer {
     if !adapter.is_signed(&headers, b"") {
         return (StatusCode::UNAUTHORIZED, String::new());
@@ -427,7 +428,7 @@ async fn status(State(adapter): State<Adapter>, Path(sid): Path<String>, headers
     (StatusCode::OK, adapter.note(&sid, outcome).answer().to_string())
 }
 
-/// A callback, as far as it matters.
+/// The relevant part of a callback.
 #[derive(Clone, Debug)]
 struct CallbackBody {
     checkout: String,
@@ -454,7 +455,7 @@ impl CallbackBody {
         })
     }
 
-    /// None where a receipt of the money is missing.
+    /// `None` where a success has no receipt.
     fn outcome(self) -> Option<StkOutcome> {
         if self.code != "0" {
             return Some(StkOutcome::Failed { reason: format!("{}: {}", self.code, self.description) });
@@ -463,7 +464,7 @@ impl CallbackBody {
     }
 }
 
-/// Daraja's word. It is acknowledged before it is dealt with: what is lost then is asked for by the billing server.
+/// Receives Daraja's callbacks. They are acknowledged before they are handled: after a loss the billing server asks.
 async fn callback(
     State(adapter): State<Adapter>,
     Path((sid, sealed)): Path<(String, String)>,
@@ -485,8 +486,8 @@ async fn callback(
 }
 
 impl Book {
-    /// Whether a prompt is that of a payment. Where Daraja's answer has not come, its callback tells the name of the prompt,
-    /// provided it is no other payment's.
+    /// Whether a prompt belongs to a payment. Where Daraja's answer has not come, its callback names the prompt, unless
+    /// that belongs to another payment.
     fn is_of(&mut self, sid: &str, checkout: &str) -> bool {
         let known = Prompt::Known(checkout.to_owned());
         let is_taken = self.payments.values().any(|payment| payment.prompt == known);

@@ -12,13 +12,13 @@ use wecall_billing::domain::values::time::Timestamp;
 
 use super::Time;
 
-/// The billing server waits for 20 seconds, and a prompt may need a token first.
+/// The time limit of a call: the billing server waits for 20 seconds, and a prompt may need a token first.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long before its end a token is no longer used, in seconds: it has to outlive the request it goes with.
+/// How many seconds before its end a token is no longer used: it has to outlive the request it goes with.
 const MARGIN_SECONDS: i64 = 60;
 
-/// What Safaricom gives an operator.
+/// An operator's account with Safaricom.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// `https://api.safaricom.co.ke`, or `https://sandbox.safaricom.co.ke` to try it.
@@ -30,7 +30,7 @@ pub struct Account {
     pub passkey: String,
 }
 
-/// What a phone is to show, and who is told what its owner does.
+/// A prompt to show on a phone, and the URL of its callback.
 #[derive(Clone, Debug)]
 pub struct Push {
     /// As Daraja writes it: `254712345678`.
@@ -43,18 +43,18 @@ pub struct Push {
     pub description: String,
 }
 
-/// Why a call has brought nothing.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It never will: why.
+    /// It will never succeed: why.
     Refused(String),
     /// Daraja did nothing, and may do it later.
     NotNow { code: String, message: String },
-    /// Whether Daraja did it, nobody knows.
+    /// Whether Daraja did it is unknown.
     Unclear,
 }
 
-/// How far a prompt is.
+/// The state of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stand {
     Processing,
@@ -85,7 +85,7 @@ impl Client {
         Client { account, http, time, token: Arc::default() }
     }
 
-    /// Has a phone prompted; Daraja's name for that.
+    /// Has a phone prompted; returns Daraja's id of the prompt.
     pub async fn push(&self, push: &Push) -> Result<String, Failure> {
         let (password, timestamp) = self.password();
         let body = json!({
@@ -109,7 +109,7 @@ impl Client {
         }
     }
 
-    /// Asks what became of a prompt. The answer has a result, and neither a receipt nor an amount.
+    /// Asks for the state of a prompt. The answer has a result, but neither a receipt nor an amount.
     pub async fn query(&self, checkout: &str) -> Result<Stand, Failure> {
         let (password, timestamp) = self.password();
         let body = json!({
@@ -135,14 +135,14 @@ impl Client {
         }
     }
 
-    /// The password of this second, and the second as it goes into it.
+    /// The password for the present second, and that second as text.
     fn password(&self) -> (String, String) {
         let timestamp = self.time.in_nairobi().format("%Y%m%d%H%M%S").to_string();
         let Account { short_code, passkey, .. } = &self.account;
         (BASE64_STANDARD.encode(format!("{short_code}{passkey}{timestamp}")), timestamp)
     }
 
-    /// Posts with a token. One that Daraja no longer takes, whatever was said of its end, is replaced by a new one, once.
+    /// Posts with a token. If Daraja no longer accepts it, it is replaced by a new one, once.
     async fn call(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let token = self.token().await?;
         match self.post(path, body, &token).await {
@@ -159,7 +159,7 @@ impl Client {
         answer(request.bearer_auth(token).json(body)).await
     }
 
-    /// The token there is, or a new one. Whoever needs one while it is being fetched waits for the same.
+    /// The present token, or a new one. Callers that need one while it is being fetched wait for the same.
     async fn token(&self) -> Result<String, Failure> {
         let mut kept = self.token.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| self.time.now() < token.good_until) {
@@ -180,7 +180,7 @@ impl Client {
         Ok(token.to_owned())
     }
 
-    /// Unless somebody has fetched another meanwhile.
+    /// Drops a token, unless another one was fetched meanwhile.
     async fn forget(&self, token: &str) {
         let mut kept = self.token.lock().await;
         if kept.as_ref().is_some_and(|kept| kept.text == token) {
@@ -189,7 +189,7 @@ impl Client {
     }
 }
 
-/// Sends a request; an `errorCode` tells more than the HTTP status it comes with.
+/// Sends a request; an `errorCode` tells more than the HTTP status.
 async fn answer(request: RequestBuilder) -> Result<Value, Failure> {
     let response = request.send().await.map_err(|error| {
         let message = "Daraja cannot be reached".to_owned();

@@ -24,22 +24,22 @@ const CONSUMER_SECRET: &str = "consumer-secret-of-the-tests";
 const SHORT_CODE: &str = "600111";
 const PASSKEY: &str = "passkey-of-the-tests";
 
-/// How long a token is good for, in seconds.
+/// How many seconds a token is valid.
 const TOKEN_SECONDS: i64 = 3_599;
 
 /// The most that M-Pesa moves at once, in shillings.
 const MOST: u64 = 250_000;
 
-/// What the owner of a phone does, and who hears of it.
+/// The behaviour of a phone's owner, and of the callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
     Pays,
     PaysAndIsToldTwice,
-    /// The callback tells of another amount, which no Daraja should.
+    /// The callback names another amount, which no Daraja should.
     PaysAndIsToldWrongly,
     /// The callback is lost.
     PaysUnheard,
-    /// Nothing, for hours.
+    /// Nothing happens, for hours.
     Waits,
     Fails(u32, &'static str),
 }
@@ -62,11 +62,11 @@ impl Manner {
 /// A phone that was prompted.
 #[derive(Clone, Debug)]
 pub struct Checkout {
-    /// What Daraja was asked for.
+    /// The request to Daraja.
     pub push: Value,
     pub id: String,
     merchant_request: String,
-    /// What it came to, once the phone's owner has done something.
+    /// The outcome, once the phone's owner has acted.
     result: Option<(u32, &'static str)>,
 }
 

@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::*;
 use crate::domain::prices::rating::Unrated;
 use crate::domain::prices::rating::fixtures::{currency, day};
-use crate::domain::values::fields::InvalidMessage;
+use crate::domain::values::fields::FieldError;
 
 /// Two segments cost 0.04.
 #[rstest]
@@ -134,7 +134,7 @@ fn the_order_of_judgement() {
         let submitted_at = Some(at(NOW).minus_days(days_ago));
         new_charge(key("acme", message), destination("DE", "Telekom"), 1, submitted_at)
     };
-    let unknown = || InvalidMessage { field: "to", problem: "is nobody's number".to_owned() };
+    let unknown = || FieldError::new("to", "is nobody's number");
     let mut refused = |new| charge(&mut database, new, NOW).expect_err("refused");
     assert_eq!(refused(nowhere("m", 4)), Refusal::MessageConflict);
     assert_eq!(refused(nowhere("n", 4)), Refusal::BusinessSuspended);
@@ -160,7 +160,7 @@ fn a_replay_is_not_judged_again() {
     let mut database = database(HALF, "1", "0");
     let new = || new_charge(key("acme", "m"), destination("KE", "Safaricom"), 1, Some(at(NOW)));
     charge(&mut database, new(), NOW).expect("a charge");
-    let unknown = InvalidMessage { field: "to", problem: "is nobody's number".to_owned() };
+    let unknown = FieldError::new("to", "is nobody's number");
     let late = NewCharge { destination: Err(unknown), ..new() };
     assert!(charge(&mut database, late, "2026-05-01T00:00:00Z").is_ok_and(|again| again.replayed));
 }
