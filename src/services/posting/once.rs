@@ -17,7 +17,7 @@ use crate::storage;
 use crate::storage::db::Conn;
 use crate::storage::wallets::{Opening, StoredWallet};
 
-/// A request that may have been answered before. Without a key it was not.
+/// A request that may have been answered before. Without a key there is no earlier answer.
 #[derive(Debug)]
 pub struct Once<'a> {
     pub billing: &'a Billing,
