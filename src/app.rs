@@ -39,7 +39,7 @@ use crate::outbound::Outbound;
 use crate::services::Billing;
 use crate::services::access::passwords::Passwords;
 use crate::services::access::presented::Credentials;
-use crate::services::charges::batch::BatchContext;
+use crate::services::charges::batch::context::BatchContext;
 use crate::services::charges::committer::Committer;
 use crate::services::payments::providers::{Endpoint, HttpProvider, Provider, Providers};
 use crate::services::prices::book::LivePriceBook;

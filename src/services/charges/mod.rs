@@ -29,7 +29,9 @@ use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::storage;
 use crate::storage::charges::Owner;
 use crate::storage::db::Conn;
-use batch::{BatchContext, Replays, RowIds};
+use batch::context::BatchContext;
+use batch::reads::Replays;
+use batch::writes::RowIds;
 
 /// A request to charge a message.
 #[derive(Clone, Debug)]

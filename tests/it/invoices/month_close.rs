@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wecall_billing::domain::audit::Actor;
-use wecall_billing::services::invoices::month_close::{self, CloseOutcome};
+use wecall_billing::services::invoices::month_close::{self, outcome::CloseOutcome};
 use wecall_billing::worker;
 
 use crate::support::gateway::{Random, assert_reconciles, seed};
