@@ -215,7 +215,7 @@ pub async fn export_transactions(
     Query(TypeQuery { transaction_type }): Query<TypeQuery>,
     Query(within): Query<WithinQuery>,
 ) -> Result<Response, Problem> {
-    let (from, until) = bounds(within.from, within.to, state.billing.calendar);
+    let (from, until) = bounds(within.from, within.to, state.billing.rules.calendar);
     let filter = TransactionFilter { transaction_type, status: None, from, until };
     let export = services::reports::exports::transactions(&state.billing, &admitted.tenant, filter).await?;
     admitted.send(&state, "transactions", export).await
@@ -242,7 +242,7 @@ pub async fn export_charges(
     admitted: Admitted,
     Query(within): Query<WithinQuery>,
 ) -> Result<Response, Problem> {
-    let (from, until) = bounds(within.from, within.to, state.billing.calendar);
+    let (from, until) = bounds(within.from, within.to, state.billing.rules.calendar);
     let export = services::reports::exports::charges(&state.billing, &admitted.tenant, from, until).await?;
     admitted.send(&state, "charges", export).await
 }

@@ -71,7 +71,7 @@ async fn decide(
     let mut loaded = load(context, conn, commands, replays, now).await?;
     let plans = loaded.state.accounts().iter().filter_map(|account| account.plan);
     let book = context.prices.book_with(plans).await?;
-    let rules = Rules { book: &book, calendar: context.calendar, watch: context.watch };
+    let rules = Rules { book: &book, calendar: context.rules.calendar, watch: context.rules.watch };
     let before = loaded.state.accounts().iter().map(|account| (account.head, account.watch)).collect();
     // A bug met by one command must not take its neighbours along: the batch is then tried in smaller ones.
     let apply = AssertUnwindSafe(|| charging::apply(&mut loaded.state, rules, commands, now));

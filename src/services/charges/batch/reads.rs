@@ -76,7 +76,8 @@ pub async fn load(
     let charges = storage::charges::find(conn, &messages).await?;
 
     let months: HashSet<(i64, NaiveDate)> = if commands.iter().any(may_refund) {
-        let month_of = |charge: &Charge| DayRange::month_of(context.calendar.day_of(charge.entry.created_at)).first;
+        let month_of =
+            |charge: &Charge| DayRange::month_of(context.rules.calendar.day_of(charge.entry.created_at)).first;
         let of_wallet = |charge: &Charge| owners.get(&charge.business).map(|owner| (owner.wallet_id, month_of(charge)));
         charges.iter().filter_map(|known| of_wallet(&known.charge)).collect()
     } else {
@@ -98,7 +99,7 @@ pub async fn load(
             known.into_iter().map(|known| (known.business, (known.is_suspended, known.currency))).collect();
         for business in unopened {
             let known = known.get(business).copied();
-            accounts.push(Account::unopened(business, known, &context.terms, &book, now));
+            accounts.push(Account::unopened(business, known, &context.rules.terms, &book, now));
             wallet_ids.push(None);
         }
     }
@@ -114,7 +115,7 @@ async fn begin_days(
     stored: &mut [StoredAccount],
     now: Timestamp,
 ) -> Result<()> {
-    let today = context.calendar.day_of(now);
+    let today = context.rules.calendar.day_of(now);
     let charged: HashSet<&BusinessSid> =
         commands.iter().filter(|command| matches!(command, Command::Charge(_))).map(|c| &c.key().business).collect();
     let begins = |stored: &&mut StoredAccount| {

@@ -90,7 +90,7 @@ impl Writer<'_> {
         }
         storage::invoices::insert_items(conn, &items).await?;
         let consequences = self.consequences(changes.alerts, changes.events, &changes.recharges)?;
-        let context = Context { clock: &self.context.clock, calendar: self.context.calendar, now: self.now };
+        let context = Context { clock: &self.context.clock, calendar: self.context.rules.calendar, now: self.now };
         consequences::write(context, conn, consequences).await?;
         Ok(learnt)
     }
@@ -132,7 +132,7 @@ impl Writer<'_> {
             let business = &self.loaded.state.accounts()[*account].business;
             let opening = Opening {
                 business,
-                terms: &self.context.terms,
+                terms: &self.context.rules.terms,
                 wallet_id: self.context.clock.new_id(),
                 now: self.now,
                 actor: actor as &Actor,

@@ -65,7 +65,7 @@ pub async fn pay_with_earlier_credits(
         }
         let tax = paying.tax;
         let posting = tax_posting(credit.sid, &paying.numbers());
-        let settled = credits::write(conn, paying, credit.sid, billing.calendar.day_of(now), now).await?;
+        let settled = credits::write(conn, paying, credit.sid, billing.rules.calendar.day_of(now), now).await?;
         paid.extend(settled.paid);
         events.extend(settled.events);
         if !tax.is_zero() {
@@ -75,7 +75,7 @@ pub async fn pay_with_earlier_credits(
         }
     }
     let consequences = Consequences { events, ..Consequences::of(wallet_id, &account, account.watch) };
-    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
     consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     Ok(paid)
 }

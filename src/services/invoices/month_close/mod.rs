@@ -46,12 +46,12 @@ pub async fn next_month(billing: &Billing) -> Result<CalendarMonth> {
     let first = storage::invoices::closed_months::first_entry(&mut conn).await?.unwrap_or_else(|| billing.clock.now());
     let closed: BTreeSet<CalendarMonth> =
         storage::invoices::closed_months::all(&mut conn).await?.into_iter().map(CalendarMonth::of).collect();
-    Ok(close::next_to_close(CalendarMonth::of(billing.calendar.day_of(first)), &closed))
+    Ok(close::next_to_close(CalendarMonth::of(billing.rules.calendar.day_of(first)), &closed))
 }
 
 /// The job that closes a month when it is due.
 pub fn job(billing: &Billing, month: CalendarMonth) -> NewJob {
-    let run_at = close::due_at(month, billing.calendar);
+    let run_at = close::due_at(month, billing.rules.calendar);
     NewJob { kind: JobKind::MonthClose, subject: month.first().to_string(), run_at }
 }
 
@@ -69,7 +69,7 @@ pub async fn is_closed(billing: &Billing, month: CalendarMonth) -> Result<bool> 
 /// # Errors
 /// [`TooEarly`], with a sentence on what to do.
 pub fn check(billing: &Billing, month: CalendarMonth, is_urgent: bool) -> std::result::Result<(), TooEarly> {
-    close::check(month, billing.calendar, billing.clock.now(), is_urgent)
+    close::check(month, billing.rules.calendar, billing.clock.now(), is_urgent)
 }
 
 /// Begins to close a month that is over.
@@ -79,7 +79,7 @@ pub fn check(billing: &Billing, month: CalendarMonth, is_urgent: bool) -> std::r
 pub async fn begin(billing: &Billing, month: CalendarMonth, actor: Actor) -> Result<Closing> {
     check(billing, month, true).map_err(|early| Error::Setup(early.to_string()))?;
     let last = storage::invoices::month_close::last_wallet(&mut billing.db.read().await?.conn()).await?;
-    let month = ClosingMonth { month, ends_at: close::end_of(month, billing.calendar) };
+    let month = ClosingMonth { month, ends_at: close::end_of(month, billing.rules.calendar) };
     Ok(Closing { month, actor, at: 0, last, outcome: CloseOutcome::default() })
 }
 

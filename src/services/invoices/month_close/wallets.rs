@@ -98,7 +98,7 @@ impl ClosingMonth {
         }
         storage::invoices::month_close::finalise(conn, &finalised, now).await?;
         let invoices: Vec<i64> = finalised.iter().map(|invoice| invoice.id).collect();
-        storage::invoices::parties::freeze(conn, &invoices, billing.platform.as_ref()).await?;
+        storage::invoices::parties::freeze(conn, &invoices, billing.rules.platform.as_ref()).await?;
         let told = made.iter().filter(|made| made.wallet.webhook_events.contains(EventType::InvoiceFinalised));
         let events: Vec<NewEvent> = told.map(|made| made.event(billing, month, now)).collect();
         storage::notifications::events::insert(conn, &events).await?;
@@ -152,10 +152,10 @@ impl ClosingMonth {
             let terms = ClosingTerms {
                 currency: wallet.currency,
                 plan: wallet.plan.unwrap_or(PlanType::Prepaid),
-                tax_rate: billing.tax_rates.of(wallet.country),
+                tax_rate: billing.rules.tax_rates.of(wallet.country),
                 balance,
                 still_due: still_due.get(&wallet.id).copied().unwrap_or_default(),
-                issue_date: billing.calendar.day_of(now),
+                issue_date: billing.rules.calendar.day_of(now),
             };
             if let Some(invoice) = close::close(terms, lines)? {
                 closed.push((wallet, invoice));
