@@ -7,7 +7,8 @@ use crate::services::prices::book::LivePriceBook;
 use crate::services::rules::Rules;
 use crate::storage::db::Db;
 
-/// The database, rules and prices that a batch works with: the part of the state that does not hold the committer itself.
+/// The database, rules and prices that a batch works with: the part of the state that does not hold the committer
+/// itself.
 #[derive(Clone, Debug)]
 pub struct BatchContext {
     pub db: Db,
