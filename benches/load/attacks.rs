@@ -1,8 +1,8 @@
 //! Measures how much hostile clients slow others down, and the memory they cost the server.
 //! They send heads and bodies that never end, bodies that are huge or deep, and open connections without number.
 //!
-//! The server has default settings but for shorter timeouts, so that what is slow is let go while it is looked at. A reader
-//! on its own connection asks all the while, and must be answered each time.
+//! The server has default settings but for shorter timeouts, so that what is slow is let go while it is looked at. A
+//! reader on its own connection asks all the while, and must be answered each time.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

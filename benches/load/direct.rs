@@ -1,7 +1,7 @@
 //! Inserts the rows of charges straight into the database, to measure the database alone.
 //!
-//! Each caller has a wallet of its own and continues its chain, so the rows are as true as any. What else a charge changes
-//! (wallet, usage, marks) is written once, in the end.
+//! Each caller has a wallet of its own and continues its chain, so the rows are as true as any. What else a charge
+//! changes (wallet, usage, marks) is written once, in the end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Loads the wallets of a run and a long past of charges, in bulk.
 //!
-//! The server charges one business, the sample, for a message to each of several destinations. All that is loaded is made
-//! after those rows, by the database itself: each wallet is opened with the sample's top-up, 28 days ago, and was then
-//! charged for the sample's messages again and again until last midnight. The wallets take turns, so that the rows of the
-//! ledger are in the order of time, as they would be. Chains, marks, usage and what wallets know of themselves follow, so
-//! that nothing tells a loaded ledger from one that grew.
+//! The server charges one business, the sample, for a message to each of several destinations. All that is loaded is
+//! made after those rows, by the database itself: each wallet is opened with the sample's top-up, 28 days ago, and was
+//! then charged for the sample's messages again and again until last midnight. The wallets take turns, so that the rows
+//! of the ledger are in the order of time, as they would be. Chains, marks, usage and what wallets know of themselves
+//! follow, so that nothing tells a loaded ledger from one that grew.
 
 use std::time::Instant;
 

@@ -2,14 +2,14 @@
 //! It takes about four minutes for each database and size of ledger, and less than two more to load five million
 //! transactions.
 //!
-//! It starts the real program on an empty database and asks it over loopback, then does so again with a long past in the
-//! ledger. Machines differ, and so does one machine from minute to minute, so what counts are ratios to rows measured in
-//! turns with it: a bare axum handler in a process of its own, which parses the same JSON into the same types (what HTTP
-//! alone costs), and the database without HTTP: the same reads and top-ups, and the same rows inserted straight into it in
-//! batches of 1, 100 and 1,000, each durable.
+//! It starts the real program on an empty database and asks it over loopback, then does so again with a long past in
+//! the ledger. Machines differ, and so does one machine from minute to minute, so what counts are ratios to rows
+//! measured in turns with it: a bare axum handler in a process of its own, which parses the same JSON into the same
+//! types (what HTTP alone costs), and the database without HTTP: the same reads and top-ups, and the same rows inserted
+//! straight into it in batches of 1, 100 and 1,000, each durable.
 //!
-//! Nothing here fails for being slow. What must hold is that no money is lost or made: any answer that is no success ends
-//! the run, and in the end every charge and top-up that was answered is in the ledger, the balances add up, and
+//! Nothing here fails for being slow. What must hold is that no money is lost or made: any answer that is no success
+//! ends the run, and in the end every charge and top-up that was answered is in the ledger, the balances add up, and
 //! `wecall-billing reconcile` finds nothing; else the exit status is 1.
 //!
 //! The columns of the table:

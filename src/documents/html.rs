@@ -11,8 +11,8 @@ use super::{InvoiceDocument, Logo};
 /// The style of every page.
 const STYLE: &str = include_str!("html.css");
 
-/// Not every system has Ethiopic letters; the others that invoices are written in, every system has. The style names this
-/// font first: behind one that the system has but without these letters, Chromium draws boxes.
+/// Not every system has Ethiopic letters; the others that invoices are written in, every system has. The style names
+/// this font first: behind one that the system has but without these letters, Chromium draws boxes.
 static ETHIOPIC: LazyLock<String> = LazyLock::new(|| {
     let regular: &[u8] = include_bytes!("fonts/NotoSansEthiopic-Regular.ttf");
     let bold: &[u8] = include_bytes!("fonts/NotoSansEthiopic-Bold.ttf");

@@ -12,7 +12,8 @@ use crate::domain::values::time::Timestamp;
 /// The author of a request, and the request itself.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The SID of a user or a key; `anonymous` in open mode, `seed` for the sample data, `command-line` for a subcommand.
+    /// The SID of a user or a key; `anonymous` in open mode, `seed` for the sample data, `command-line` for a
+    /// subcommand.
     pub name: Arc<str>,
     pub request_id: Option<Arc<str>>,
     /// The address the request came from.

@@ -11,27 +11,27 @@ use crate::http::routes::DocumentedRoutes;
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum CommonErrors<'a> {
-    /// Something in the request is not what it must be; `errors` names the field or parameter.
+    /// The request is invalid; `errors` names the fields or parameters concerned.
     #[response(status = 400, content_type = "application/problem+json")]
     Invalid(ProblemBody<'a>),
-    /// The server asks for credentials (`AUTH=required`), and the request carried none that it knows.
+    /// Credentials are missing or not valid. With `AUTH=open`, only some operations need them.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(ProblemBody<'a>),
-    /// The address of the request is longer than 8 KiB.
+    /// The URL is longer than 8 KiB.
     #[response(status = 414, content_type = "application/problem+json")]
     UriTooLong(ProblemBody<'a>),
-    /// The caller, or all callers at its address, made more requests than are allowed in a minute, or opened more
-    /// connections than one address may have; `Retry-After` says when to ask again. `RateLimit` and `RateLimit-Policy`
-    /// say on every answer what is left.
+    /// Too many requests: the caller, or all callers at its address together, made more requests than allowed per
+    /// minute, or the address has too many open connections. `Retry-After` says when to try again. Every answer carries
+    /// `RateLimit` and `RateLimit-Policy`, which say what is left.
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(ProblemBody<'a>),
-    /// The headers of the request are larger than 16 KiB together, or more than 64.
+    /// The request headers are larger than 16 KiB in total, or there are more than 64 of them.
     #[response(status = 431, content_type = "application/problem+json")]
     HeadersTooLarge(ProblemBody<'a>),
-    /// Something went wrong inside the server.
+    /// An unexpected error in the server.
     #[response(status = 500, content_type = "application/problem+json")]
     Internal(ProblemBody<'a>),
-    /// The server is busy, has too many connections or cannot reach its database; `Retry-After` says when to ask again.
+    /// The server is busy, has too many connections or cannot reach its database; `Retry-After` says when to try again.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody<'a>),
 }
@@ -40,23 +40,24 @@ pub enum CommonErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum WriteErrors<'a> {
-    /// The request came from a web page whose origin is not in `CORS_ORIGINS`, or the business is suspended.
+    /// The caller's role or key does not permit this, the business is suspended, or the request comes from a web page
+    /// whose origin is not in `CORS_ORIGINS`.
     #[response(status = 403, content_type = "application/problem+json")]
     OriginNotAllowed(ProblemBody<'a>),
     /// The body did not arrive in time.
     #[response(status = 408, content_type = "application/problem+json")]
     Timeout(ProblemBody<'a>),
-    /// The `Idempotency-Key` or the `message_sid` was used before with a different request.
+    /// The `Idempotency-Key` or the `message_sid` has been used before with a different request.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemBody<'a>),
-    /// The body is larger than the server takes.
+    /// The body is larger than the server accepts.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody<'a>),
-    /// The body is not sent as `application/json`.
+    /// The body was not sent as `application/json`.
     #[response(status = 415, content_type = "application/problem+json")]
     MediaType(ProblemBody<'a>),
-    /// The request is understood but impossible: there is no price for the destination, or only one in another currency;
-    /// a refund exceeds its charge; the balance would leave its range.
+    /// The request is valid but cannot be carried out, for example because there is no price for the destination or
+    /// only one in another currency, a refund exceeds its charge, or the balance would go out of range.
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
 }
@@ -65,7 +66,7 @@ pub enum WriteErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum ChargeErrors<'a> {
-    /// The wallet cannot pay: `available` and `required` say how much is missing.
+    /// The wallet cannot pay; `available` and `required` show how much is missing.
     #[response(status = 402, content_type = "application/problem+json")]
     InsufficientFunds(ProblemBody<'a>),
 }
@@ -74,7 +75,7 @@ pub enum ChargeErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum ChargeNotFound<'a> {
-    /// No message of this `message_sid` was charged to this business.
+    /// No message with this `message_sid` was charged to this business.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemBody<'a>),
 }
@@ -83,10 +84,10 @@ pub enum ChargeNotFound<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum ExportErrors<'a> {
-    /// There is no such business, or it is none of yours: nobody can tell which.
+    /// The business does not exist, or it is not yours: the answer does not tell which.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemBody<'a>),
-    /// The request came by HTTP/1.0, whose answers do not tell whether they are whole.
+    /// The request used HTTP/1.0, which cannot show whether an answer is complete.
     #[response(status = 505, content_type = "application/problem+json")]
     HttpVersion(ProblemBody<'a>),
 }
@@ -95,7 +96,7 @@ pub enum ExportErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum Missing<'a> {
-    /// There is no such thing, or it is none of yours: nobody can tell which.
+    /// The object does not exist, or it belongs to another business: the answer does not tell which.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemBody<'a>),
 }
@@ -104,7 +105,8 @@ pub enum Missing<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum Forbidden<'a> {
-    /// This is for admins alone; or the request came from a web page whose origin is not in `CORS_ORIGINS`.
+    /// The caller is not an admin or uses a test key, or the request comes from a web page whose origin is not in
+    /// `CORS_ORIGINS`.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(ProblemBody<'a>),
 }
@@ -116,10 +118,10 @@ pub enum BodyErrors<'a> {
     /// The body did not arrive in time.
     #[response(status = 408, content_type = "application/problem+json")]
     Timeout(ProblemBody<'a>),
-    /// The body is larger than the server takes.
+    /// The body is larger than the server accepts.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody<'a>),
-    /// The body is not sent as the type that this takes.
+    /// The body was not sent with the content type that this operation expects.
     #[response(status = 415, content_type = "application/problem+json")]
     MediaType(ProblemBody<'a>),
 }
@@ -128,10 +130,11 @@ pub enum BodyErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum Conflicts<'a> {
-    /// There is one of that name, or for that destination, currency and day, already.
+    /// A plan of this name, or a rate card for this destination, currency and day, already exists.
     #[response(status = 409, content_type = "application/problem+json")]
     Exists(ProblemBody<'a>),
-    /// The request is understood but impossible: a wallet has the plan, new wallets get it, or the price is in force.
+    /// The request is valid but cannot be carried out: a wallet uses the plan, the plan is the default for new wallets,
+    /// or the price is or was in force.
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
 }
@@ -140,10 +143,10 @@ pub enum Conflicts<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum Preconditions<'a> {
-    /// It is no longer as the `If-Match` header says.
+    /// The object has changed: its version is no longer the one in `If-Match`.
     #[response(status = 412, content_type = "application/problem+json")]
     Changed(ProblemBody<'a>),
-    /// The header `If-Match` is missing.
+    /// The `If-Match` header is missing.
     #[response(status = 428, content_type = "application/problem+json")]
     Required(ProblemBody<'a>),
 }
@@ -152,7 +155,7 @@ pub enum Preconditions<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum LineErrors<'a> {
-    /// Lines cannot be taken; `errors` names each, and nothing is stored.
+    /// Some lines are invalid; `errors` names each of them. Nothing was stored.
     #[response(status = 422, content_type = "application/problem+json")]
     Refused(ProblemBody<'a>),
 }
@@ -161,7 +164,7 @@ pub enum LineErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum Taken<'a> {
-    /// There is one of that `sid` or e-mail address already.
+    /// The `sid` or the e-mail address is already taken.
     #[response(status = 409, content_type = "application/problem+json")]
     Exists(ProblemBody<'a>),
 }
@@ -170,9 +173,10 @@ pub enum Taken<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum BusinessRules<'a> {
-    /// The request is understood but impossible: the chain of resellers would close in a circle (`hierarchy_cycle`) or be
-    /// longer than five (`hierarchy_too_deep`), a reseller with clients, users or keys of one would become a client
-    /// (`reseller_in_use`), or something hangs on what is to be deleted (`business_in_use`).
+    /// The request is valid but cannot be carried out: the chain of resellers would form a cycle (`hierarchy_cycle`) or
+    /// be longer than five (`hierarchy_too_deep`); a reseller that still has clients, or users or keys with the role
+    /// `reseller`, cannot become a client (`reseller_in_use`); or the business to delete is still in use
+    /// (`business_in_use`).
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
 }
@@ -181,8 +185,8 @@ pub enum BusinessRules<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum UserRules<'a> {
-    /// The request is understood but impossible: nobody would be left who can administer (`last_admin`), or it is your own
-    /// login (`own_user`).
+    /// The request is valid but cannot be carried out: no admin who can log in would be left (`last_admin`), or it
+    /// would disable, delete or demote your own login (`own_user`).
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
 }
@@ -191,8 +195,8 @@ pub enum UserRules<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum TenantForbidden<'a> {
-    /// The caller's role or key may not, its business is suspended, or the request came from a web page whose origin is not
-    /// in `CORS_ORIGINS`.
+    /// The caller's role or key does not permit this, its business is suspended, or the request comes from a web page
+    /// whose origin is not in `CORS_ORIGINS`.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(ProblemBody<'a>),
 }
@@ -201,13 +205,13 @@ pub enum TenantForbidden<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum InvoiceRules<'a> {
-    /// The `Idempotency-Key` was used before with a different request.
+    /// The `Idempotency-Key` has been used before with a different request.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemBody<'a>),
-    /// The request is understood but impossible: the invoice is a draft (`invoice_draft`), cancelled (`invoice_cancelled`), a
-    /// credit note (`invoice_is_credit_note`) or paid (`invoice_paid`); something was paid on it or credited
-    /// (`invoice_in_use`); less of it is left to credit (`credit_exceeds_invoice`, `invoice_credited`); or only an operator
-    /// can enter payments here (`no_payment_provider`).
+    /// The request is valid but cannot be carried out: the invoice is a draft (`invoice_draft`), cancelled
+    /// (`invoice_cancelled`), a credit note (`invoice_is_credit_note`) or already paid (`invoice_paid`); something has
+    /// been paid on it or credited from it (`invoice_in_use`); less of it is left to credit (`credit_exceeds_invoice`),
+    /// or nothing (`invoice_credited`); or only an operator may enter payments (`no_payment_provider`).
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
 }
@@ -216,11 +220,11 @@ pub enum InvoiceRules<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum RechargeErrors<'a> {
-    /// The caller's role or key may not, its business is suspended, or the request came from a web page whose origin is not
-    /// in `CORS_ORIGINS`.
+    /// The caller's role or key does not permit this, its business is suspended, or the request comes from a web page
+    /// whose origin is not in `CORS_ORIGINS`.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(ProblemBody<'a>),
-    /// They are no longer as the `If-Match` header says.
+    /// The settings have changed: their version is no longer the one in `If-Match`.
     #[response(status = 412, content_type = "application/problem+json")]
     Changed(ProblemBody<'a>),
     /// This server has no payment provider (`no_payment_provider`).
@@ -232,8 +236,9 @@ pub enum RechargeErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum SuspenseErrors<'a> {
-    /// The request is understood but impossible: it was decided about before (`suspense_settled`), the wallet is in another
-    /// currency (`currency_mismatch`), or a payment has brought this money already (`credited_already`).
+    /// The request is valid but cannot be carried out: the item has already been assigned or dismissed
+    /// (`suspense_settled`), the wallet is in another currency (`currency_mismatch`), or a payment has already credited
+    /// this money (`credited_already`).
     #[response(status = 422, content_type = "application/problem+json")]
     Impossible(ProblemBody<'a>),
 }
@@ -242,7 +247,7 @@ pub enum SuspenseErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum LoginErrors<'a> {
-    /// Too many logins failed; `Retry-After` says when to try again.
+    /// Too many failed logins; `Retry-After` says when to try again.
     #[response(status = 429, content_type = "application/problem+json")]
     Locked(ProblemBody<'a>),
 }
@@ -251,7 +256,7 @@ pub enum LoginErrors<'a> {
 #[derive(Debug, IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum ProbeErrors<'a> {
-    /// It cannot.
+    /// The server is not ready.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody<'a>),
 }
@@ -260,14 +265,17 @@ pub enum ProbeErrors<'a> {
 #[openapi(
     info(
         title = "wecall billing",
-        description = "The billing of an SMS gateway: wallets, an append-only ledger, prices, usage, invoices and \
-                       alerts.\n\nMoney is a plain JSON number with at most six decimals, exact in and out. Times are \
-                       RFC 3339 in UTC, dates `YYYY-MM-DD` in the billing time zone. Every address may end in a slash \
-                       or not. Every error has one shape (RFC 9457), with `detail` as a sentence to show and `code` \
-                       for programs.\n\nPrograms say who they are by an API key (`Authorization: Bearer sk_live_…`), \
-                       people by the cookie of a login. A server with `AUTH=open` asks only for what moves other people's \
-                       things: keys, logins, refunds by hand and all of `/api/admin/`. Whoever is not let in is answered \
-                       401, whoever may not 403, and somebody else's things are answered 404 like things that do not exist.",
+        description = "Billing for an SMS gateway: wallets, an append-only ledger, prices, usage, invoices and \
+                       alerts.\n\nMoney is a plain JSON number with at most six decimals, exact in both directions. \
+                       Times are RFC 3339 in UTC; dates are `YYYY-MM-DD` in the billing time zone. Every path works \
+                       with or without a slash at its end. Every error has the same shape (RFC 9457): `detail` is a \
+                       sentence to show to people, `code` is for programs.\n\nPrograms authenticate with an API key \
+                       (`Authorization: Bearer sk_live_…`), people with the cookie that a login sets. With \
+                       `AUTH=open`, requests without credentials may read wallets, transactions, usage, prices, \
+                       invoices, alerts, payments and metrics, and may quote, charge, report deliveries, top up and \
+                       pay invoices; everything else still needs credentials, such as keys, webhooks, refunds by hand \
+                       and all of `/api/admin/`. Missing or wrong credentials are answered with 401, missing rights \
+                       with 403. An object of another business is answered with 404, as if it did not exist.",
         license(name = "MIT", identifier = "MIT"),
     ),
     components(schemas(ProblemBody)),
@@ -275,20 +283,20 @@ pub enum ProbeErrors<'a> {
     security(("api_key" = []), ("api_key_as_basic" = []), ("session" = [])),
     servers((url = "/", description = "This server")),
     tags(
-        (name = "Wallets", description = "What a business has to spend"),
-        (name = "Payments", description = "Money that comes through payment providers"),
-        (name = "Charges", description = "Messages, charged before they are sent"),
-        (name = "Transactions", description = "The ledger"),
+        (name = "Wallets", description = "The balance of a business, and top-ups"),
+        (name = "Payments", description = "Payments through payment providers, and auto-recharge"),
+        (name = "Charges", description = "Charges for messages, quotes, delivery reports and refunds"),
+        (name = "Transactions", description = "The ledger entries of a wallet"),
         (name = "Prices", description = "Pricing plans and rate cards"),
-        (name = "Usage", description = "What was sent, and what it cost"),
-        (name = "Invoices", description = "What a month adds up to"),
-        (name = "Alerts", description = "Warnings to clients"),
-        (name = "Webhooks", description = "Where a business is told of what happens"),
-        (name = "Keys", description = "What programs come in by"),
-        (name = "Login", description = "What people come in by"),
-        (name = "Admin", description = "For those who run the business: plans and prices, businesses and users, wallets and all that is in them"),
-        (name = "Audit", description = "Who did what"),
-        (name = "Operation", description = "For those who run the server"),
+        (name = "Usage", description = "Messages sent, and their cost"),
+        (name = "Invoices", description = "Monthly invoices, their payments and credit notes"),
+        (name = "Alerts", description = "Alerts about wallets, and their thresholds"),
+        (name = "Webhooks", description = "Endpoints that are notified of events"),
+        (name = "Keys", description = "API keys for programs"),
+        (name = "Login", description = "Logins and sessions of people"),
+        (name = "Admin", description = "For operators: plans, rate cards, businesses, users and wallets"),
+        (name = "Audit", description = "The audit log: who did what"),
+        (name = "Operation", description = "For those who run the server: health, metrics, this document"),
     ),
 )]
 struct Document;
@@ -301,13 +309,13 @@ impl Modify for SecuritySchemes {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("sk_live_…")
-            .description(Some("An API key. Servers with AUTH=open ask for it only where it says so."))
+            .description(Some("An API key. With AUTH=open, only some operations need one."))
             .build();
         let basic = HttpBuilder::new()
             .scheme(HttpAuthScheme::Basic)
-            .description(Some("The API key as the user's name or as the password, for clients that know only that"))
+            .description(Some("The API key as user name or password, for clients that know only Basic authentication"))
             .build();
-        let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "The cookie that a login sets");
+        let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "The cookie set by a login");
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
         components.add_security_scheme("api_key_as_basic", SecurityScheme::Http(basic));

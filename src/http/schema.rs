@@ -60,7 +60,7 @@ macro_rules! enum_schemas {
 macro_rules! sid_schemas {
     ($($type:ty: $prefix:literal);+ $(;)?) => {
         schemas! {$(
-            $type => string("An id that never changes.")
+            $type => string("A permanent identifier.")
                 .pattern(Some(concat!("^", $prefix, "_[0-9a-f]{32}$")))
                 .examples([concat!($prefix, "_019abc3456787def8123456789abcdef")])
                 .build()
@@ -77,33 +77,37 @@ fn number(description: &str) -> ObjectBuilder {
 }
 
 schemas! {
-    Money => number("An exact amount or price in units of the currency, with at most six decimals; a plain number.")
+    Money => number("An exact amount or price in units of the currency: a plain number with at most six decimals.")
         .examples([serde_json::json!(12.5)])
         .build();
-    BasisPoints => number("Percent: 10 is 10 %.").examples([serde_json::json!(10)]).build();
+    BasisPoints => number("A percentage: 10 is 10 %.").examples([serde_json::json!(10)]).build();
     Timestamp => string("An instant in UTC (RFC 3339).")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .examples(["2026-03-01T09:30:00.000000Z"])
         .build();
-    BusinessSid => string("The name of a business; neither `undefined` nor `null`.")
+    BusinessSid => string("The identifier of a business; `undefined` and `null` are not allowed.")
         .pattern(Some("^[A-Za-z0-9_.-]{1,64}$"))
         .examples(["biz_test_001"])
         .build();
     Currency => string("ISO 4217").pattern(Some("^[A-Z]{3}$")).examples(["USD"]).build();
     CountryCode => string("ISO 3166-1 alpha-2").pattern(Some("^[A-Z]{2}$")).examples(["KE"]).build();
-    MessageSid => string("The gateway's name of a message, unique within its business.")
+    MessageSid => string("The gateway's id for a message, unique within its business.")
         .pattern(Some("^[A-Za-z0-9_.:-]{1,128}$"))
         .examples(["0195a1b2-c3d4-7e5f-8091-a2b3c4d5e6f7"])
         .build();
-    PhoneNumber => string("A number in international form.").examples(["+254712345678"]).build();
+    PhoneNumber => string("A phone number in international form.").examples(["+254712345678"]).build();
     OperatorName => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).examples(["Safaricom"]).build();
     Reason => string("At most 255 characters").min_length(Some(1)).max_length(Some(255)).build();
     ErrorCode => string("At most 64 characters").min_length(Some(1)).max_length(Some(64)).build();
-    ProviderName => string("A payment provider of this server's settings")
+    ProviderName => string("A payment provider in this server's settings")
         .pattern(Some("^[a-z0-9_-]{1,32}$"))
         .examples(["mpesa"])
         .build();
-    ProviderReference => string("The provider's own name of a payment").min_length(Some(1)).max_length(Some(128)).examples(["SGR7X1KQ2P"]).build();
+    ProviderReference => string("The provider's own reference for a payment")
+        .min_length(Some(1))
+        .max_length(Some(128))
+        .examples(["SGR7X1KQ2P"])
+        .build();
     PaymentMethod => string("What the provider takes the money from, such as a phone number: 1 to 128 characters")
         .min_length(Some(1))
         .max_length(Some(128))
@@ -119,33 +123,33 @@ schemas! {
 }
 
 enum_schemas! {
-    AuditAction: "What was done, by the kind of thing and the deed";
-    Role: "What a user or a key is: a client, a reseller, an admin, or the SMS gateway itself";
-    BusinessKind: "A reseller sells to the businesses below it; a client has none";
-    BusinessStatus: "A suspended business, and all below it, neither sends nor changes anything";
+    AuditAction: "What was done: the kind of object and the action";
+    Role: "The role of a user or a key: a client, a reseller, an admin, or the SMS gateway itself";
+    BusinessKind: "A reseller sells to the businesses below it; a client has none below it";
+    BusinessStatus: "A suspended business, and all businesses below it, can only read, quote and top up";
     UserStatus: "A disabled user cannot log in";
-    KeyMode: "A test key reads and quotes, and changes nothing";
-    PlanType: "How a plan is paid: before sending, or on the invoice";
-    TransactionType: "What moved the money";
-    TransactionStatus: "Only COMPLETED ones are in the balance";
-    InvoiceStatus: "A DRAFT is recomputed until its month is closed";
-    PaymentPurpose: "What a payment is for";
-    PaymentStatus: "A PENDING payment waits for its provider; a FAILED one whose money comes after all is COMPLETED then";
-    SuspenseCause: "Why money fits no payment";
-    SuspenseStatus: "Money that is OPEN waits for an admin";
-    InvoiceKind: "A credit note takes off what an invoice asked too much";
-    LineCategory: "What a line is for";
-    AlertType: "What the alert is about";
-    AlertSeverity: "How urgent the alert is";
-    EventType: "What a message to a webhook tells of";
-    WebhookStatus: "DISABLED by its owner, or by its receiver's answer 410; FAILED where nothing came through for 3 days";
-    MessageStatus: "PENDING until it came through, or for 24 hours";
-    DeliveryError: "Why a message did not come through";
+    KeyMode: "A test key can read and quote, but changes nothing";
+    PlanType: "How a plan is paid: PREPAID before sending, POSTPAID on the invoice";
+    TransactionType: "The kind of transaction";
+    TransactionStatus: "Only COMPLETED transactions count towards the balance";
+    InvoiceStatus: "A DRAFT is recalculated until its month is closed";
+    PaymentPurpose: "The purpose of a payment";
+    PaymentStatus: "A PENDING payment waits for its provider; a FAILED one becomes COMPLETED if it is paid after all";
+    SuspenseCause: "Why money matches no payment";
+    SuspenseStatus: "An OPEN item waits for an admin to assign or dismiss it";
+    InvoiceKind: "A credit note reduces an invoice";
+    LineCategory: "The category of an invoice line";
+    AlertType: "The kind of alert";
+    AlertSeverity: "The severity of an alert";
+    EventType: "The event that a webhook delivery reports";
+    WebhookStatus: "DISABLED by its owner or by the receiver's answer 410; FAILED after 3 days of failed deliveries";
+    MessageStatus: "PENDING while delivery is attempted, for at most 24 hours";
+    DeliveryError: "Why an attempt to deliver a webhook failed";
     Period: "A period in the billing time zone";
-    DeliveryStatus: "What became of a message";
-    MatchedBy: "What told the destination: the network or the country given, or a prefix of the number";
-    RatingRule: "Which row gave the price";
-    Encoding: "The alphabet the text needs (3GPP TS 23.038)";
+    DeliveryStatus: "The delivery status of a message";
+    MatchedBy: "How the destination was found: by the network or country given, or by the prefix of the number";
+    RatingRule: "Where the price comes from: a rate card or the plan itself";
+    Encoding: "The encoding that the text needs (3GPP TS 23.038)";
 }
 
 sid_schemas! {

@@ -9,7 +9,8 @@ use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::Title;
 use crate::domain::values::time::Timestamp;
 
-/// The most keys of a business that are not revoked: enough for every program it runs, and none to spread requests over.
+/// The most keys of a business that are not revoked: enough for every program it runs, and none to spread requests
+/// over.
 const LIVE_KEYS_MAX: i64 = 100;
 
 /// The most businesses that a gateway's key may list.

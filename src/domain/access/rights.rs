@@ -187,6 +187,12 @@ pub fn reach_of_anybody(right: Right) -> Result<Reach, Denial> {
     }
 }
 
+/// Whether somebody's word is enough to credit a wallet at once: anybody's where the server asks nobody who they are
+/// (`is_open`), else an admin's. Everybody else's money has to come from somewhere first.
+pub fn may_credit_at_once(is_open: bool, principal: Option<&Principal>) -> bool {
+    is_open || principal.is_some_and(|principal| principal.role == Role::Admin)
+}
+
 /// A business that the caller was admitted to with the right they asked for. Services take it instead of a
 /// [`BusinessSid`], as proof of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,6 +299,17 @@ mod tests {
         assert_eq!(reach_of_anybody(Right::Charge), Ok(Reach::All));
         for right in [Right::Manage, Right::Administer, Right::UseLogin] {
             assert_eq!(reach_of_anybody(right), Err(Denial::LoginNeeded));
+        }
+    }
+
+    #[test]
+    fn an_admins_word_is_money() {
+        assert!(!may_credit_at_once(false, None));
+        assert!(may_credit_at_once(true, None));
+        for role in Role::ALL {
+            let principal = key(*role, KeyMode::Live);
+            assert_eq!(may_credit_at_once(false, Some(&principal)), *role == Role::Admin, "{role}");
+            assert!(may_credit_at_once(true, Some(&principal)), "{role}");
         }
     }
 

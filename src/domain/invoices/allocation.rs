@@ -187,8 +187,8 @@ mod tests {
     }
 
     proptest! {
-        /// Credits one after the other: nothing is lost, nothing is paid twice, nobody jumps the queue, and what is wholly
-        /// paid was paid exactly its net and its tax.
+        /// Credits one after the other: nothing is lost, nothing is paid twice, nobody jumps the queue, and what is
+        /// wholly paid was paid exactly its net and its tax.
         #[test]
         fn sums_are_exact(
             open in invoices(),

@@ -253,8 +253,8 @@ mod tests {
         assert!(matches!(recharging.decide(day("2026-03-19"), usd), RechargeDecision::UsedUp(_)), "three a day");
     }
 
-    /// Failures before it, recharges of today (the third is the last), the hour waited for: is there still something to wait
-    /// for? Tomorrow begins at 14.
+    /// Failures before it, recharges of today (the third is the last), the hour waited for: is there still something to
+    /// wait for? Tomorrow begins at 14.
     #[rstest]
     #[case(1, 1, 11, false)]
     #[case(1, 1, 14, false)] // A wait after a failure that happens to end with the day.

@@ -228,9 +228,9 @@ impl PriceBook {
 
     /// Rates a message of so many segments, as the next of its wallet's month.
     ///
-    /// The price is that of the operator's card in the wallet's currency, else of the country's card, less the discounts
-    /// of plan and tier. Where the country is served in that currency but neither card exists in any, the plan's own price
-    /// holds as it stands.
+    /// The price is that of the operator's card in the wallet's currency, else of the country's card, less the
+    /// discounts of plan and tier. Where the country is served in that currency but neither card exists in any, the
+    /// plan's own price holds as it stands.
     ///
     /// # Errors
     /// [`Unrated`]; there is no price to fall back to, and none is zero by accident.

@@ -98,8 +98,8 @@ impl Packing {
         Packing { layout, units, parts: units / layout.joined + 1, filled: units % layout.joined }
     }
 
-    /// "A character represented by an escape-sequence shall not be split in the middle", nor one of UCS-2 (3GPP TS 23.040
-    /// section 9.2.3.24.1): what does not fit the rest of a part begins the next one.
+    /// "A character represented by an escape-sequence shall not be split in the middle", nor one of UCS-2 (3GPP TS
+    /// 23.040 section 9.2.3.24.1): what does not fit the rest of a part begins the next one.
     fn add(&mut self, cost: usize) {
         self.units += cost;
         self.filled += cost;
@@ -134,8 +134,8 @@ const DEFAULT_ALPHABET: [char; 127] = [
     'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', 'ä', 'ö', 'ñ', 'ü', 'à',
 ];
 
-/// The extension table (section 6.2.1.1), but for [`EURO`]: each is sent as an escape and a septet. The first is the form
-/// feed.
+/// The extension table (section 6.2.1.1), but for [`EURO`]: each is sent as an escape and a septet. The first is the
+/// form feed.
 const EXTENSION: [char; 9] = ['\u{0C}', '^', '{', '}', '\\', '[', '~', ']', '|'];
 
 /// The tenth of the extension table, far above the others.

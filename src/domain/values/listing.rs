@@ -40,6 +40,10 @@ pub enum ValueKind {
 }
 
 impl ListValue {
+    pub fn text(text: &str) -> ListValue {
+        ListValue::Text(text.to_owned())
+    }
+
     pub fn kind(&self) -> ValueKind {
         match self {
             ListValue::Text(_) => ValueKind::Text,

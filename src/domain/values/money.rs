@@ -121,7 +121,8 @@ impl Money {
         Money::from_decimal(rounded)
     }
 
-    /// The part `numerator / denominator` of an amount: rounded once, half up (away from zero), to a currency's own decimals.
+    /// The part `numerator / denominator` of an amount: rounded once, half up (away from zero), to a currency's own
+    /// decimals.
     ///
     /// # Errors
     /// [`MoneyError::Overflow`] outside the 64-bit range.

@@ -21,29 +21,29 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::wallets::adjustments::AdjustmentReceipt;
 
-/// What to add to a wallet or to take from it, and why.
+/// An amount to add to a wallet or to take from it, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewAdjustment, example = json!({"amount": -2.5, "reason": "Credited twice", "reference": "TICKET-4711"}))]
 pub struct AdjustmentRequest {
-    /// Above 0 it adds, below 0 it takes: at most 1,000,000,000 either way, with at most six decimals.
+    /// Positive to add, negative to take: at most 1,000,000,000 either way, with at most six decimals.
     #[schema(value_type = SignedDecimalInput)]
     amount: Money,
     /// At most 255 characters, shown with the transaction.
     reason: Reason,
-    /// What you call it: at most 255 characters, shown in the list of transactions.
+    /// Your own reference: at most 255 characters, shown in the list of transactions.
     #[serde(default)]
     reference: Option<Reference>,
 }
 
-/// An adjustment and what it left.
+/// An adjustment and the balance after it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Adjustment)]
 pub struct AdjustmentBody {
-    /// The adjustment in the wallet's history.
+    /// The adjustment as a transaction.
     transaction: TransactionBody,
-    /// The wallet's balance after it.
+    /// The wallet's balance afterwards.
     balance: Money,
-    /// What a debit may take then: the balance and the credit limit; below zero where the wallet is beyond its limit.
+    /// The amount available to debits afterwards: balance plus credit limit; negative if the wallet is past its limit.
     available: Money,
 }
 
@@ -59,10 +59,11 @@ impl AdjustmentBody {
 
 /// Adjust a wallet
 ///
-/// Adds to a wallet or takes from it by hand, at once and for good: a row of the ledger that says why, and who did it. It may
-/// take the wallet below its limit; then no message passes until it is topped up. A business without a wallet gets one.
+/// Adds money to a wallet or takes it away by hand, at once and permanently: a ledger entry that records the reason and
+/// the author. An adjustment may take the balance past the credit limit; messages are then refused until the wallet is
+/// topped up. A business without a wallet gets one.
 ///
-/// Send an `Idempotency-Key` so that a repeated request adjusts once.
+/// Send an `Idempotency-Key` so that a repeated request adjusts only once.
 #[utoipa::path(
     post,
     path = "/api/admin/wallets/{business_sid}/adjustments/",
@@ -70,12 +71,12 @@ impl AdjustmentBody {
     params(
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each adjustment you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each adjustment"),
     ),
-    request_body(content = AdjustmentRequest, description = "How much, and why"),
+    request_body(content = AdjustmentRequest, description = "The amount and the reason"),
     responses(
-        (status = 201, description = "The adjustment", body = AdjustmentBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        (status = 201, description = "The adjustment, and the balance after it", body = AdjustmentBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
         Missing,

@@ -26,28 +26,27 @@ pub struct AlertFilter {
     /// Only alerts of this type.
     #[serde(rename = "type")]
     alert_type: Option<AlertType>,
-    /// Only alerts that are this urgent.
+    /// Only alerts of this severity.
     severity: Option<AlertSeverity>,
-    /// `true`: only alerts that nobody has read. `false`: only the others.
+    /// `true`: only unread alerts. `false`: only read ones.
     #[param(value_type = Option<bool>)]
     unread: Option<Flag>,
 }
 
 impl AlertFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
-            .filtered("type", self.alert_type.map(|alert_type| text(alert_type.as_str())))
-            .filtered("severity", self.severity.map(|severity| text(severity.as_str())))
+            .filtered("business_sid", self.business_sid.map(|business| ListValue::text(business.as_str())))
+            .filtered("type", self.alert_type.map(|alert_type| ListValue::text(alert_type.as_str())))
+            .filtered("severity", self.severity.map(|severity| ListValue::text(severity.as_str())))
             .filtered("unread", self.unread.map(|unread| ListValue::Flag(unread.is_set())))
     }
 }
 
 /// List all alerts
 ///
-/// Those of all businesses, a page at a time: the `Link` header leads to the next. `search` looks into the business's SID and
-/// name and the sentence. Sorted by `created_at`, the newest first unless asked.
+/// Alerts of all businesses, newest first by default, a page at a time: the `Link` header points to the next page.
+/// `search` matches the business's SID and name, and the message. Sorted by `created_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/alerts/",
@@ -55,7 +54,7 @@ impl AlertFilter {
     params(ListQuery, AlertFilter),
     responses(
         (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),

@@ -1,11 +1,12 @@
 //! Lists, shows, creates, changes and deletes businesses.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
+use crate::domain::access::rights::Tenant;
 use crate::domain::businesses::{Business, BusinessChanges, BusinessKind, BusinessStatus};
 use crate::domain::values::countries::CountryCode;
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -14,7 +15,7 @@ use crate::domain::values::text::{Address, BusinessName, Email, TaxId};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query, nullable, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -23,23 +24,24 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::businesses::NewBusiness;
 
-/// Who has a wallet, and what invoices say of them.
+/// The owner of a wallet, with the details that its invoices show.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Business)]
 pub struct BusinessBody {
     sid: BusinessSid,
     kind: BusinessKind,
-    /// Its own. One that is active is suspended all the same while a business above it is.
+    /// The status of this business alone. An active business counts as suspended while a business above it is
+    /// suspended.
     status: BusinessStatus,
-    /// The reseller it buys from; left out where that is the platform itself.
+    /// The reseller it buys from; left out if that is the platform itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     parent_sid: Option<BusinessSid>,
     name: BusinessName,
-    /// Left out where nobody said.
+    /// Left out if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<Email>,
     address: Address,
-    /// Left out where nobody said.
+    /// Left out if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     country_code: Option<CountryCode>,
     tax_id: TaxId,
@@ -65,10 +67,7 @@ impl From<Business> for BusinessBody {
     }
 }
 
-/// The answer with one business, and its `ETag`.
-type OneBusiness = ([(HeaderName, HeaderValue); 1], Json<BusinessBody>);
-
-fn one(business: Business) -> OneBusiness {
+fn one(business: Business) -> Versioned<BusinessBody> {
     (etag(business.version()), Json(business.into()))
 }
 
@@ -77,31 +76,30 @@ fn one(business: Business) -> OneBusiness {
 pub struct BusinessFilter {
     /// Only businesses of this kind.
     kind: Option<BusinessKind>,
-    /// Only those of this status, whatever the status of those above them.
+    /// Only businesses with this status of their own, whatever the status of those above them.
     status: Option<BusinessStatus>,
-    /// Only those directly below this reseller.
+    /// Only businesses directly below this reseller.
     #[param(value_type = Option<BusinessSid>)]
     parent_sid: Option<BusinessSid>,
-    /// Only those of this country.
+    /// Only businesses in this country.
     #[param(value_type = Option<CountryCode>)]
     country_code: Option<CountryCode>,
 }
 
 impl BusinessFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("parent_sid", self.parent_sid.map(|parent| text(parent.as_str())))
-            .filtered("country_code", self.country_code.map(|country| text(country.as_str())))
+            .filtered("kind", self.kind.map(|kind| ListValue::text(kind.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("parent_sid", self.parent_sid.map(|parent| ListValue::text(parent.as_str())))
+            .filtered("country_code", self.country_code.map(|country| ListValue::text(country.as_str())))
     }
 }
 
 /// List businesses
 ///
-/// A page at a time: the `Link` header leads to the next. `search` looks into SID, name and e-mail address. Sorted by
-/// `sid`, or by `name` or `created_at`.
+/// A page at a time: the `Link` header points to the next page. `search` matches SID, name and e-mail address. Sorted
+/// by `sid` (the default), `name` or `created_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/businesses/",
@@ -109,7 +107,7 @@ impl BusinessFilter {
     params(ListQuery, BusinessFilter),
     responses(
         (status = 200, description = "A page of businesses", body = Vec<BusinessBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -125,9 +123,9 @@ pub async fn list_businesses(
     Ok(listing::answer(&uri, page))
 }
 
-/// Show a business
+/// Get a business
 ///
-/// With the `ETag` that who changes it has to send.
+/// Returns an `ETag`; send it in `If-Match` when you change or delete the business.
 #[utoipa::path(
     get,
     path = "/api/admin/businesses/{business_sid}/",
@@ -135,7 +133,7 @@ pub async fn list_businesses(
     params(("business_sid" = BusinessSid, Path, description = "The business")),
     responses(
         (status = 200, description = "The business", body = BusinessBody,
-         headers(("ETag" = String, description = "Which state of the business this is"))),
+         headers(("ETag" = String, description = "The version of the business, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -144,18 +142,18 @@ pub async fn list_businesses(
 pub async fn show_business(
     State(state): State<AppState>,
     path: BusinessPath<Administer>,
-) -> Result<OneBusiness, Problem> {
+) -> Result<Versioned<BusinessBody>, Problem> {
     Ok(one(services::businesses::show(&state.billing, path.tenant.sid()).await?))
 }
 
-/// A business to make.
+/// A business to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewBusiness, example = json!({
     "sid": "acme_ke", "kind": "CLIENT", "name": "Acme Kenya Ltd", "email": "accounts@acme.example",
     "address": "Moi Avenue 12, Nairobi", "country_code": "KE", "tax_id": "P051234567X"
 }))]
 pub struct BusinessRequest {
-    /// What it goes by everywhere, and for good.
+    /// The permanent identifier of the business.
     sid: BusinessSid,
     kind: BusinessKind,
     name: BusinessName,
@@ -165,7 +163,7 @@ pub struct BusinessRequest {
     country_code: Option<CountryCode>,
     #[serde(default)]
     tax_id: TaxId,
-    /// The reseller it is to buy from. Left out: the platform itself.
+    /// The reseller it buys from; by default the platform itself.
     parent_sid: Option<BusinessSid>,
 }
 
@@ -184,9 +182,9 @@ impl From<BusinessRequest> for NewBusiness {
     }
 }
 
-/// Make a business
+/// Create a business
 ///
-/// Its wallet comes to be when it is first used. Its `sid` is unique, so a repeated request makes no second one.
+/// Its wallet is created on first use. The `sid` is unique, so repeating the request creates no second business.
 #[utoipa::path(
     post,
     path = "/api/admin/businesses/",
@@ -195,7 +193,7 @@ impl From<BusinessRequest> for NewBusiness {
     request_body(content = BusinessRequest, description = "The business"),
     responses(
         (status = 201, description = "The business", body = BusinessBody,
-         headers(("ETag" = String, description = "Which state of the business this is"))),
+         headers(("ETag" = String, description = "The version of the business, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         BodyErrors,
@@ -208,36 +206,36 @@ pub async fn create_business(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<BusinessRequest>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<BusinessBody>), Problem> {
+) -> Result<(StatusCode, Versioned<BusinessBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::businesses::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
-/// What is to become of a business; what is left out stays.
+/// Changes to a business; fields that you leave out keep their value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = BusinessChanges, example = json!({"status": "SUSPENDED"}))]
 pub struct BusinessChangesBody {
-    /// A reseller becomes a client only without businesses below it, and without users and keys of a reseller.
+    /// A reseller can become a client only if it has no businesses below it, and no users or keys with the role
+    /// `reseller`.
     #[serde(default, deserialize_with = "present")]
     kind: Option<BusinessKind>,
-    /// Suspension counts for all below it too: for charges at once, for people and keys within a second.
+    /// A suspension also applies to all businesses below: to charges at once, to logins and keys within a second.
     #[serde(default, deserialize_with = "present")]
     status: Option<BusinessStatus>,
-    /// A reseller, which it buys from at once; `null`: the platform itself.
+    /// A reseller that it buys from at once; `null` for the platform itself.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<BusinessSid>)]
     parent_sid: Option<Option<BusinessSid>>,
     #[serde(default, deserialize_with = "present")]
     name: Option<BusinessName>,
-    /// `null`: none.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Email>)]
     email: Option<Option<Email>>,
     #[serde(default, deserialize_with = "present")]
     address: Option<Address>,
-    /// `null`: none.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<CountryCode>)]
     country_code: Option<Option<CountryCode>>,
@@ -249,7 +247,7 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
     type Error = Problem;
 
     fn try_from(body: BusinessChangesBody) -> Result<BusinessChanges, Problem> {
-        let changes = BusinessChanges {
+        some_change(BusinessChanges {
             kind: body.kind,
             status: body.status,
             parent: body.parent_sid,
@@ -258,27 +256,26 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
             address: body.address,
             country: body.country_code,
             tax_id: body.tax_id,
-        };
-        if changes == BusinessChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
-/// Change a business
+/// Update a business
 ///
-/// What is left out stays. Send the `ETag` you read in `If-Match`.
+/// Fields that you leave out keep their value. Send the `ETag` of the business in `If-Match`.
 #[utoipa::path(
     patch,
     path = "/api/admin/businesses/{business_sid}/",
     tag = "Admin",
     params(
         ("business_sid" = BusinessSid, Path, description = "The business"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    request_body(content = BusinessChangesBody, description = "What is to change"),
+    request_body(content = BusinessChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The business as it is now", body = BusinessBody,
-         headers(("ETag" = String, description = "Which state of the business this is"))),
+        (status = 200, description = "The updated business", body = BusinessBody,
+         headers(("ETag" = String, description = "The version of the business, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -289,31 +286,30 @@ impl TryFrom<BusinessChangesBody> for BusinessChanges {
 )]
 pub async fn change_business(
     State(state): State<AppState>,
-    path: BusinessPath<Administer>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target, seen, author, .. }: Edit<Tenant>,
     Json(body): Json<BusinessChangesBody>,
-) -> Result<OneBusiness, Problem> {
-    let (sid, author, changes) = (path.tenant.into_sid(), reason.author(path.may), body.try_into()?);
-    let change = async move { services::businesses::change(&state.billing, &sid, &seen, changes, &author).await };
+) -> Result<Versioned<BusinessBody>, Problem> {
+    let changes = body.try_into()?;
+    let change =
+        async move { services::businesses::change(&state.billing, target.sid(), &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
 }
 
 /// Delete a business
 ///
-/// Only one on which nothing hangs: no wallet, no users, no keys and no businesses below it. Suspend it otherwise. Send the
-/// `ETag` you read in `If-Match`.
+/// Only possible if it has no wallet, no users, no keys and no businesses below it; otherwise suspend it. Send its
+/// `ETag` in `If-Match`.
 #[utoipa::path(
     delete,
     path = "/api/admin/businesses/{business_sid}/",
     tag = "Admin",
     params(
         ("business_sid" = BusinessSid, Path, description = "The business"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
     responses(
-        (status = 204, description = "It is deleted"),
+        (status = 204, description = "The business was deleted"),
         CommonErrors,
         Forbidden,
         Missing,
@@ -323,12 +319,9 @@ pub async fn change_business(
 )]
 pub async fn delete_business(
     State(state): State<AppState>,
-    path: BusinessPath<Administer>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target, seen, author, .. }: Edit<Tenant>,
 ) -> Result<StatusCode, Problem> {
-    let (sid, author) = (path.tenant.into_sid(), reason.author(path.may));
-    let delete = async move { services::businesses::delete(&state.billing, &sid, &seen, &author).await };
+    let delete = async move { services::businesses::delete(&state.billing, target.sid(), &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }

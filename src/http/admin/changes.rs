@@ -2,20 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::access::rights::{Credential, Right, Tenant};
 use crate::domain::audit::Author;
 use crate::domain::values::csv::RefusedLine;
+use crate::domain::values::sid::UserSid;
 use crate::domain::values::text::Reason;
-use crate::http::edge::ask::extract::Flag;
+use crate::domain::values::versions::Seen;
+use crate::http::edge::answer::error::Problem;
+use crate::http::edge::ask::etag::IfMatch;
+use crate::http::edge::ask::extract::{self, Flag, InPath, Query, SidPath};
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{Administer, May};
+use crate::http::state::AppState;
 
 /// Why something is changed.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ReasonQuery {
-    /// Why you do it, for the audit log: at most 255 characters.
+    /// The reason, for the audit log: at most 255 characters.
     #[param(value_type = Option<String>, example = "New price list")]
     reason: Option<Reason>,
 }
@@ -26,13 +35,76 @@ impl ReasonQuery {
     }
 }
 
+/// An admin's change of something that is there: of what, in which state they saw it, and why.
+///
+/// It is refused in this order: 403 for who may not, 400 or 404 for the path, 428 or 400 for `If-Match`, 400 for the reason.
+#[derive(Debug)]
+pub struct Edit<T> {
+    pub target: T,
+    pub seen: Seen,
+    pub author: Author,
+    /// Whose login it comes by; none for a key.
+    pub login: Option<UserSid>,
+}
+
+impl<T> Asks for Edit<T> {
+    const RIGHT: Option<Right> = May::<Administer>::RIGHT;
+}
+
+impl<T: Target> FromRequestParts<AppState> for Edit<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Edit<T>, Problem> {
+        let may = May::<Administer>::from_request_parts(parts, state).await?;
+        let target = T::find(&may, parts, state).await?;
+        let IfMatch(seen) = IfMatch::from_request_parts(parts, state).await?;
+        let Query(reason) = Query::<ReasonQuery>::from_request_parts(parts, state).await?;
+        let login = may.principal.as_ref().and_then(|principal| match principal.credential {
+            Credential::Login { user, .. } => Some(user),
+            Credential::Key { .. } => None,
+        });
+        Ok(Edit { target, seen, author: reason.author(may), login })
+    }
+}
+
+/// What an admin can change, as the path names it.
+pub trait Target: Sized + Send {
+    /// # Errors
+    /// Where the path names none.
+    fn find(
+        may: &May<Administer>,
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> impl Future<Output = Result<Self, Problem>> + Send;
+}
+
+impl<S: InPath + Send> Target for S {
+    async fn find(_: &May<Administer>, parts: &mut Parts, state: &AppState) -> Result<S, Problem> {
+        SidPath::from_request_parts(parts, state).await.map(|SidPath(sid)| sid)
+    }
+}
+
+impl Target for Tenant {
+    async fn find(may: &May<Administer>, parts: &mut Parts, state: &AppState) -> Result<Tenant, Problem> {
+        extract::tenant(may, parts, state).await
+    }
+}
+
+/// The changes, if they are any.
+///
+/// # Errors
+/// 400 where nothing is to change.
+pub fn some_change<C: Default + PartialEq>(changes: C) -> Result<C, Problem> {
+    if changes == C::default() { Err(Problem::no_change()) } else { Ok(changes) }
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {
-    /// `true`: say what would change, and change nothing.
+    /// `true`: report what would change, and change nothing.
     #[param(value_type = Option<bool>)]
     pub dry_run: Option<Flag>,
-    /// Why you do it, for the audit log: at most 255 characters.
+    /// The reason, for the audit log: at most 255 characters.
     #[param(value_type = Option<String>, example = "New price list")]
     reason: Option<Reason>,
 }
@@ -47,14 +119,14 @@ impl ImportQuery {
     }
 }
 
-/// A line of a sheet that cannot be taken.
+/// A line of a CSV file that is not valid.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RefusedLine)]
 pub struct RefusedLineBody {
-    /// Counted from 1, the header included.
+    /// Counted from 1, including the header.
     #[schema(minimum = 1)]
     line: u64,
-    /// Which column is wrong, and how; `line` where the line is wrong as a whole.
+    /// What is wrong with which column; `line` if the line is wrong as a whole.
     errors: BTreeMap<String, Vec<String>>,
 }
 

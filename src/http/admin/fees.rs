@@ -21,47 +21,47 @@ use crate::http::schema::SignedDecimalInput;
 use crate::http::state::AppState;
 use crate::services;
 
-/// A fee to take, or a credit to give.
+/// A fee to charge, or a credit to give.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewFee, example = json!({
     "amount": 25, "category": "SUPPORT", "description": "Sender ID registration, Kenya", "reason": "Order 4711",
 }))]
 pub struct FeeRequest {
-    /// What the invoice asks: above 0 a fee, which takes from the wallet; below 0 a credit, which gives. At most 1,000,000,000
-    /// either way, with at most six decimals.
+    /// The amount on the invoice: positive for a fee, negative for a credit; at most 1,000,000,000 either way, with at
+    /// most six decimals.
     #[schema(value_type = SignedDecimalInput)]
     amount: Money,
     /// API, STORAGE, SUPPORT or OTHER.
     category: LineCategory,
-    /// What the invoice says: 1 to 1,000 characters.
+    /// The text on the invoice: 1 to 1,000 characters.
     #[schema(value_type = String)]
     description: LongText,
     /// At most 255 characters, shown with the transaction.
     reason: Reason,
-    /// What you call it: at most 255 characters, shown in the list of transactions.
+    /// Your own reference: at most 255 characters, shown in the list of transactions.
     #[serde(default)]
     reference: Option<Reference>,
 }
 
-/// A fee and what it left.
+/// A fee and the balance after it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Fee)]
 pub struct FeeBody {
-    /// The fee in the wallet's history.
+    /// The fee as a transaction.
     transaction: TransactionBody,
-    /// The wallet's balance after it.
+    /// The wallet's balance afterwards.
     balance: Money,
-    /// What a debit may take then: the balance and the credit limit; below zero where the wallet is beyond its limit.
+    /// The amount available to debits afterwards: balance plus credit limit; negative if the wallet is past its limit.
     available: Money,
 }
 
 /// Add a fee or a credit
 ///
-/// Takes a fee from a wallet at once, or gives a credit, and adds it as a line to the invoice of this month. It may take the
-/// wallet below its limit; then no message passes until it is topped up. It pays no invoice. A business without a wallet
-/// gets one.
+/// Takes a fee from a wallet, or gives a credit, at once, and adds it as a line to this month's invoice. A fee may take
+/// the balance past the credit limit; messages are then refused until the wallet is topped up. A credit does not pay
+/// any invoice. A business without a wallet gets one.
 ///
-/// Send an `Idempotency-Key` so that a repeated request is entered once.
+/// Send an `Idempotency-Key` so that a repeated request is entered only once.
 #[utoipa::path(
     post,
     path = "/api/admin/wallets/{business_sid}/fees/",
@@ -69,12 +69,12 @@ pub struct FeeBody {
     params(
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each fee you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each fee"),
     ),
-    request_body(content = FeeRequest, description = "How much, for what, and why"),
+    request_body(content = FeeRequest, description = "The amount, the invoice text and the reason"),
     responses(
-        (status = 201, description = "The fee", body = FeeBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        (status = 201, description = "The fee, and the balance after it", body = FeeBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
         Missing,

@@ -21,7 +21,7 @@ use crate::http::openapi::{CommonErrors, Forbidden, Missing};
 use crate::http::state::AppState;
 use crate::services;
 
-/// An invoice without its lines.
+/// An invoice or credit note without its line items.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoiceSummary)]
 pub struct InvoiceSummaryBody {
@@ -33,25 +33,25 @@ pub struct InvoiceSummaryBody {
     #[schema(example = "DRAFT")]
     invoice_number: String,
     period_start: NaiveDate,
-    /// Included.
+    /// The last day, inclusive.
     period_end: NaiveDate,
-    /// The reseller who issues it; left out where the platform does, and on a draft.
+    /// The reseller that issues it; left out if the platform does, and on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BusinessSid>)]
     seller: Option<BusinessSid>,
-    /// Left out on a draft: it has none yet, and is worked out where the draft is shown.
+    /// The sum of the lines. The list of all invoices leaves it out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_amount: Option<Money>,
-    /// What was to be paid when the month was closed, tax included; left out on a draft.
+    /// The amount due when the month was closed, including tax; left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_due: Option<Money>,
-    /// What was paid of it since; left out on a draft.
+    /// The amount paid since then; left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_paid: Option<Money>,
-    /// What is still to be paid; left out on a draft.
+    /// The amount still to be paid; left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_outstanding: Option<Money>,
-    /// Left out where there is none.
+    /// Left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     tax: Option<TaxBody>,
     currency: Currency,
@@ -59,16 +59,16 @@ pub struct InvoiceSummaryBody {
     /// Left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     issue_date: Option<NaiveDate>,
-    /// null where there is none.
+    /// null if there is none.
     #[schema(required)]
     due_date: Option<NaiveDate>,
-    /// null where there is none.
+    /// null if there is none.
     #[schema(required)]
     paid_date: Option<NaiveDate>,
-    /// Of a credit note alone: the invoice that it takes something off.
+    /// On a credit note only: the invoice that it credits.
     #[serde(skip_serializing_if = "Option::is_none")]
     credited_invoice_sid: Option<InvoiceSid>,
-    /// Of a credit note alone: why it was written.
+    /// On a credit note only: why it was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     created_at: Timestamp,
@@ -111,32 +111,31 @@ pub struct InvoiceFilter {
     /// Only invoices of this business.
     #[param(value_type = Option<BusinessSid>)]
     business_sid: Option<BusinessSid>,
-    /// Only invoices of this status.
+    /// Only invoices with this status.
     status: Option<InvoiceStatus>,
     /// Only invoices, or only credit notes.
     kind: Option<InvoiceKind>,
-    /// Only those of the month that this day lies in.
+    /// Only those of the month that contains this day.
     #[param(value_type = Option<NaiveDate>)]
     period_start: Option<CalendarDay>,
 }
 
 impl InvoiceFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         let month = |day: CalendarDay| ListValue::Day(DayRange::month_of(day.date()).first);
         ListRequest::from(query)
-            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
+            .filtered("business_sid", self.business_sid.map(|business| ListValue::text(business.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("kind", self.kind.map(|kind| ListValue::text(kind.as_str())))
             .filtered("period_start", self.period_start.map(month))
     }
 }
 
-/// List invoices
+/// List all invoices
 ///
-/// Those of all businesses without their lines, a page at a time: the `Link` header leads to the next. `search` looks into
-/// the business's SID and name and the invoice's number. Sorted by `period_start`, the newest first unless asked, or by
-/// `created_at`.
+/// Invoices and credit notes of all businesses, without line items, a page at a time: the `Link` header points to the
+/// next page. `search` matches the business's SID and name, and the invoice number. Sorted by `period_start` (newest
+/// first by default) or `created_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/invoices/",
@@ -144,7 +143,7 @@ impl InvoiceFilter {
     params(ListQuery, InvoiceFilter),
     responses(
         (status = 200, description = "A page of invoices", body = Vec<InvoiceSummaryBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -160,9 +159,10 @@ pub async fn list_invoices(
     Ok(listing::answer(&uri, page))
 }
 
-/// Show an invoice
+/// Get any invoice
 ///
-/// Whosever it is, with its lines: those of a draft are worked out, those of a closed month were frozen.
+/// An invoice of any business, with its line items. The lines of a draft are computed on each request; those of a
+/// closed month are frozen.
 #[utoipa::path(
     get,
     path = "/api/admin/invoices/{invoice_sid}/",

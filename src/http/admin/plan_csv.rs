@@ -19,35 +19,35 @@ use crate::http::openapi::{BodyErrors, CommonErrors, Forbidden, LineErrors};
 use crate::http::state::AppState;
 use crate::services;
 
-/// What a sheet changes.
+/// The changes that a CSV file makes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PlanImport)]
 pub struct PlanImportBody {
-    /// Whether this only says what would change.
+    /// Whether this is a dry run: nothing was changed.
     dry_run: bool,
     added: Vec<AddedPlanBody>,
     changed: Vec<ChangedPlanBody>,
-    /// How many plans are there already as they stand.
+    /// The number of plans that already exist with the same terms.
     unchanged: usize,
-    /// Lines that cannot be taken; only a dry run answers with any.
+    /// Invalid lines; only a dry run returns any.
     refused: Vec<RefusedLineBody>,
 }
 
-/// A plan that is new.
+/// A plan that the file adds.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AddedPlan)]
 pub struct AddedPlanBody {
-    /// The first of the plan's lines.
+    /// The first line of the plan in the file.
     #[schema(minimum = 2)]
     line: u64,
     after: PlanTermsBody,
 }
 
-/// A plan that becomes another.
+/// A plan that the file changes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChangedPlan)]
 pub struct ChangedPlanBody {
-    /// The first of the plan's lines.
+    /// The first line of the plan in the file.
     #[schema(minimum = 2)]
     line: u64,
     plan_sid: PlanSid,
@@ -76,15 +76,19 @@ impl PlanImportBody {
 
 /// Export plans
 ///
-/// A CSV sheet (RFC 4180) of all plans that the same search and filters list, to be edited and imported again: a line a
-/// tier, and one for a plan without tiers. Each line repeats what its plan says; several `features` stand in one cell with
-/// a `|` between them. The last tier of a plan has an empty `max_messages`.
+/// A CSV file (RFC 4180) of all plans that match the same search and filters as in the list, to edit and import again.
+/// It has one line per tier, and one line for a plan without tiers; each line repeats the plan's own fields. Several
+/// `features` share one cell, separated by `|`. The last tier of a plan has an empty `max_messages`.
 #[utoipa::path(
     get,
     path = "/api/admin/plans/export/",
     tag = "Admin",
     params(ListQuery, PlanFilter),
-    responses((status = 200, description = "The sheet", body = String, content_type = "text/csv"), CommonErrors, Forbidden),
+    responses(
+        (status = 200, description = "The CSV file", body = String, content_type = "text/csv"),
+        CommonErrors,
+        Forbidden,
+    ),
 )]
 pub async fn export_plans(
     State(state): State<AppState>,
@@ -98,21 +102,22 @@ pub async fn export_plans(
 
 /// Import plans
 ///
-/// Makes the plans of a CSV sheet that are new and changes those that differ, all or none: one line that cannot be taken,
-/// and nothing is stored. Plans are known by their names; those that the sheet does not name stay as they are. The columns
-/// are those of the export, in any order; lines of one plan may stand anywhere, and say of the plan the same or nothing.
+/// Creates the plans in a CSV file that are new and updates those that differ. All or nothing: if one line is invalid,
+/// nothing is stored. Plans are identified by name; plans that are not in the file stay as they are. The columns are
+/// those of the export, in any order. The lines of a plan may stand anywhere in the file, and must repeat the plan's
+/// own fields or leave them empty.
 #[utoipa::path(
     post,
     path = "/api/admin/plans/import/",
     tag = "Admin",
     params(ImportQuery),
-    request_body(content = String, content_type = "text/csv", description = "The sheet",
+    request_body(content = String, content_type = "text/csv", description = "The CSV file",
         example = "name,description,type,base_price_per_sms,card_discount_percent,failed_refund_percent,features,\
                    min_messages,max_messages,tier_price_per_sms,tier_discount_percent\r\n\
                    School,For schools,PREPAID,0.045,5,100,Delivery reports|E-mail support,1,10000,0.045,0\r\n\
                    School,,,,,,,10001,,0.04,10\r\n"),
     responses(
-        (status = 200, description = "What is changed, or would be", body = PlanImportBody),
+        (status = 200, description = "The changes, made or (with `dry_run`) only planned", body = PlanImportBody),
         CommonErrors,
         Forbidden,
         BodyErrors,

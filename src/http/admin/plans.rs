@@ -1,11 +1,11 @@
 //! Lists, shows, creates, changes and deletes plans.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::prices::plan_terms::{PlanChanges, PlanTerms, TierTerms};
 use crate::domain::prices::plans::{PlanType, PricingPlan};
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -14,7 +14,7 @@ use crate::domain::values::sid::PlanSid;
 use crate::http::api::plans::PlanBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, optional_whole_number, present, whole_number};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -23,7 +23,7 @@ use crate::http::schema::DecimalInput;
 use crate::http::state::AppState;
 use crate::services;
 
-/// All of a plan that people decide.
+/// The terms of a plan.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = PlanTerms, example = json!({
     "name": "Growth", "description": "For shops that send every week", "type": "PREPAID", "base_price_per_sms": 0.048,
@@ -41,20 +41,20 @@ pub struct PlanTermsBody {
     description: String,
     #[serde(rename = "type")]
     plan_type: PlanType,
-    /// What a segment costs where no rate card names its operator and no tier its volume: 0 to 1,000,000.
+    /// The price of a segment if neither a rate card nor a volume tier applies: 0 to 1,000,000.
     #[schema(value_type = DecimalInput)]
     base_price_per_sms: Money,
-    /// Graduated prices by the segments of a calendar month, without a gap, the last without an end; may be empty.
+    /// Graduated prices by the segments of a calendar month, without gaps and with an open last tier; may be empty.
     #[serde(default)]
     volume_tiers: Vec<TierTermsBody>,
-    /// At most 100, of at most 255 characters each.
+    /// At most 100 texts of at most 255 characters each.
     #[serde(default)]
     features: Vec<String>,
-    /// What the plan takes off a rate card's price: 0 (unless given) to 100, with at most two decimals.
+    /// The plan's discount on rate card prices: 0 (the default) to 100, with at most two decimals.
     #[serde(default)]
     #[schema(value_type = DecimalInput)]
     card_discount_percent: BasisPoints,
-    /// How much of its price a failed message gets back: 0 to 100 (unless given), with at most two decimals.
+    /// The share of its price that is refunded for a failed message: 0 to 100 (the default), with at most two decimals.
     #[serde(default = "whole")]
     #[schema(value_type = DecimalInput)]
     failed_refund_percent: BasisPoints,
@@ -64,20 +64,20 @@ fn whole() -> BasisPoints {
     BasisPoints::WHOLE
 }
 
-/// One step of a plan's graduated prices.
+/// A volume tier of a plan.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = TierTerms)]
 pub struct TierTermsBody {
-    /// The first segment of the month that pays this price: 1, or one more than the end of the tier before.
+    /// The first segment of the month with this price: 1, or one more than the end of the previous tier.
     #[serde(deserialize_with = "whole_number")]
     #[schema(minimum = 1)]
     min_messages: i64,
-    /// The last one; left out on the last tier, which has no end.
+    /// The last segment with this price; left out on the last tier, which has no end.
     #[serde(default, deserialize_with = "optional_whole_number", skip_serializing_if = "Option::is_none")]
     max_messages: Option<i64>,
     #[schema(value_type = DecimalInput)]
     price_per_sms: Money,
-    /// What the tier takes off a rate card's price: 0 (unless given) to 100, with at most two decimals.
+    /// The tier's discount on rate card prices: 0 (the default) to 100, with at most two decimals.
     #[serde(default)]
     #[schema(value_type = DecimalInput)]
     discount_percent: BasisPoints,
@@ -135,7 +135,7 @@ impl From<PlanTerms> for PlanTermsBody {
     }
 }
 
-/// What is to become of a plan; what is left out stays. Tiers and features are replaced as a whole.
+/// Changes to a plan; fields that you leave out keep their value. Tiers and features are replaced as a whole.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = PlanChanges, example = json!({"base_price_per_sms": 0.047, "features": ["Delivery reports", "E-mail support"]}))]
 pub struct PlanChangesBody {
@@ -164,7 +164,7 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
     type Error = Problem;
 
     fn try_from(body: PlanChangesBody) -> Result<PlanChanges, Problem> {
-        let changes = PlanChanges {
+        some_change(PlanChanges {
             name: body.name,
             description: body.description,
             plan_type: body.plan_type,
@@ -173,15 +173,11 @@ impl TryFrom<PlanChangesBody> for PlanChanges {
             features: body.features,
             card_discount_percent: body.card_discount_percent,
             failed_refund_percent: body.failed_refund_percent,
-        };
-        if changes == PlanChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
-/// The answer with one plan, and its `ETag`.
-type OnePlan = ([(HeaderName, HeaderValue); 1], Json<PlanBody>);
-
-fn one(plan: PricingPlan) -> OnePlan {
+fn one(plan: PricingPlan) -> Versioned<PlanBody> {
     (etag(plan.version()), Json(plan.into()))
 }
 
@@ -195,15 +191,15 @@ pub struct PlanFilter {
 
 impl PlanFilter {
     pub fn of(self, query: ListQuery) -> ListRequest {
-        let plan_type = self.plan_type.map(|plan_type| ListValue::Text(plan_type.as_str().to_owned()));
+        let plan_type = self.plan_type.map(|plan_type| ListValue::text(plan_type.as_str()));
         ListRequest::from(query).filtered("type", plan_type)
     }
 }
 
 /// List plans
 ///
-/// A page at a time: the `Link` header leads to the next. `search` looks into name and description. Sorted by `name`, or by
-/// `type`, `base_price_per_sms`, `created_at` or `updated_at`.
+/// A page at a time: the `Link` header points to the next page. `search` matches name and description. Sorted by `name`
+/// (the default), `type`, `base_price_per_sms`, `created_at` or `updated_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/plans/",
@@ -211,7 +207,7 @@ impl PlanFilter {
     params(ListQuery, PlanFilter),
     responses(
         (status = 200, description = "A page of plans", body = Vec<PlanBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -227,9 +223,9 @@ pub async fn list_plans(
     Ok(listing::answer(&uri, page))
 }
 
-/// Show a plan
+/// Get a plan
 ///
-/// With the `ETag` that who changes it has to send.
+/// Returns an `ETag`; send it in `If-Match` when you change or delete the plan.
 #[utoipa::path(
     get,
     path = "/api/admin/plans/{plan_sid}/",
@@ -237,7 +233,7 @@ pub async fn list_plans(
     params(("plan_sid" = PlanSid, Path, description = "The plan")),
     responses(
         (status = 200, description = "The plan", body = PlanBody,
-         headers(("ETag" = String, description = "Which state of the plan this is"))),
+         headers(("ETag" = String, description = "The version of the plan, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -247,13 +243,13 @@ pub async fn show_plan(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<PlanSid>,
-) -> Result<OnePlan, Problem> {
+) -> Result<Versioned<PlanBody>, Problem> {
     Ok(one(services::prices::plans::show(&state.billing, sid).await?))
 }
 
-/// Make a plan
+/// Create a plan
 ///
-/// Nothing is charged by it until a wallet has it. Its name is unique, so a repeated request makes no second one.
+/// It has no effect until a wallet uses it. The name is unique, so repeating the request creates no second plan.
 #[utoipa::path(
     post,
     path = "/api/admin/plans/",
@@ -262,7 +258,7 @@ pub async fn show_plan(
     request_body(content = PlanTermsBody, description = "The plan"),
     responses(
         (status = 201, description = "The plan", body = PlanBody,
-         headers(("ETag" = String, description = "Which state of the plan this is"))),
+         headers(("ETag" = String, description = "The version of the plan, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         BodyErrors,
@@ -274,30 +270,29 @@ pub async fn create_plan(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<PlanTermsBody>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<PlanBody>), Problem> {
+) -> Result<(StatusCode, Versioned<PlanBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::prices::plans::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
-/// Change a plan
+/// Update a plan
 ///
-/// What is left out stays; tiers and features are replaced as a whole. Messages are charged by it at once, and nothing that
-/// was charged before changes. Send the `ETag` you read in `If-Match`.
+/// Fields that you leave out keep their value; tiers and features are replaced as a whole. The new terms apply at once
+/// to further messages; past charges do not change. Send the `ETag` of the plan in `If-Match`.
 #[utoipa::path(
     patch,
     path = "/api/admin/plans/{plan_sid}/",
     tag = "Admin",
     params(
         ("plan_sid" = PlanSid, Path, description = "The plan"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    request_body(content = PlanChangesBody, description = "What is to change"),
+    request_body(content = PlanChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The plan as it is now", body = PlanBody,
-         headers(("ETag" = String, description = "Which state of the plan this is"))),
+        (status = 200, description = "The updated plan", body = PlanBody,
+         headers(("ETag" = String, description = "The version of the plan, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -308,39 +303,39 @@ pub async fn create_plan(
 )]
 pub async fn change_plan(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<PlanSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<PlanSid>,
     Json(body): Json<PlanChangesBody>,
-) -> Result<OnePlan, Problem> {
-    let (author, changes) = (reason.author(may), body.try_into()?);
+) -> Result<Versioned<PlanBody>, Problem> {
+    let changes = body.try_into()?;
     let change = async move { services::prices::plans::change(&state.billing, sid, &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
 }
 
 /// Delete a plan
 ///
-/// Not where a wallet has it, nor the one that new wallets get. Send the `ETag` you read in `If-Match`.
+/// Not possible while a wallet uses the plan, nor for the default plan of new wallets. Send its `ETag` in `If-Match`.
 #[utoipa::path(
     delete,
     path = "/api/admin/plans/{plan_sid}/",
     tag = "Admin",
     params(
         ("plan_sid" = PlanSid, Path, description = "The plan"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    responses((status = 204, description = "It is deleted"), CommonErrors, Forbidden, Missing, Conflicts, Preconditions),
+    responses(
+        (status = 204, description = "The plan was deleted"),
+        CommonErrors,
+        Forbidden,
+        Missing,
+        Conflicts,
+        Preconditions,
+    ),
 )]
 pub async fn delete_plan(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<PlanSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<PlanSid>,
 ) -> Result<StatusCode, Problem> {
-    let author = reason.author(may);
     let delete = async move { services::prices::plans::delete(&state.billing, sid, &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

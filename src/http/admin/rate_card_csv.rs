@@ -22,34 +22,34 @@ use crate::http::openapi::{BodyErrors, CommonErrors, Forbidden, LineErrors};
 use crate::http::state::AppState;
 use crate::services;
 
-/// What a sheet changes.
+/// The changes that a CSV file makes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RateCardImport)]
 pub struct RateCardImportBody {
-    /// Whether this only says what would change.
+    /// Whether this is a dry run: nothing was changed.
     dry_run: bool,
     added: Vec<AddedCardBody>,
-    /// How many lines are there already as they stand.
+    /// The number of lines that already exist as rate cards.
     unchanged: usize,
-    /// Lines that cannot be taken; only a dry run answers with any.
+    /// Invalid lines; only a dry run returns any.
     refused: Vec<RefusedLineBody>,
 }
 
-/// A row that is new.
+/// A rate card that the file adds.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AddedRateCard)]
 pub struct AddedCardBody {
     #[schema(minimum = 2)]
     line: u64,
     country_code: CountryCode,
-    /// Empty on a card for the whole country.
+    /// Empty on a rate card for the whole country.
     operator: String,
     currency: Currency,
     effective_from: NaiveDate,
-    /// The destination's own price on that day without this sheet; left out where it has none.
+    /// The destination's own price on that day without this file; left out if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     price_before: Option<Money>,
-    /// The price from that day on.
+    /// The new price from that day on.
     price_after: Money,
 }
 
@@ -78,18 +78,22 @@ impl RateCardImportBody {
     }
 }
 
-/// Export price rows
+/// Export rate cards
 ///
-/// A CSV sheet (RFC 4180) of all rows that the same search and filters list, to be edited and imported again. The columns
-/// are `country_code`, `operator`, `mcc_mnc` (networks such as `639-01 639-02`), `price_per_sms`, `currency`,
-/// `effective_from` and `notes`. A text that a spreadsheet would run as a formula has an apostrophe before it, which the
-/// import takes off again.
+/// A CSV file (RFC 4180) of all rate cards that match the same search and filters as in the list, to edit and import
+/// again. The columns are `country_code`, `operator`, `mcc_mnc` (networks such as `639-01 639-02`), `price_per_sms`,
+/// `currency`, `effective_from` and `notes`. Text that a spreadsheet would run as a formula is prefixed with an
+/// apostrophe, which the import removes again.
 #[utoipa::path(
     get,
     path = "/api/admin/rate-cards/export/",
     tag = "Admin",
     params(ListQuery, RateCardListFilter),
-    responses((status = 200, description = "The sheet", body = String, content_type = "text/csv"), CommonErrors, Forbidden),
+    responses(
+        (status = 200, description = "The CSV file", body = String, content_type = "text/csv"),
+        CommonErrors,
+        Forbidden,
+    ),
 )]
 pub async fn export_rate_cards(
     State(state): State<AppState>,
@@ -101,21 +105,21 @@ pub async fn export_rate_cards(
     Ok(download("rate-cards.csv", file))
 }
 
-/// Import price rows
+/// Import rate cards
 ///
-/// Adds the rows of a CSV sheet that are new, all or none: one line that cannot be taken, and nothing is stored. Lines that
-/// are there already change nothing, so a sheet may be sent again. The columns are those of the export, in any order;
-/// UTF-8; commas, or semicolons with decimal commas; at most 10,000 rows.
+/// Adds the rate cards in a CSV file that are new. All or nothing: if one line is invalid, nothing is stored. Lines
+/// that already exist change nothing, so a file can be sent again. The columns are those of the export, in any order.
+/// The file must be UTF-8, separated by commas, or by semicolons if it uses decimal commas, with at most 10,000 rows.
 #[utoipa::path(
     post,
     path = "/api/admin/rate-cards/import/",
     tag = "Admin",
     params(ImportQuery),
-    request_body(content = String, content_type = "text/csv", description = "The sheet",
+    request_body(content = String, content_type = "text/csv", description = "The CSV file",
         example = "country_code,operator,mcc_mnc,price_per_sms,currency,effective_from,notes\r\n\
                    KE,Airtel,639-03 639-05,0.019,USD,2199-01-01,\r\nUG,MTN,641-10,0.0185,USD,2199-01-01,Contract of 2198\r\n"),
     responses(
-        (status = 200, description = "What is changed, or would be", body = RateCardImportBody),
+        (status = 200, description = "The changes, made or (with `dry_run`) only planned", body = RateCardImportBody),
         CommonErrors,
         Forbidden,
         BodyErrors,

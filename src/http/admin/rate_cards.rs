@@ -1,11 +1,11 @@
 //! Lists, shows, creates, changes and deletes rate cards.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
 use crate::domain::prices::rate_card_terms::{RateCardChanges, RateCardTerms};
 use crate::domain::prices::rate_cards::{Network, RateCard};
 use crate::domain::values::countries::CountryCode;
@@ -18,7 +18,7 @@ use crate::domain::values::time::CalendarDay;
 use crate::http::api::rate_cards::{NetworkBody, RateCardBody};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -27,7 +27,7 @@ use crate::http::schema::DecimalInput;
 use crate::http::state::AppState;
 use crate::services;
 
-/// A price of a destination from a day on.
+/// The price of a destination, from a given day on.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = RateCardTerms, example = json!({
     "country_code": "KE", "operator": "Safaricom", "networks": [{"mcc": "639", "mnc": "01"}, {"mcc": "639", "mnc": "02"}],
@@ -35,7 +35,7 @@ use crate::services;
 }))]
 pub struct RateCardTermsBody {
     country_code: CountryCode,
-    /// At most 64 characters; left out, or empty, on a card for the whole country. Letter case does not matter.
+    /// At most 64 characters, ignoring case; left out or empty on a rate card for the whole country.
     operator: Option<String>,
     /// The operator's networks, at most 100.
     #[serde(default)]
@@ -44,8 +44,8 @@ pub struct RateCardTermsBody {
     #[schema(value_type = DecimalInput)]
     price_per_sms: Money,
     currency: Currency,
-    /// The first day, in the billing time zone, on which the price applies: today or later. Only the first row of a
-    /// destination and currency may begin on any day.
+    /// The first day, in the billing time zone, on which the price applies: today or later. Only the first rate card of
+    /// a destination and currency may begin on any day.
     #[schema(value_type = NaiveDate)]
     effective_from: CalendarDay,
     /// At most 1,000 characters.
@@ -67,8 +67,8 @@ impl From<RateCardTermsBody> for RateCardTerms {
     }
 }
 
-/// What is to become of a row whose day has not come; what is left out stays. Country, operator, currency and day stay;
-/// whoever sends them, sends them as they are.
+/// Changes to a rate card that has not taken effect yet; fields that you leave out keep their value. Country, operator,
+/// currency and day cannot be changed: leave them out, or send them unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = RateCardChanges, example = json!({"price_per_sms": 0.0205, "notes": "As agreed in May"}))]
 pub struct RateCardChangesBody {
@@ -94,7 +94,7 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
     type Error = Problem;
 
     fn try_from(body: RateCardChangesBody) -> Result<RateCardChanges, Problem> {
-        let changes = RateCardChanges {
+        some_change(RateCardChanges {
             price_per_sms: body.price_per_sms,
             networks: body.networks.map(|networks| networks.into_iter().map(Network::from).collect()),
             notes: body.notes,
@@ -102,59 +102,54 @@ impl TryFrom<RateCardChangesBody> for RateCardChanges {
             operator: body.operator,
             currency: body.currency,
             effective_from: body.effective_from.map(CalendarDay::date),
-        };
-        if changes == RateCardChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        })
     }
 }
 
-/// The answer with one rate card, and its `ETag`.
-type OneCard = ([(HeaderName, HeaderValue); 1], Json<RateCardBody>);
-
-fn one(card: RateCard) -> OneCard {
+fn one(card: RateCard) -> Versioned<RateCardBody> {
     (etag(card.version()), Json(card.into()))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RateCardListFilter {
-    /// Only this country, in any letter case.
+    /// Only this country, ignoring case.
     #[param(value_type = Option<String>, example = "KE")]
     country_code: Option<CountryCode>,
-    /// Only this operator, in any letter case.
+    /// Only this operator, ignoring case.
     #[param(value_type = Option<String>, example = "Safaricom")]
     operator: Option<OperatorName>,
-    /// Only prices in this currency.
+    /// Only rate cards in this currency.
     #[param(value_type = Option<String>, example = "USD")]
     currency: Option<Currency>,
-    /// Only rows that begin on this day or later.
+    /// Only rate cards that take effect on this day or later.
     #[param(value_type = Option<NaiveDate>)]
     from: Option<CalendarDay>,
-    /// Only rows that begin on this day or earlier.
+    /// Only rate cards that take effect on this day or earlier.
     #[param(value_type = Option<NaiveDate>)]
     to: Option<CalendarDay>,
-    /// Only rows that are in force on this day: one per destination and currency.
+    /// Only rate cards in force on this day: one per destination and currency.
     #[param(value_type = Option<NaiveDate>)]
     as_of: Option<CalendarDay>,
 }
 
 impl RateCardListFilter {
     pub fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         let day = |day: CalendarDay| ListValue::Day(day.date());
         ListRequest::from(query)
-            .filtered("country_code", self.country_code.map(|country| text(country.as_str())))
+            .filtered("country_code", self.country_code.map(|country| ListValue::text(country.as_str())))
             .filtered("operator", self.operator.map(|name| ListValue::Text(OperatorName::key(name.as_str()))))
-            .filtered("currency", self.currency.map(|currency| text(currency.code())))
+            .filtered("currency", self.currency.map(|currency| ListValue::text(currency.code())))
             .filtered("from", self.from.map(day))
             .filtered("to", self.to.map(day))
             .filtered("as_of", self.as_of.map(day))
     }
 }
 
-/// List price rows
+/// List all rate cards
 ///
-/// Every row, of the past and of the future too, a page at a time: the `Link` header leads to the next. `search` looks into
-/// country code, operator, currency and notes. Sorted by `destination` (country, operator, currency, day), or by
+/// Past and future rate cards too, a page at a time: the `Link` header points to the next page. `search` matches
+/// country code, operator, currency and notes. Sorted by `destination` (the default: country, operator, currency, day),
 /// `country_code`, `operator`, `currency`, `price_per_sms`, `effective_from` or `created_at`.
 #[utoipa::path(
     get,
@@ -162,8 +157,8 @@ impl RateCardListFilter {
     tag = "Admin",
     params(ListQuery, RateCardListFilter),
     responses(
-        (status = 200, description = "A page of rows", body = Vec<RateCardBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        (status = 200, description = "A page of rate cards", body = Vec<RateCardBody>,
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -179,17 +174,17 @@ pub async fn list_all_rate_cards(
     Ok(listing::answer(&uri, page))
 }
 
-/// Show a price row
+/// Get a rate card
 ///
-/// With the `ETag` that who changes it has to send.
+/// Returns an `ETag`; send it in `If-Match` when you change or delete the rate card.
 #[utoipa::path(
     get,
     path = "/api/admin/rate-cards/{rate_card_sid}/",
     tag = "Admin",
-    params(("rate_card_sid" = RateCardSid, Path, description = "The row")),
+    params(("rate_card_sid" = RateCardSid, Path, description = "The rate card")),
     responses(
-        (status = 200, description = "The row", body = RateCardBody,
-         headers(("ETag" = String, description = "Which state of the row this is"))),
+        (status = 200, description = "The rate card", body = RateCardBody,
+         headers(("ETag" = String, description = "The version of the rate card, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -199,23 +194,23 @@ pub async fn show_rate_card(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<RateCardSid>,
-) -> Result<OneCard, Problem> {
+) -> Result<Versioned<RateCardBody>, Problem> {
     Ok(one(services::prices::rate_cards::show(&state.billing, sid).await?))
 }
 
-/// Add a price row
+/// Create a rate card
 ///
-/// A new price is a new row: those before it stay as they were, and so does what was charged by them. A destination has
-/// one row per currency and day, so a repeated request adds no second one.
+/// To change a price, create a new rate card: earlier rate cards, and the charges made with them, stay as they are.
+/// There is one rate card per destination, currency and day, so repeating the request creates no second one.
 #[utoipa::path(
     post,
     path = "/api/admin/rate-cards/",
     tag = "Admin",
     params(ReasonQuery),
-    request_body(content = RateCardTermsBody, description = "The row"),
+    request_body(content = RateCardTermsBody, description = "The rate card"),
     responses(
-        (status = 201, description = "The row", body = RateCardBody,
-         headers(("ETag" = String, description = "Which state of the row this is"))),
+        (status = 201, description = "The rate card", body = RateCardBody,
+         headers(("ETag" = String, description = "The version of the rate card, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         BodyErrors,
@@ -227,30 +222,29 @@ pub async fn create_rate_card(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<RateCardTermsBody>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<RateCardBody>), Problem> {
+) -> Result<(StatusCode, Versioned<RateCardBody>), Problem> {
     let author = reason.author(may);
     let create = async move { services::prices::rate_cards::create(&state.billing, body.into(), &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
-/// Change a price row
+/// Update a rate card
 ///
-/// Price, networks and notes, of a row whose day has not come: one that is or was in force stays as it is. Send the `ETag`
-/// you read in `If-Match`.
+/// Changes price, networks and notes. Only possible before the rate card takes effect: a price that is or was in force
+/// stays as it is. Send its `ETag` in `If-Match`.
 #[utoipa::path(
     patch,
     path = "/api/admin/rate-cards/{rate_card_sid}/",
     tag = "Admin",
     params(
-        ("rate_card_sid" = RateCardSid, Path, description = "The row"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("rate_card_sid" = RateCardSid, Path, description = "The rate card"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    request_body(content = RateCardChangesBody, description = "What is to change"),
+    request_body(content = RateCardChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The row as it is now", body = RateCardBody,
-         headers(("ETag" = String, description = "Which state of the row this is"))),
+        (status = 200, description = "The updated rate card", body = RateCardBody,
+         headers(("ETag" = String, description = "The version of the rate card, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -261,40 +255,40 @@ pub async fn create_rate_card(
 )]
 pub async fn change_rate_card(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<RateCardSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<RateCardSid>,
     Json(body): Json<RateCardChangesBody>,
-) -> Result<OneCard, Problem> {
-    let (author, changes) = (reason.author(may), body.try_into()?);
+) -> Result<Versioned<RateCardBody>, Problem> {
+    let changes = body.try_into()?;
     let change =
         async move { services::prices::rate_cards::change(&state.billing, sid, &seen, changes, &author).await };
     Ok(one(to_the_end(change).await?))
 }
 
-/// Delete a price row
+/// Delete a rate card
 ///
-/// One whose day has not come: one that is or was in force stays. Send the `ETag` you read in `If-Match`.
+/// Only possible before it takes effect: a price that is or was in force stays. Send its `ETag` in `If-Match`.
 #[utoipa::path(
     delete,
     path = "/api/admin/rate-cards/{rate_card_sid}/",
     tag = "Admin",
     params(
-        ("rate_card_sid" = RateCardSid, Path, description = "The row"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("rate_card_sid" = RateCardSid, Path, description = "The rate card"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    responses((status = 204, description = "It is deleted"), CommonErrors, Forbidden, Missing, Conflicts, Preconditions),
+    responses(
+        (status = 204, description = "The rate card was deleted"),
+        CommonErrors,
+        Forbidden,
+        Missing,
+        Conflicts,
+        Preconditions,
+    ),
 )]
 pub async fn delete_rate_card(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<RateCardSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, .. }: Edit<RateCardSid>,
 ) -> Result<StatusCode, Problem> {
-    let author = reason.author(may);
     let delete = async move { services::prices::rate_cards::delete(&state.billing, sid, &seen, &author).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -22,20 +22,20 @@ use crate::http::openapi::{BodyErrors, CommonErrors, Forbidden, Missing, Suspens
 use crate::http::state::AppState;
 use crate::services;
 
-/// Money that a provider says it has, and that fits no payment.
+/// Money that a provider received but that matches no payment.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Suspense)]
 pub struct SuspenseBody {
     sid: SuspenseSid,
     provider: ProviderName,
     provider_reference: ProviderReference,
-    /// The payment's name, as the provider gave it.
+    /// The SID of the payment, as the provider gave it.
     payment_sid: String,
     amount: Money,
     currency: Currency,
     cause: SuspenseCause,
     status: SuspenseStatus,
-    /// The row of the history that it became, where it was assigned.
+    /// The ledger entry of the money, if it was assigned.
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_sid: Option<TransactionSid>,
     created_at: Timestamp,
@@ -65,25 +65,26 @@ impl From<Suspended> for SuspenseBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SuspenseFilter {
-    /// Only money of this status.
+    /// Only items with this status.
     status: Option<SuspenseStatus>,
-    /// Only money of this provider.
+    /// Only items of this provider.
     #[param(value_type = Option<String>)]
     provider: Option<ProviderName>,
 }
 
-/// List money in suspense
+/// List suspense items
 ///
-/// A page at a time: the `Link` header leads to the next. `search` looks into the provider's reference and the name of the
-/// payment. Sorted by `created_at`.
+/// A suspense item is money that a provider received but that matches no payment. Newest first by default, a page at a
+/// time: the `Link` header points to the next page. `search` matches the provider's reference and the payment's SID.
+/// Sorted by `created_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/suspense/",
     tag = "Admin",
     params(ListQuery, SuspenseFilter),
     responses(
-        (status = 200, description = "A page of money in suspense", body = Vec<SuspenseBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        (status = 200, description = "A page of suspense items", body = Vec<SuspenseBody>,
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -95,14 +96,13 @@ pub async fn list_suspense(
     Query(filter): Query<SuspenseFilter>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<SuspenseBody>>), Problem> {
-    let text = |text: &str| ListValue::Text(text.to_owned());
     let request = ListRequest::from(list)
-        .filtered("status", filter.status.map(|status| text(status.as_str())))
-        .filtered("provider", filter.provider.map(|provider| text(provider.as_str())));
+        .filtered("status", filter.status.map(|status| ListValue::text(status.as_str())))
+        .filtered("provider", filter.provider.map(|provider| ListValue::text(provider.as_str())));
     Ok(answer(&uri, services::payments::suspense::list(&state.billing, &request).await?))
 }
 
-/// Whose money it is, and why.
+/// The business that the money belongs to, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = SuspenseAssignment, example = json!({"business_sid": "biz_test_001", "reason": "The payer called"}))]
 pub struct AssignRequest {
@@ -111,17 +111,17 @@ pub struct AssignRequest {
     reason: Reason,
 }
 
-/// Assign money in suspense
+/// Assign a suspense item
 ///
-/// Credits it to the wallet of a business, once; the currencies have to be the same.
+/// Credits the money to the wallet of a business, once. The wallet must be in the same currency.
 #[utoipa::path(
     post,
     path = "/api/admin/suspense/{suspense_sid}/assign/",
     tag = "Admin",
-    params(("suspense_sid" = SuspenseSid, Path, description = "The money")),
-    request_body(content = AssignRequest, description = "Whose it is, and why"),
+    params(("suspense_sid" = SuspenseSid, Path, description = "The suspense item")),
+    request_body(content = AssignRequest, description = "The business that the money belongs to, and the reason"),
     responses(
-        (status = 200, description = "The money as it is now", body = SuspenseBody),
+        (status = 200, description = "The updated suspense item", body = SuspenseBody),
         CommonErrors,
         Forbidden,
         Missing,
@@ -142,7 +142,7 @@ pub async fn assign_suspense(
     Ok(Json(to_the_end(assign).await?.into()))
 }
 
-/// Why money is nobody's here.
+/// Why the money belongs to no business here.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = SuspenseDismissal, example = json!({"reason": "Paid back by the provider"}))]
 pub struct DismissRequest {
@@ -150,17 +150,17 @@ pub struct DismissRequest {
     reason: Reason,
 }
 
-/// Dismiss money in suspense
+/// Dismiss a suspense item
 ///
-/// Says that it is nobody's here, because it was paid back, say. No money moves.
+/// Closes the item without crediting a wallet, for example because the money was paid back. No money moves.
 #[utoipa::path(
     post,
     path = "/api/admin/suspense/{suspense_sid}/dismiss/",
     tag = "Admin",
-    params(("suspense_sid" = SuspenseSid, Path, description = "The money")),
-    request_body(content = DismissRequest, description = "Why"),
+    params(("suspense_sid" = SuspenseSid, Path, description = "The suspense item")),
+    request_body(content = DismissRequest, description = "The reason"),
     responses(
-        (status = 200, description = "The money as it is now", body = SuspenseBody),
+        (status = 200, description = "The updated suspense item", body = SuspenseBody),
         CommonErrors,
         Forbidden,
         Missing,

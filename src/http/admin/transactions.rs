@@ -24,25 +24,26 @@ use crate::services;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LedgerListQuery {
-    /// Only rows of this business.
+    /// Only transactions of this business.
     #[param(value_type = Option<BusinessSid>)]
     business_sid: Option<BusinessSid>,
-    /// Only rows of this type; with `business_sid` alone.
+    /// Only transactions of this type; needs `business_sid`.
     #[serde(rename = "type")]
     transaction_type: Option<TransactionType>,
-    /// Only the debit of this message, of `business_sid` or of each business that has one; without `type`, `from` and `to`.
+    /// Only the debit of this message, in `business_sid` or in every business that has one; not with `type`, `from` or
+    /// `to`.
     #[param(value_type = Option<MessageSid>)]
     message_sid: Option<MessageSid>,
-    /// Only rows from this day (in the billing time zone) or instant on.
+    /// Only from this day (in the billing time zone) or this instant on.
     #[param(value_type = Option<String>, example = "2026-01-01")]
     from: Option<Moment>,
-    /// Only rows up to the end of this day, or before this instant.
+    /// Only up to the end of this day, or before this instant.
     #[param(value_type = Option<String>, example = "2199-12-31")]
     to: Option<Moment>,
-    /// How many rows a page holds.
+    /// The number of rows per page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    /// Pagination cursor: take it unchanged from the `Link` header of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<ListCursor>,
     // The ledger has no index for these. If they were ignored, a filtered request would return everything.
@@ -80,13 +81,13 @@ impl LedgerListQuery {
 
 /// List all transactions
 ///
-/// The ledger of all wallets, newest first, a page at a time: the `Link` header leads to the next page. It is read only in
-/// orders that are at hand, because it is long: everybody's rows, with `from` and `to`; those of one `business_sid`, with
-/// `type`, `from` and `to`; the debit of a `message_sid`, of one business or of all that used the name (youngest wallets
-/// first). Other combinations are refused.
+/// The ledger of all wallets, newest first, a page at a time: the `Link` header points to the next page. Because the
+/// ledger is long, only these filters can be combined: `from` and `to` alone; `business_sid` with `type`, `from` and
+/// `to`; `message_sid` with or without `business_sid`, which finds the debit of a message in one business, or in all
+/// businesses that used this SID (newest wallets first). Other combinations are refused.
 ///
-/// Everybody's rows are in the order of their ids, which begin with the millisecond in which the request came in: `from` and
-/// `to` go by that, and a row that waited its turn may have been entered a moment later.
+/// Entries of all wallets are sorted by their ids, which begin with the millisecond in which the request came in.
+/// `from` and `to` refer to that time; an entry that had to wait may have been written a moment later.
 #[utoipa::path(
     get,
     path = "/api/admin/transactions/",
@@ -94,7 +95,7 @@ impl LedgerListQuery {
     params(LedgerListQuery),
     responses(
         (status = 200, description = "A page of transactions", body = Vec<TransactionBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),

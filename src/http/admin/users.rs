@@ -1,12 +1,12 @@
 //! Lists, shows, creates, changes and deletes users, and sets passwords.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
-use crate::domain::access::rights::{Credential, Role};
+use super::changes::{Edit, ReasonQuery, some_change};
+use crate::domain::access::rights::Role;
 use crate::domain::access::user_rules::UserChanges;
 use crate::domain::access::users::{Password, User, UserStatus};
 use crate::domain::values::listing::{ListRequest, ListValue};
@@ -15,7 +15,7 @@ use crate::domain::values::text::{Email, Title};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{Json, Query, SidPath, nullable, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -24,7 +24,7 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::access::users::{NewUser, UserKeeper};
 
-/// A user, as an admin sees them.
+/// A user, with all details that admins see.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UserAccount)]
 pub struct UserAccountBody {
@@ -37,7 +37,7 @@ pub struct UserAccountBody {
     business_sid: Option<BusinessSid>,
     status: UserStatus,
     password_changed_at: Timestamp,
-    /// Left out until they have logged in. It alone does not change the `ETag`.
+    /// Left out until the first login. A login alone does not change the `ETag`.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_login_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -61,50 +61,35 @@ impl From<User> for UserAccountBody {
     }
 }
 
-/// The answer with one user, and its `ETag`.
-type OneUser = ([(HeaderName, HeaderValue); 1], Json<UserAccountBody>);
-
-fn one(user: User) -> OneUser {
+fn one(user: User) -> Versioned<UserAccountBody> {
     (etag(user.version()), Json(user.into()))
-}
-
-impl ReasonQuery {
-    /// The author of a change to users, with their own user where they are logged in.
-    fn keeper(self, may: May<Administer>) -> UserKeeper {
-        let login = may.principal.as_ref().and_then(|principal| match principal.credential {
-            Credential::Login { user, .. } => Some(user),
-            Credential::Key { .. } => None,
-        });
-        UserKeeper { author: self.author(may), login }
-    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UserFilter {
-    /// Only users of this role.
+    /// Only users with this role.
     role: Option<Role>,
-    /// Only those of this status.
+    /// Only those with this status.
     status: Option<UserStatus>,
-    /// Only those of this business.
+    /// Only users of this business.
     #[param(value_type = Option<BusinessSid>)]
     business_sid: Option<BusinessSid>,
 }
 
 impl UserFilter {
     fn of(self, query: ListQuery) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         ListRequest::from(query)
-            .filtered("role", self.role.map(|role| text(role.as_str())))
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("business_sid", self.business_sid.map(|business| text(business.as_str())))
+            .filtered("role", self.role.map(|role| ListValue::text(role.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("business_sid", self.business_sid.map(|business| ListValue::text(business.as_str())))
     }
 }
 
 /// List users
 ///
-/// A page at a time: the `Link` header leads to the next. `search` looks into e-mail address and name. Sorted by `email`, or
-/// by `created_at`.
+/// A page at a time: the `Link` header points to the next page. `search` matches e-mail address and name. Sorted by
+/// `email` (the default) or `created_at`.
 #[utoipa::path(
     get,
     path = "/api/admin/users/",
@@ -112,7 +97,7 @@ impl UserFilter {
     params(ListQuery, UserFilter),
     responses(
         (status = 200, description = "A page of users", body = Vec<UserAccountBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -128,9 +113,9 @@ pub async fn list_users(
     Ok(listing::answer(&uri, page))
 }
 
-/// Show a user
+/// Get a user
 ///
-/// With the `ETag` that who changes them has to send.
+/// Returns an `ETag`; send it in `If-Match` when you change or delete the user.
 #[utoipa::path(
     get,
     path = "/api/admin/users/{user_sid}/",
@@ -138,7 +123,7 @@ pub async fn list_users(
     params(("user_sid" = UserSid, Path, description = "The user")),
     responses(
         (status = 200, description = "The user", body = UserAccountBody,
-         headers(("ETag" = String, description = "Which state of the user this is"))),
+         headers(("ETag" = String, description = "The version of the user, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -148,33 +133,33 @@ pub async fn show_user(
     State(state): State<AppState>,
     _: May<Administer>,
     SidPath(sid): SidPath<UserSid>,
-) -> Result<OneUser, Problem> {
+) -> Result<Versioned<UserAccountBody>, Problem> {
     Ok(one(services::access::users::show(&state.billing, sid).await?))
 }
 
-/// A user to make.
+/// A user to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewUser, example = json!({
     "email": "juma@example.com", "name": "Juma", "role": "client", "business_sid": "biz_test_001",
     "password": "a sentence only Juma knows"
 }))]
 pub struct UserRequest {
-    /// By which they log in; unique.
+    /// The address to log in with; unique.
     email: Email,
     /// At most 64 characters.
     name: Title,
-    /// `client`, `reseller` (of a business that is one) or `admin`.
+    /// `client`, `reseller` (in a business that is a reseller) or `admin`.
     role: Role,
-    /// Whose people they are; left out for admins alone.
+    /// The business of the user; left out for admins only.
     business_sid: Option<BusinessSid>,
     /// 12 to 256 characters; a sentence is fine.
     #[schema(value_type = String, format = Password, min_length = 12, max_length = 256)]
     password: Password,
 }
 
-/// Make a user
+/// Create a user
 ///
-/// They can log in from then on. Their e-mail address is unique, so a repeated request makes no second one.
+/// The user can log in at once. The e-mail address is unique, so repeating the request creates no second user.
 #[utoipa::path(
     post,
     path = "/api/admin/users/",
@@ -183,7 +168,7 @@ pub struct UserRequest {
     request_body(content = UserRequest, description = "The user"),
     responses(
         (status = 201, description = "The user", body = UserAccountBody,
-         headers(("ETag" = String, description = "Which state of the user this is"))),
+         headers(("ETag" = String, description = "The version of the user, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         BodyErrors,
@@ -195,16 +180,15 @@ pub async fn create_user(
     may: May<Administer>,
     Query(reason): Query<ReasonQuery>,
     Json(body): Json<UserRequest>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<UserAccountBody>), Problem> {
+) -> Result<(StatusCode, Versioned<UserAccountBody>), Problem> {
     let author = reason.author(may);
     let UserRequest { email, name, role, business_sid, password } = body;
     let new = NewUser { email, name, role, business: business_sid, password };
     let create = async move { services::access::users::create(&state.billing, new, &author).await };
-    let (version, body) = one(to_the_end(create).await?);
-    Ok((StatusCode::CREATED, version, body))
+    Ok((StatusCode::CREATED, one(to_the_end(create).await?)))
 }
 
-/// What is to become of a user; what is left out stays.
+/// Changes to a user; fields that you leave out keep their value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = UserChanges, example = json!({"status": "DISABLED"}))]
 pub struct UserChangesBody {
@@ -213,7 +197,7 @@ pub struct UserChangesBody {
     name: Option<Title>,
     #[serde(default, deserialize_with = "present")]
     role: Option<Role>,
-    /// `null` for an admin, who belongs to none.
+    /// `null` for an admin, who belongs to no business.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<BusinessSid>)]
     business_sid: Option<Option<BusinessSid>>,
@@ -226,28 +210,27 @@ impl TryFrom<UserChangesBody> for UserChanges {
 
     fn try_from(body: UserChangesBody) -> Result<UserChanges, Problem> {
         let UserChangesBody { name, role, business_sid, status } = body;
-        let changes = UserChanges { name, role, business: business_sid, status };
-        if changes == UserChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        some_change(UserChanges { name, role, business: business_sid, status })
     }
 }
 
-/// Change a user
+/// Update a user
 ///
-/// What is left out stays. Who is disabled, or gets another role or business, is logged out everywhere: at once here, within
-/// a second on other servers. Send the `ETag` you read in `If-Match`.
+/// Fields that you leave out keep their value. A user who is disabled, or gets another role or business, is logged out
+/// everywhere: at once on this server, within a second on others. Send the `ETag` of the user in `If-Match`.
 #[utoipa::path(
     patch,
     path = "/api/admin/users/{user_sid}/",
     tag = "Admin",
     params(
         ("user_sid" = UserSid, Path, description = "The user"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    request_body(content = UserChangesBody, description = "What is to change"),
+    request_body(content = UserChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The user as they are now", body = UserAccountBody,
-         headers(("ETag" = String, description = "Which state of the user this is"))),
+        (status = 200, description = "The updated user", body = UserAccountBody,
+         headers(("ETag" = String, description = "The version of the user, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -258,18 +241,15 @@ impl TryFrom<UserChangesBody> for UserChanges {
 )]
 pub async fn change_user(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<UserSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, login }: Edit<UserSid>,
     Json(body): Json<UserChangesBody>,
-) -> Result<OneUser, Problem> {
-    let (keeper, changes) = (reason.keeper(may), body.try_into()?);
+) -> Result<Versioned<UserAccountBody>, Problem> {
+    let (keeper, changes) = (UserKeeper { author, login }, body.try_into()?);
     let change = async move { services::access::users::change(&state.billing, sid, &seen, changes, &keeper).await };
     Ok(one(to_the_end(change).await?))
 }
 
-/// A password for somebody else.
+/// A new password for a user.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewPassword, example = json!({"password": "another sentence for Juma"}))]
 pub struct NewPasswordRequest {
@@ -280,14 +260,14 @@ pub struct NewPasswordRequest {
 
 /// Set a user's password
 ///
-/// Ends all of their sessions, and lets them try again to log in where too many failures locked them out.
+/// Ends all sessions of the user, and lifts a lock after too many failed logins.
 #[utoipa::path(
     post,
     path = "/api/admin/users/{user_sid}/password/",
     tag = "Admin",
     params(("user_sid" = UserSid, Path, description = "The user"), ReasonQuery),
     request_body(content = NewPasswordRequest, description = "The new password"),
-    responses((status = 204, description = "It is set"), CommonErrors, Forbidden, Missing, BodyErrors),
+    responses((status = 204, description = "The password was set"), CommonErrors, Forbidden, Missing, BodyErrors),
 )]
 pub async fn set_password(
     State(state): State<AppState>,
@@ -304,19 +284,19 @@ pub async fn set_password(
 
 /// Delete a user
 ///
-/// Logs them out everywhere: at once here, within a second on other servers. What they did stays in the records. Send the
-/// `ETag` you read in `If-Match`.
+/// Ends all sessions of the user: at once on this server, within a second on others. Records of what the user did are
+/// kept. Send the `ETag` of the user in `If-Match`.
 #[utoipa::path(
     delete,
     path = "/api/admin/users/{user_sid}/",
     tag = "Admin",
     params(
         ("user_sid" = UserSid, Path, description = "The user"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
     responses(
-        (status = 204, description = "They are deleted"),
+        (status = 204, description = "The user was deleted"),
         CommonErrors,
         Forbidden,
         Missing,
@@ -326,12 +306,9 @@ pub async fn set_password(
 )]
 pub async fn delete_user(
     State(state): State<AppState>,
-    may: May<Administer>,
-    SidPath(sid): SidPath<UserSid>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target: sid, seen, author, login }: Edit<UserSid>,
 ) -> Result<StatusCode, Problem> {
-    let keeper = reason.keeper(may);
+    let keeper = UserKeeper { author, login };
     let delete = async move { services::access::users::delete(&state.billing, sid, &seen, &keeper).await };
     to_the_end(delete).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,12 +1,13 @@
 //! Lists wallets, shows their settings and changes them.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderMap, Uri};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
-use super::changes::ReasonQuery;
+use super::changes::{Edit, ReasonQuery, some_change};
+use crate::domain::access::rights::Tenant;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::listing::{ListRequest, ListValue};
 use crate::domain::values::money::Money;
@@ -16,7 +17,7 @@ use crate::http::api::wallets::WalletBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::ListQuery;
 use crate::http::edge::answer::pages::next_link;
-use crate::http::edge::ask::etag::{IfMatch, etag};
+use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -31,9 +32,9 @@ pub struct WalletFilter {
     /// Only wallets in this currency.
     #[param(value_type = Option<String>)]
     currency: Option<Currency>,
-    /// Only wallets that have this plan.
+    /// Only wallets on this plan.
     plan: Option<PlanSid>,
-    /// Only wallets with less than this.
+    /// Only wallets with a balance below this amount.
     #[serde(default, deserialize_with = "amount")]
     #[param(value_type = Option<f64>)]
     balance_below: Option<Money>,
@@ -48,7 +49,7 @@ fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D
 impl WalletFilter {
     fn of(self, query: ListQuery) -> ListRequest {
         ListRequest::from(query)
-            .filtered("currency", self.currency.map(|currency| ListValue::Text(currency.code().to_owned())))
+            .filtered("currency", self.currency.map(|currency| ListValue::text(currency.code())))
             .filtered("plan", self.plan.map(|plan| ListValue::Id(plan.uuid())))
             .filtered("balance_below", self.balance_below.map(|amount| ListValue::Integer(amount.micros())))
     }
@@ -56,8 +57,8 @@ impl WalletFilter {
 
 /// List wallets
 ///
-/// A page at a time: the `Link` header leads to the next. `search` looks into the business's SID and name. Sorted by
-/// `business_sid`, or by `created_at`. Not by balance: every message changes one, and would have to keep it in order.
+/// A page at a time: the `Link` header points to the next page. `search` matches the business's SID and name. Sorted by
+/// `business_sid` (the default) or `created_at`. There is no sorting by balance, because every message changes one.
 #[utoipa::path(
     get,
     path = "/api/admin/wallets/",
@@ -65,7 +66,7 @@ impl WalletFilter {
     params(ListQuery, WalletFilter),
     responses(
         (status = 200, description = "A page of wallets", body = Vec<WalletBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Forbidden,
     ),
@@ -82,17 +83,14 @@ pub async fn list_wallets(
     Ok((next_link(&uri, page.next), Json(wallets)))
 }
 
-/// The answer with one wallet, and its `ETag`.
-type OneWallet = ([(HeaderName, HeaderValue); 1], Json<WalletBody>);
-
-fn one(wallet: Wallet) -> Result<OneWallet, Problem> {
+fn one(wallet: Wallet) -> Result<Versioned<WalletBody>, Problem> {
     Ok((etag(wallet.settings_version()), Json(wallet.try_into()?)))
 }
 
-/// Show a wallet
+/// Get a wallet's settings
 ///
-/// With the `ETag` that who changes it has to send. It stands for the wallet's settings alone, `credit_limit` and
-/// `pricing_plan_sid`, and not for its balance: that changes with every message.
+/// Returns the wallet with an `ETag`; send it in `If-Match` when you change the settings. The `ETag` covers
+/// `credit_limit` and `pricing_plan_sid` only, not the balance, which changes with every message.
 #[utoipa::path(
     get,
     path = "/api/admin/wallets/{business_sid}/",
@@ -100,7 +98,7 @@ fn one(wallet: Wallet) -> Result<OneWallet, Problem> {
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
     responses(
         (status = 200, description = "The wallet", body = WalletBody,
-         headers(("ETag" = String, description = "Which state of its settings this is"))),
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -109,20 +107,20 @@ fn one(wallet: Wallet) -> Result<OneWallet, Problem> {
 pub async fn show_wallet_settings(
     State(state): State<AppState>,
     BusinessPath { tenant, .. }: BusinessPath<Administer>,
-) -> Result<OneWallet, Problem> {
+) -> Result<Versioned<WalletBody>, Problem> {
     one(services::wallets::settings::show(&state.billing, tenant.sid()).await?)
 }
 
-/// What is to become of a wallet; what is left out stays.
+/// Changes to a wallet's settings; fields that you leave out keep their value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = WalletChanges, example = json!({"credit_limit": 250}))]
 pub struct WalletChangesBody {
-    /// How far below zero a debit may take the balance: 0 to 1,000,000,000,000. A lowered limit may leave the wallet below
-    /// it.
+    /// How far below zero a debit may take the balance: 0 to 1,000,000,000,000. A lower limit may leave the balance
+    /// past it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     credit_limit: Option<Money>,
-    /// The plan that messages are charged by from now on; null for none.
+    /// The plan for messages charged from now on; null for none.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<PlanSid>)]
     pricing_plan_sid: Option<Option<PlanSid>>,
@@ -132,29 +130,28 @@ impl TryFrom<WalletChangesBody> for WalletChanges {
     type Error = Problem;
 
     fn try_from(body: WalletChangesBody) -> Result<WalletChanges, Problem> {
-        let changes = WalletChanges { credit_limit: body.credit_limit, pricing_plan_sid: body.pricing_plan_sid };
-        if changes == WalletChanges::default() { Err(Problem::no_change()) } else { Ok(changes) }
+        some_change(WalletChanges { credit_limit: body.credit_limit, pricing_plan_sid: body.pricing_plan_sid })
     }
 }
 
-/// Change a wallet
+/// Update a wallet's settings
 ///
-/// Its credit limit and its plan: the next message is charged by them. Its currency never changes, and its balance only by
-/// entries of the ledger, such as an adjustment. Send the `ETag` you read in `If-Match`; messages that are charged
-/// meanwhile do not change it.
+/// Changes the credit limit and the plan; both apply from the next message on. The currency never changes, and the
+/// balance changes only through ledger entries, such as an adjustment. Send the `ETag` of the settings in `If-Match`;
+/// messages charged in the meantime do not change it.
 #[utoipa::path(
     patch,
     path = "/api/admin/wallets/{business_sid}/",
     tag = "Admin",
     params(
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
-        ("If-Match" = String, Header, description = "The `ETag` you read, or `*` for whatever it has become", example = "*"),
+        ("If-Match" = String, Header, description = "The `ETag` you received, or `*` for any version", example = "*"),
         ReasonQuery,
     ),
-    request_body(content = WalletChangesBody, description = "What is to change"),
+    request_body(content = WalletChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The wallet as it is now", body = WalletBody,
-         headers(("ETag" = String, description = "Which state of its settings this is"))),
+        (status = 200, description = "The updated wallet", body = WalletBody,
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -164,13 +161,11 @@ impl TryFrom<WalletChangesBody> for WalletChanges {
 )]
 pub async fn change_wallet(
     State(state): State<AppState>,
-    BusinessPath { tenant, may }: BusinessPath<Administer>,
-    IfMatch(seen): IfMatch,
-    Query(reason): Query<ReasonQuery>,
+    Edit { target, seen, author, .. }: Edit<Tenant>,
     Json(body): Json<WalletChangesBody>,
-) -> Result<OneWallet, Problem> {
-    let (author, changes, business) = (reason.author(may), body.try_into()?, tenant.into_sid());
+) -> Result<Versioned<WalletBody>, Problem> {
+    let changes = body.try_into()?;
     let change =
-        async move { services::wallets::settings::change(&state.billing, &business, &seen, changes, &author).await };
+        async move { services::wallets::settings::change(&state.billing, target.sid(), &seen, changes, &author).await };
     one(to_the_end(change).await?)
 }

@@ -10,15 +10,15 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::{AlertSid, BusinessSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{AlertPath, BusinessPath, Flag, Json, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{BusinessPath, Flag, Json, OwnPath, Query};
 use crate::http::edge::who::auth::{Manage, Read};
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use crate::http::state::AppState;
 use crate::services;
 
-/// A warning to a client.
+/// An alert for a business.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BillingAlert)]
 pub struct AlertBody {
@@ -27,11 +27,11 @@ pub struct AlertBody {
     #[serde(rename = "type")]
     alert_type: AlertType,
     severity: AlertSeverity,
-    /// A sentence to show.
+    /// A sentence to show to people.
     message: String,
-    /// What was crossed.
+    /// The threshold that was crossed.
     threshold: Money,
-    /// Where the value stood then.
+    /// The value that raised the alert.
     current_value: Money,
     is_read: bool,
     created_at: Timestamp,
@@ -62,14 +62,14 @@ impl From<OwnedAlert> for AlertBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AlertQuery {
-    /// Only alerts that nobody has read.
+    /// `true`: only unread alerts.
     #[param(value_type = Option<bool>)]
     unread: Option<Flag>,
 }
 
 /// List alerts
 ///
-/// A business's alerts, newest first, a page at a time: the `Link` header leads to the next page.
+/// A business's alerts, newest first, a page at a time: the `Link` header points to the next page.
 #[utoipa::path(
     get,
     path = "/api/billing/alerts/{business_sid}/",
@@ -81,7 +81,7 @@ pub struct AlertQuery {
     ),
     responses(
         (status = 200, description = "A page of alerts", body = Vec<AlertBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
     ),
 )]
@@ -95,21 +95,19 @@ pub async fn list_alerts(
     let unread_only = query.unread.is_some_and(Flag::is_set);
     let (cursor, limit) = page.bounds();
     let page = services::notifications::alerts::list(&state.billing, &tenant, unread_only, cursor, limit).await?;
-    let headers = next_link(&uri, page.next);
-    let alerts = page.items.into_iter().map(|alert| AlertBody::new(tenant.sid().clone(), alert)).collect();
-    Ok((headers, Json(alerts)))
+    Ok(pages::answer(&uri, page.map(|alert| AlertBody::new(tenant.sid().clone(), alert))))
 }
 
-/// Whether an alert was read.
+/// Whether an alert is read.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = AlertChanges, example = json!({"is_read": true}))]
 pub struct AlertChangesBody {
     is_read: bool,
 }
 
-/// Mark an alert
+/// Mark an alert as read or unread
 ///
-/// Says of an alert that it was read, or that it was not. Again changes nothing.
+/// Sets `is_read`. Repeating the request changes nothing.
 #[utoipa::path(
     patch,
     path = "/api/billing/alerts/{business_sid}/{alert_sid}/",
@@ -118,9 +116,9 @@ pub struct AlertChangesBody {
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("alert_sid" = AlertSid, Path, description = "The alert"),
     ),
-    request_body(content = AlertChangesBody, description = "Whether it was read"),
+    request_body(content = AlertChangesBody, description = "Whether the alert is read"),
     responses(
-        (status = 200, description = "The alert as it is now", body = AlertBody),
+        (status = 200, description = "The updated alert", body = AlertBody),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -129,7 +127,7 @@ pub struct AlertChangesBody {
 )]
 pub async fn mark_alert(
     State(state): State<AppState>,
-    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    OwnPath { tenant, sid: alert, may }: OwnPath<Manage, AlertSid>,
     Json(body): Json<AlertChangesBody>,
 ) -> Result<Json<AlertBody>, Problem> {
     let business = tenant.sid().clone();
@@ -141,7 +139,7 @@ pub async fn mark_alert(
 
 /// Mark an alert as read
 ///
-/// The same as `PATCH` with `{"is_read": true}`, for callers that send no body. Again changes nothing.
+/// The same as `PATCH` with `{"is_read": true}`, for callers that send no body. Repeating the request changes nothing.
 #[utoipa::path(
     post,
     path = "/api/billing/alerts/{business_sid}/{alert_sid}/read/",
@@ -151,7 +149,7 @@ pub async fn mark_alert(
         ("alert_sid" = AlertSid, Path, description = "The alert"),
     ),
     responses(
-        (status = 200, description = "The alert as it is now", body = AlertBody),
+        (status = 200, description = "The updated alert", body = AlertBody),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -159,7 +157,7 @@ pub async fn mark_alert(
 )]
 pub async fn read_alert(
     State(state): State<AppState>,
-    AlertPath { tenant, alert, may }: AlertPath<Manage>,
+    OwnPath { tenant, sid: alert, may }: OwnPath<Manage, AlertSid>,
 ) -> Result<Json<AlertBody>, Problem> {
     let business = tenant.sid().clone();
     let mark =
@@ -167,25 +165,25 @@ pub async fn read_alert(
     Ok(Json(AlertBody::new(business, to_the_end(mark).await?)))
 }
 
-/// How many alerts were marked.
+/// The number of alerts that were marked.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MarkedAlerts)]
 pub struct MarkedBody {
     business_sid: BusinessSid,
-    /// Those that were unread before.
+    /// Only alerts that were unread before.
     marked: u64,
 }
 
 /// Mark all alerts as read
 ///
-/// All that the business has by now. Again marks none.
+/// Marks all alerts that the business has so far. Repeating the request marks none.
 #[utoipa::path(
     post,
     path = "/api/billing/alerts/{business_sid}/read-all/",
     tag = "Alerts",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
     responses(
-        (status = 200, description = "How many were marked", body = MarkedBody),
+        (status = 200, description = "The number of alerts that were marked", body = MarkedBody),
         CommonErrors,
         TenantForbidden,
     ),
@@ -199,14 +197,14 @@ pub async fn read_all_alerts(
     Ok(Json(MarkedBody { business_sid, marked: to_the_end(mark).await? }))
 }
 
-/// How many alerts nobody has read.
+/// The number of unread alerts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AlertCount)]
 pub struct AlertCountBody {
     business_sid: BusinessSid,
-    /// All of them.
+    /// All unread alerts.
     unread: i64,
-    /// Of those, by severity.
+    /// Those with severity CRITICAL.
     critical: i64,
     warning: i64,
     info: i64,
@@ -214,13 +212,13 @@ pub struct AlertCountBody {
 
 /// Count unread alerts
 ///
-/// For a badge beside a bell.
+/// The number of unread alerts by severity, for example for a badge.
 #[utoipa::path(
     get,
     path = "/api/billing/alerts/{business_sid}/count/",
     tag = "Alerts",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
-    responses((status = 200, description = "How many nobody has read", body = AlertCountBody), CommonErrors),
+    responses((status = 200, description = "The number of unread alerts", body = AlertCountBody), CommonErrors),
 )]
 pub async fn count_alerts(
     State(state): State<AppState>,

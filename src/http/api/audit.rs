@@ -18,30 +18,30 @@ use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 
-/// Something that was done: who, what, what it was before and after.
+/// A record of an action: who did what, and the object before and after it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditRecord)]
 pub struct AuditBody {
-    /// Rises with each deed.
+    /// Increases with each record.
     id: i64,
-    /// The user or key that did it; `anonymous`, `seed` or `command-line` where it was none.
+    /// The user or key that acted; otherwise a name such as `anonymous`, `seed`, `scheduled` or `command-line`.
     #[schema(example = "user_019abc3456787def8123456789abcdef")]
     actor: String,
     action: AuditAction,
-    /// The thing it was done to.
+    /// The object of the action.
     #[schema(example = "key_019abc3456787def8123456789abcdef")]
     subject: String,
-    /// What it was; null where it was made, and where the deed changes nothing that is kept.
+    /// The object before the action; null if it was created, or if the action changed nothing that is stored.
     #[schema(value_type = Option<Object>)]
     before: Option<Value>,
-    /// What it became; null where it was deleted.
+    /// The object after the action; null if it was deleted.
     #[schema(value_type = Option<Object>)]
     after: Option<Value>,
-    /// Why, where they said so.
+    /// The reason, if one was given.
     reason: Option<String>,
-    /// The request that did it, as in the log and in `X-Request-Id`.
+    /// The id of the request, as in the log and in `X-Request-Id`.
     request_id: Option<String>,
-    /// Where it came from.
+    /// The IP address the request came from.
     address: Option<String>,
     created_at: Timestamp,
 }
@@ -66,18 +66,18 @@ impl From<AuditRecord> for AuditBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
-    /// Only deeds of this user or key.
+    /// Only actions of this user or key.
     #[param(value_type = Option<String>)]
     actor: Option<AuditText>,
-    /// Only deeds of this kind.
+    /// Only actions of this kind.
     action: Option<AuditAction>,
-    /// Only deeds that this thing was the object of.
+    /// Only actions on this object.
     #[param(value_type = Option<String>)]
     subject: Option<AuditText>,
-    /// Only what this request did.
+    /// Only actions of this request.
     #[param(value_type = Option<String>)]
     request_id: Option<AuditText>,
-    /// Only from this day (in the billing time zone) or instant on.
+    /// Only from this day (in the billing time zone) or this instant on.
     #[param(value_type = Option<String>, example = "2026-01-01")]
     from: Option<Moment>,
     /// Only up to the end of this day, or before this instant.
@@ -87,16 +87,17 @@ pub struct AuditQuery {
 
 /// List the audit log
 ///
-/// Every write but those that are their own record (the ledger's entries and delivery reports name who made them
-/// themselves), newest first, a page at a time. It can be sorted by `created_at`. Nothing in it ever changes.
+/// All writes except ledger entries and delivery reports, which record themselves who made them. Newest first by
+/// default, a page at a time: the `Link` header points to the next page. Sorted by `created_at`. Audit records never
+/// change.
 #[utoipa::path(
     get,
     path = "/api/billing/audit/",
     tag = "Audit",
     params(ListQuery, AuditQuery),
     responses(
-        (status = 200, description = "A page of deeds", body = Vec<AuditBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        (status = 200, description = "A page of audit records", body = Vec<AuditBody>,
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
     ),
 )]
@@ -108,10 +109,10 @@ pub async fn list_audit(
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<AuditBody>>), Problem> {
     let calendar = state.billing.rules.calendar;
-    let text = |text: AuditText| ListValue::Text(text.as_str().to_owned());
+    let text = |text: AuditText| ListValue::text(text.as_str());
     let request = ListRequest::from(list)
         .filtered("actor", query.actor.map(text))
-        .filtered("action", query.action.map(|action| ListValue::Text(action.as_str().to_owned())))
+        .filtered("action", query.action.map(|action| ListValue::text(action.as_str())))
         .filtered("subject", query.subject.map(text))
         .filtered("request_id", query.request_id.map(text))
         .filtered("from", query.from.map(|from| ListValue::Integer(calendar.first_instant(from).micros())))

@@ -1,7 +1,6 @@
 //! Shows and changes the auto-recharge of a wallet.
 
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,7 +10,7 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::{BusinessSid, PaymentSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::etag::{IfMatchOrAnything, etag};
+use crate::http::edge::ask::etag::{IfMatchOrAnything, Versioned, etag};
 use crate::http::edge::ask::extract::{BusinessPath, Json, nullable, optional_whole_number, present};
 use crate::http::edge::who::auth::{Manage, Read};
 use crate::http::edge::writes::to_the_end;
@@ -21,43 +20,41 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::payments::recharge_settings::{RechargeChanges, RechargeStanding};
 
-/// How a wallet is recharged by itself, and how that stands.
+/// The auto-recharge settings of a wallet, and their state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AutoRecharge)]
 pub struct AutoRechargeBody {
     enabled: bool,
-    /// What each recharge brings.
+    /// The amount of each recharge.
     amount: Money,
-    /// Below which balance one is asked for.
+    /// A recharge is requested when the balance falls below this.
     threshold: Money,
     currency: Currency,
-    /// Who is asked; null where this server has no provider.
+    /// The provider that is asked for the money; null if this server has none.
     provider: Option<ProviderName>,
-    /// What the provider takes the money from, masked; null where nobody said.
+    /// What the provider takes the money from, masked; null if not given.
     method: Option<String>,
     max_per_day: i64,
-    /// null: `max_per_day` times the amount.
+    /// null means `max_per_day` times `amount`.
     max_amount_per_day: Option<Money>,
     state: AutoRechargeState,
 }
 
-/// How the recharges of a wallet stand.
+/// The state of a wallet's auto-recharge.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AutoRechargeState {
-    /// The payment that the wallet waits for.
+    /// The recharge payment that is still open.
     open_payment_sid: Option<PaymentSid>,
-    /// Until when none is asked for, after one that failed or when the day's are used up.
+    /// Until when no recharge is requested, after a failure or when the day's limit is used up.
     next_attempt_at: Option<Timestamp>,
-    /// How many have failed since the last that worked.
+    /// The number of failures since the last successful recharge.
     failures: i64,
-    /// Today's, those that failed left out.
+    /// Today's recharges, without failed ones.
     count_today: i64,
     amount_today: Money,
 }
 
-type OneSetting = ([(HeaderName, HeaderValue); 1], Json<AutoRechargeBody>);
-
-fn one(RechargeStanding { settings, state }: RechargeStanding) -> OneSetting {
+fn one(RechargeStanding { settings, state }: RechargeStanding) -> Versioned<AutoRechargeBody> {
     let version = settings.version();
     let state = AutoRechargeState {
         open_payment_sid: state.open_payment,
@@ -80,35 +77,35 @@ fn one(RechargeStanding { settings, state }: RechargeStanding) -> OneSetting {
     (etag(version), Json(body))
 }
 
-/// Show auto-recharge
+/// Get auto-recharge settings
 ///
-/// With the `ETag` of the settings, whatever their state.
+/// Returns an `ETag`, which covers the settings but not their `state`; send it in `If-Match` when you change them.
 #[utoipa::path(
     get,
     path = "/api/billing/wallet/{business_sid}/auto-recharge/",
     tag = "Payments",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
     responses(
-        (status = 200, description = "The settings and how they stand", body = AutoRechargeBody,
-         headers(("ETag" = String, description = "Which state of the settings this is"))),
+        (status = 200, description = "The settings and their state", body = AutoRechargeBody,
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
     ),
 )]
 pub async fn show_auto_recharge(
     State(state): State<AppState>,
     BusinessPath { tenant, .. }: BusinessPath<Read>,
-) -> Result<OneSetting, Problem> {
+) -> Result<Versioned<AutoRechargeBody>, Problem> {
     Ok(one(services::payments::recharge_settings::show(&state.billing, &tenant).await?))
 }
 
-/// How a wallet is to be recharged. What is left out stays; switched off, it keeps its numbers.
+/// New auto-recharge settings. Fields that you leave out keep their value, also when you disable auto-recharge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = AutoRechargeChanges, example = json!({
     "enabled": true, "amount": 20, "threshold": 5, "method": "+254712345678", "max_per_day": 3
 }))]
 pub struct AutoRechargeRequest {
     enabled: bool,
-    /// At least the threshold, at most 1,000,000,000.
+    /// At least `threshold`, at most 1,000,000,000.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     amount: Option<Money>,
@@ -116,17 +113,17 @@ pub struct AutoRechargeRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     threshold: Option<Money>,
-    /// One of this server's payment providers; its default one where none was named before.
+    /// One of this server's payment providers; by default the one set before, else the server's default.
     provider: Option<ProviderName>,
-    /// What the provider takes the money from, such as a phone number; null for nothing. It is kept sealed, and shown masked;
-    /// naming another provider without it forgets it.
+    /// What the provider takes the money from, such as a phone number; null for none. It is stored encrypted and shown
+    /// masked. If you switch to another provider without giving a method, the old one is deleted.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<PaymentMethod>)]
     method: Option<Option<PaymentMethod>>,
-    /// 1 to 100; 5 where nobody said.
+    /// 1 to 100; by default 5.
     #[serde(default, deserialize_with = "optional_whole_number")]
     max_per_day: Option<i64>,
-    /// At least the amount; null: `max_per_day` times the amount.
+    /// At least `amount`; null means `max_per_day` times `amount`.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<DecimalInput>)]
     max_amount_per_day: Option<Option<Money>>,
@@ -146,11 +143,12 @@ impl From<AutoRechargeRequest> for RechargeChanges {
     }
 }
 
-/// Change auto-recharge
+/// Update auto-recharge settings
 ///
-/// When the balance falls below `threshold`, or a message is refused for want of funds, the provider is asked for `amount`,
-/// one payment at a time. Switching it on judges the balance at once, and forgets what failed before. A recharge that fails
-/// is tried again after 1, 4 and 24 hours; after one more it is switched off, with an alert.
+/// When the balance falls below `threshold`, or a message is refused for lack of funds, a payment of `amount` is
+/// requested from the provider, one at a time. Enabling auto-recharge checks the balance at once and resets the count
+/// of failures. A failed recharge is retried after 1, 4 and 24 hours; if the next one fails too, auto-recharge is
+/// disabled, with an alert.
 #[utoipa::path(
     put,
     path = "/api/billing/wallet/{business_sid}/auto-recharge/",
@@ -158,12 +156,12 @@ impl From<AutoRechargeRequest> for RechargeChanges {
     params(
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("If-Match" = Option<String>, Header,
-         description = "The `ETag` you read, so that you overwrite nothing you have not seen"),
+         description = "The `ETag` you received, so that you do not overwrite changes you have not seen"),
     ),
-    request_body(content = AutoRechargeRequest, description = "How the wallet is to be recharged"),
+    request_body(content = AutoRechargeRequest, description = "The new settings"),
     responses(
-        (status = 200, description = "The settings as they are now, and how they stand", body = AutoRechargeBody,
-         headers(("ETag" = String, description = "Which state of the settings this is"))),
+        (status = 200, description = "The updated settings and their state", body = AutoRechargeBody,
+         headers(("ETag" = String, description = "The version of the settings, for `If-Match`"))),
         CommonErrors,
         BodyErrors,
         Missing,
@@ -175,7 +173,7 @@ pub async fn change_auto_recharge(
     BusinessPath { tenant, may }: BusinessPath<Manage>,
     IfMatchOrAnything(seen): IfMatchOrAnything,
     Json(request): Json<AutoRechargeRequest>,
-) -> Result<OneSetting, Problem> {
+) -> Result<Versioned<AutoRechargeBody>, Problem> {
     let actor = may.actor;
     let change = async move {
         services::payments::recharge_settings::change(&state.billing, &tenant, &seen, request.into(), &actor).await

@@ -24,7 +24,7 @@ use crate::domain::values::time::{Instant, Timestamp};
 use crate::error::Error;
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::batches::{ItemProblem, Items, Results};
-use crate::http::edge::ask::extract::{ChargePath, Json, present, segments};
+use crate::http::edge::ask::extract::{Json, OwnPath, present, segments};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::{self, Administer, May};
 use crate::http::edge::writes::to_the_end;
@@ -35,8 +35,8 @@ use crate::services::charges::{ChargeHistory, ChargeRequest, RefundReceipt};
 
 /// A message to charge before it is sent.
 ///
-/// Where it goes: `mcc` and `mnc`; else `country_code` with `operator`; else the prefix of `to`. How long it is:
-/// `segments`, or the `body` to count them from.
+/// The destination is given by `mcc` and `mnc`, else by `country_code` with `operator`, else by the prefix of `to`. The
+/// length is given by `segments`, or by the `body`, from which they are counted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({
     "business_sid": "biz_test_001", "message_sid": "0195a1b2-c3d4-7e5f-8091-a2b3c4d5e6f7", "to": "+254712345678",
@@ -45,27 +45,27 @@ use crate::services::charges::{ChargeHistory, ChargeRequest, RefundReceipt};
 pub struct ChargeItem {
     business_sid: BusinessSid,
     message_sid: MessageSid,
-    /// The number it goes to, in international form.
+    /// The recipient's number, in international form.
     to: Option<PhoneNumber>,
     country_code: Option<CountryCode>,
-    /// The operator's name, as on its rate card; letter case does not matter.
+    /// The operator's name, as on its rate card, ignoring case.
     operator: Option<OperatorName>,
-    /// The mobile country code of its network, with `mnc`.
+    /// The mobile country code of the network, with `mnc`.
     #[schema(pattern = "^[0-9]{3}$", example = "639")]
     mcc: Option<String>,
-    /// The mobile network code of its network, with `mcc`.
+    /// The mobile network code of the network, with `mcc`.
     #[schema(pattern = "^[0-9]{2,3}$", example = "02")]
     mnc: Option<String>,
-    /// How many segments it is sent in.
+    /// The number of segments.
     #[serde(default, deserialize_with = "segments")]
     #[schema(minimum = 1, maximum = 255)]
     segments: Option<u16>,
-    /// Its text; segments are counted by 3GPP TS 23.038 and 23.040. It is not stored.
+    /// The text of the message; segments are counted according to 3GPP TS 23.038 and 23.040. It is not stored.
     body: Option<String>,
-    /// When the gateway took it, at most 72 hours back and 5 minutes ahead: the price of that time applies.
+    /// When the gateway accepted the message, at most 72 hours ago or 5 minutes ahead: the price at that time applies.
     #[schema(value_type = Option<Timestamp>)]
     submitted_at: Option<Instant>,
-    /// Facts of your own, returned with the transaction: at most 4,096 bytes.
+    /// Your own data, returned with the transaction: at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     metadata: Option<JsonObject>,
 }
@@ -87,17 +87,17 @@ impl ChargeItem {
     }
 }
 
-/// A charged message: the debit, why it cost what it did, and what is left.
+/// A charged message: the debit, how its cost was calculated, and the balance.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Charge)]
 pub struct ChargeBody {
     message_sid: MessageSid,
-    /// The debit in the wallet's history.
+    /// The debit as a transaction.
     transaction: TransactionBody,
     rating: RatingBody,
-    /// The wallet's balance now: after this charge, or after what came since where an earlier charge is answered again.
+    /// The wallet's current balance: after this charge or, when a charge is repeated, after all that followed it.
     balance: Money,
-    /// What a further debit may take: the balance and the credit limit.
+    /// The amount available to further debits: balance plus credit limit.
     available: Money,
 }
 
@@ -118,19 +118,19 @@ impl TryFrom<Charged> for ChargeBody {
 
 /// Charge a message
 ///
-/// Rates a message and debits its wallet, at once and for good: send the message once this has answered 201. A
-/// `message_sid` is charged once, however often it is asked: the same request again gets the same transaction, with
-/// `Idempotent-Replayed: true`; another request with the same `message_sid` gets 409.
+/// Rates a message and debits its wallet, at once and permanently. Send the message only after this has answered 201.
+/// Each `message_sid` is charged once: the same request again returns the same transaction, with
+/// `Idempotent-Replayed: true`; a different request with the same `message_sid` gets 409.
 ///
-/// Use a `message_sid` that rises with time, such as a UUID version 7: the database then stays fast however many there are.
+/// Use a `message_sid` that increases over time, such as a UUID version 7, so that the database stays fast as it grows.
 #[utoipa::path(
     post,
     path = "/api/billing/charges/",
     tag = "Charges",
     request_body(content = ChargeItem, description = "The message"),
     responses(
-        (status = 201, description = "The message is charged", body = ChargeBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the message was charged before"))),
+        (status = 201, description = "The charged message", body = ChargeBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the message was charged before"))),
         CommonErrors,
         WriteErrors,
         ChargeErrors,
@@ -158,13 +158,14 @@ pub struct ChargeBatch {
     charges: Vec<Box<RawValue>>,
 }
 
-/// What became of each message, in the order they were given. How [`Results`] look on the wire.
+/// One result per message, in the order of the request.
+// For the document alone: [`Results`] writes the answer.
 #[derive(Debug, ToSchema)]
 pub struct ChargeResults {
     pub results: Vec<ChargeResult>,
 }
 
-/// What became of one message: what a request of its own would have been answered.
+/// The result for one message: the same as for a request of its own.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChargeResult {
     /// 201, or the status of `error`.
@@ -172,7 +173,7 @@ pub struct ChargeResult {
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<ChargeBody>,
-    /// Present and true where the message was charged before.
+    /// Present and true if the message was charged before.
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotent_replayed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,8 +183,8 @@ pub struct ChargeResult {
 
 /// Charge many messages
 ///
-/// Charges up to 1,000 messages of any businesses: each passes or is refused by itself, and `results` says what became of
-/// each, in order. All that passed is on disk once this answers.
+/// Charges up to 1,000 messages of any businesses. Each message is charged or refused on its own; `results` has one
+/// result per message, in the same order. All charges are stored durably before the answer is sent.
 #[utoipa::path(
     post,
     path = "/api/billing/charges/batch/",
@@ -224,17 +225,17 @@ pub async fn charge_batch(
     Ok(Results(items.problems.place(charged).map(result)))
 }
 
-/// What a message cost and why, what became of it, and what was given back.
+/// The cost of a message and how it was calculated, its delivery report and its refunds.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChargeHistory)]
 pub struct ChargeHistoryBody {
     message_sid: MessageSid,
-    /// The debit in the wallet's history.
+    /// The debit as a transaction.
     transaction: TransactionBody,
     rating: RatingBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     submitted_at: Option<Timestamp>,
-    /// Left out until something is reported.
+    /// Left out until there is a report.
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<DeliveryBody>,
     /// The sum of `refunds`.
@@ -264,9 +265,9 @@ impl TryFrom<ChargeHistory> for ChargeHistoryBody {
     }
 }
 
-/// Show a charge
+/// Get a charge
 ///
-/// What a message cost and why, what became of it, and what was given back.
+/// The cost of a message and how it was calculated, its delivery report and its refunds.
 #[utoipa::path(
     get,
     path = "/api/billing/charges/{business_sid}/{message_sid}/",
@@ -279,16 +280,17 @@ impl TryFrom<ChargeHistory> for ChargeHistoryBody {
 )]
 pub async fn show_charge(
     State(state): State<AppState>,
-    ChargePath { key, .. }: ChargePath<auth::Quote>,
+    OwnPath { tenant, sid: message, .. }: OwnPath<auth::Quote, MessageSid>,
 ) -> Result<Json<ChargeHistoryBody>, Problem> {
+    let key = ChargeKey { business: tenant.into_sid(), message };
     Ok(Json(services::charges::show(&state.billing, &key).await?.try_into()?))
 }
 
-/// What to give back of a charge, and why.
+/// How much of a charge to refund, and why.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"reason": "Sent twice by mistake"}))]
 pub struct ChargeRefundRequest {
-    /// Greater than 0 and at most what is left of the charge; left out: all that is left.
+    /// Greater than 0, and at most what is left of the charge; by default all that is left.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<crate::http::schema::DecimalInput>)]
     amount: Option<Money>,
@@ -296,14 +298,14 @@ pub struct ChargeRefundRequest {
     reason: Reason,
 }
 
-/// A refund and what it left.
+/// A refund and the balance after it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChargeRefund)]
 pub struct ChargeRefundBody {
     message_sid: MessageSid,
-    /// The refund in the wallet's history.
+    /// The refund as a transaction.
     transaction: TransactionBody,
-    /// All that was given back of the charge so far.
+    /// The total refunded for this charge so far.
     refunded: Money,
     /// The wallet's balance after the refund.
     balance: Money,
@@ -324,10 +326,10 @@ impl ChargeRefundBody {
 
 /// Refund a charge
 ///
-/// Gives back a charge, or a part of it, by hand. The refunds of a charge never exceed it. A whole charge takes its usage
-/// back too; a part only moves money and cost.
+/// Refunds a charge by hand, in full or in part. The refunds of a charge never exceed it. A full refund also removes
+/// the message from the usage, unless its month is closed; a partial one only lowers its cost.
 ///
-/// Send an `Idempotency-Key` so that a repeated request refunds once.
+/// Send an `Idempotency-Key` so that a repeated request refunds only once.
 #[utoipa::path(
     post,
     path = "/api/billing/charges/{business_sid}/{message_sid}/refund/",
@@ -336,12 +338,12 @@ impl ChargeRefundBody {
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("message_sid" = MessageSid, Path, description = "The message", example = "msg-1"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each refund you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each refund"),
     ),
-    request_body(content = ChargeRefundRequest, description = "How much, and why"),
+    request_body(content = ChargeRefundRequest, description = "The amount and the reason"),
     responses(
-        (status = 201, description = "The refund", body = ChargeRefundBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        (status = 201, description = "The refund, and the balance after it", body = ChargeRefundBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
         ChargeNotFound,
@@ -349,16 +351,17 @@ impl ChargeRefundBody {
 )]
 pub async fn refund_charge(
     State(state): State<AppState>,
-    ChargePath { key, may }: ChargePath<Administer>,
+    OwnPath { tenant, sid: message, may }: OwnPath<Administer, MessageSid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<ChargeRefundRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<ChargeRefundBody>), Problem> {
-    let (actor, business) = (may.actor, key.business.clone());
+    let (actor, business) = (may.actor, tenant.into_sid());
     let idempotency = idempotency.scope(
         &actor,
         "POST /api/billing/charges/{business_sid}/{message_sid}/refund/",
         Some(business.clone()),
     );
+    let key = ChargeKey { business: business.clone(), message };
     let request = RefundRequest::new(key, request.amount, request.reason)?;
     let refund = async move { services::charges::refund(&state.billing, request, idempotency, actor).await };
     let answer = to_the_end(refund).await?;

@@ -16,6 +16,7 @@ use crate::domain::values::named_enum::named_enum;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{Json, from_json};
 use crate::http::edge::ask::{bodies, json_depth};
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{Anyone, May};
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{BodyErrors, CommonErrors, Missing};
@@ -29,6 +30,8 @@ pub struct Signed {
     provider: ProviderName,
     body: Bytes,
 }
+
+impl Asks for Signed {}
 
 impl FromRequest<AppState> for Signed {
     type Rejection = Problem;
@@ -71,26 +74,26 @@ named_enum! {
     pub enum ConfirmedStatus { Completed = "completed", Failed = "failed" }
 }
 
-/// What became of a payment.
+/// The outcome of a payment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Confirmation, example = json!({
     "payment_sid": "pay_019abc3456787def8123456789abcdef", "status": "completed", "provider_reference": "SGR7X1KQ2P",
     "amount": 12.5, "currency": "USD"
 }))]
 pub struct ConfirmationBody {
-    /// The payment, by the name it was asked for with: 1 to 128 characters.
+    /// The SID of the payment, as given when it was requested: 1 to 128 characters.
     payment_sid: String,
-    /// `completed`: you have the money. `failed`: you have not, and will not.
+    /// `completed`: you have received the money. `failed`: you have not, and will not.
     #[schema(value_type = String, pattern = "^(completed|failed)$")]
     status: ConfirmedStatus,
-    /// Your own name of the payment, the same each time you tell of it; needed where it is completed.
+    /// Your own reference for the payment, the same in every message about it; required if completed.
     provider_reference: Option<ProviderReference>,
-    /// What you have; needed where it is completed.
+    /// The amount you received; required if completed.
     #[schema(value_type = Option<DecimalInput>)]
     amount: Option<Money>,
-    /// In which currency (ISO 4217); needed where it is completed.
+    /// The currency (ISO 4217); required if completed.
     currency: Option<Currency>,
-    /// Why it failed, in words that its payer understands.
+    /// Why it failed, in words that the payer understands.
     reason: Option<String>,
 }
 
@@ -124,22 +127,23 @@ named_enum! {
     pub enum Taken { Credited = "credited", Failed = "failed", Known = "known", Suspended = "suspended" }
 }
 
-/// What was made of a confirmation.
+/// The result of a confirmation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ConfirmationTaken)]
 pub struct TakenBody {
-    /// `credited`: the wallet has the money. `failed`: the payment has failed. `known`: it says nothing new. `suspended`: it
-    /// fits no payment, and an admin looks into it. Send it again after none of them.
+    /// `credited`: the wallet has been credited. `failed`: the payment has failed. `known`: the message says nothing
+    /// new. `suspended`: it matches no payment, and an admin will look into it. Do not send it again after any of
+    /// these.
     #[schema(value_type = String, pattern = "^(credited|failed|known|suspended)$")]
     result: Taken,
 }
 
 /// Confirm a payment
 ///
-/// For payment providers' adapters, which ask for no key and sign each message instead: the headers `webhook-id`,
-/// `webhook-timestamp` (seconds since 1970, at most 5 minutes from now) and `webhook-signature`, which is `v1,` and the
-/// base64 of the HMAC-SHA256 of id, timestamp and body, joined by dots, under the provider's secret. The same message again
-/// changes nothing.
+/// For the adapters of payment providers. They need no API key but sign each message, in the headers `webhook-id`,
+/// `webhook-timestamp` (seconds since 1970, at most 5 minutes from now) and `webhook-signature`: `v1,` followed by the
+/// base64 of the HMAC-SHA256 of id, timestamp and body, joined by dots, with the provider's secret as the key.
+/// Repeating a message changes nothing.
 #[utoipa::path(
     post,
     path = "/api/billing/payments/{provider}/confirmations/",
@@ -147,15 +151,15 @@ pub struct TakenBody {
     security(()),
     params(
         ("provider" = ProviderName, Path, description = "The provider's name in this server's settings", example = "mpesa"),
-        ("webhook-id" = String, Header, description = "The message's own name"),
-        ("webhook-timestamp" = String, Header, description = "When it is sent, in seconds since 1970"),
-        ("webhook-signature" = String, Header, description = "Its signature, or several separated by blanks"),
+        ("webhook-id" = String, Header, description = "The id of the message"),
+        ("webhook-timestamp" = String, Header, description = "The time of sending, in seconds since 1970"),
+        ("webhook-signature" = String, Header, description = "The signature, or several separated by spaces"),
     ),
-    request_body(content = ConfirmationBody, description = "What became of the payment"),
+    request_body(content = ConfirmationBody, description = "The outcome of the payment"),
     responses(
-        (status = 200, description = "It was taken: do not send it again", body = TakenBody),
-        (status = 202, description = "It fits no payment, and an admin looks into it: do not send it again",
-         body = TakenBody),
+        (status = 200, description = "Accepted; do not send it again", body = TakenBody),
+        (status = 202, body = TakenBody,
+         description = "Accepted, but it matches no payment; an admin will look into it. Do not send it again"),
         CommonErrors,
         BodyErrors,
         Missing,

@@ -15,7 +15,7 @@ use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::{LongText, Reason};
 use crate::http::admin::invoices::InvoiceSummaryBody;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::extract::{InvoicePath, Json, optional_whole_number, present};
+use crate::http::edge::ask::extract::{Json, OwnPath, optional_whole_number, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::Administer;
 use crate::http::edge::writes::to_the_end;
@@ -29,14 +29,15 @@ use crate::services::invoices::credit_notes::{NewNote, NoteReceipt};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = InvoiceCancellation, example = json!({"reason": "Made out to the wrong business"}))]
 pub struct CancelRequest {
-    /// At most 255 characters, noted in the audit log.
+    /// At most 255 characters, for the audit log.
     reason: Reason,
 }
 
 /// Cancel an invoice
 ///
-/// One that nothing was paid on and nothing was credited of. It keeps its number, nothing is due on it any more, and the
-/// ledger stays as it is. The same again changes nothing. Anything else is corrected by a credit note.
+/// Only possible if nothing has been paid on the invoice or credited from it; any other invoice is corrected by a
+/// credit note. The invoice keeps its number, nothing is due on it any more, and the ledger does not change. Repeating
+/// the request changes nothing.
 #[utoipa::path(
     post,
     path = "/api/billing/invoices/{business_sid}/{invoice_sid}/cancel/",
@@ -45,9 +46,9 @@ pub struct CancelRequest {
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
     ),
-    request_body(content = CancelRequest, description = "Why"),
+    request_body(content = CancelRequest, description = "The reason"),
     responses(
-        (status = 200, description = "The invoice as it is now", body = InvoiceSummaryBody),
+        (status = 200, description = "The updated invoice", body = InvoiceSummaryBody),
         CommonErrors,
         Forbidden,
         Missing,
@@ -57,7 +58,7 @@ pub struct CancelRequest {
 )]
 pub async fn cancel_invoice(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, may }: InvoicePath<Administer>,
+    OwnPath { tenant, sid: invoice, may }: OwnPath<Administer, InvoiceSid>,
     Json(request): Json<CancelRequest>,
 ) -> Result<Json<InvoiceSummaryBody>, Problem> {
     let cancel = async move {
@@ -66,33 +67,33 @@ pub async fn cancel_invoice(
     Ok(Json(to_the_end(cancel).await?.into()))
 }
 
-/// What to credit, and why: `lines`, or an `amount`, or all that was not credited before.
+/// What to credit, and why: `lines`, or an `amount`, or by default all that has not been credited yet.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewCreditNote, example = json!({"reason": "Route was down on 3 March", "amount": 1.25}))]
 pub struct CreditNoteRequest {
     /// At most 255 characters, shown on the credit note.
     reason: Reason,
-    /// A part of the invoice's total, without tax that comes on top of it.
+    /// A part of the invoice's total, without any tax added on top.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     amount: Option<Money>,
-    /// 1 to 100 of them, each a part of that total.
+    /// 1 to 100 lines, each a part of the invoice's total.
     #[serde(default)]
     lines: Option<Vec<CreditedLineRequest>>,
 }
 
-/// A part of an invoice to be credited.
+/// A part of an invoice to credit.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = CreditedLine)]
 pub struct CreditedLineRequest {
-    /// Greater than 0, in the currency's own decimals; at most what the line comes to, where one is named.
+    /// Greater than 0, with at most the currency's own decimals; at most the total of the line at `position`, if given.
     #[schema(value_type = DecimalInput)]
     amount: Money,
-    /// Which line of the invoice, from 1; it lends its description and category.
+    /// The number of the invoice line, from 1; its description and category are the defaults.
     #[serde(default, deserialize_with = "optional_whole_number")]
     #[schema(minimum = 1)]
     position: Option<i64>,
-    /// At most 1,000 characters; needed where no position is given.
+    /// At most 1,000 characters; required without `position`.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     description: Option<LongText>,
@@ -118,19 +119,19 @@ impl CreditNoteRequest {
     }
 }
 
-/// A credit note, and what it did.
+/// A credit note and its effects.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CreditNote)]
 pub struct CreditNoteBody {
-    /// The credit note; its total is below 0.
+    /// The credit note; its total is negative.
     credit_note: InvoiceSummaryBody,
-    /// Its lines, whose totals are below 0.
+    /// The lines of the credit note; their totals are negative.
     line_items: Vec<LineBody>,
-    /// The credited invoice after it.
+    /// The credited invoice afterwards.
     invoice: InvoiceSummaryBody,
-    /// What the wallet got, in its history.
+    /// The credit to the wallet as a transaction.
     transaction: TransactionBody,
-    /// What that paid of which invoices.
+    /// The invoices that the credit paid.
     allocations: Vec<AllocationBody>,
 }
 
@@ -149,14 +150,14 @@ impl TryFrom<NoteReceipt> for CreditNoteBody {
     }
 }
 
-/// Write a credit note
+/// Issue a credit note
 ///
-/// Takes something off an invoice whose month is closed. The credit note has a number of its own series, negative lines, and
-/// tax in the proportion of the invoice's. The wallet gets what is credited, with the tax where it came on top: that pays
-/// the invoice first, then others, the oldest first, and the rest is the wallet's. All credit notes of an invoice together
-/// never exceed it.
+/// Credits an invoice of a closed month, in full or in part. The credit note has a number from its own series, negative
+/// lines, and tax in proportion to the invoice. The wallet receives the credited amount, with the tax if it was added
+/// on top. This pays the credited invoice first, then other open invoices, oldest first; the rest stays in the wallet.
+/// The credit notes of an invoice together never exceed it.
 ///
-/// Send an `Idempotency-Key` so that a repeated request credits once.
+/// Send an `Idempotency-Key` so that a repeated request credits only once.
 #[utoipa::path(
     post,
     path = "/api/billing/invoices/{business_sid}/{invoice_sid}/credit-notes/",
@@ -165,12 +166,12 @@ impl TryFrom<NoteReceipt> for CreditNoteBody {
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each credit note you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each credit note"),
     ),
-    request_body(content = CreditNoteRequest, description = "What to credit, and why"),
+    request_body(content = CreditNoteRequest, description = "The amounts to credit, and the reason"),
     responses(
-        (status = 201, description = "The credit note", body = CreditNoteBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+        (status = 201, description = "The credit note, and the invoices it paid", body = CreditNoteBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         Forbidden,
         Missing,
@@ -180,7 +181,7 @@ impl TryFrom<NoteReceipt> for CreditNoteBody {
 )]
 pub async fn write_credit_note(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, may }: InvoicePath<Administer>,
+    OwnPath { tenant, sid: invoice, may }: OwnPath<Administer, InvoiceSid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<CreditNoteRequest>,
 ) -> Result<(StatusCode, HeaderMap, Json<CreditNoteBody>), Problem> {

@@ -15,23 +15,23 @@ use crate::domain::values::text::ErrorCode;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::batches::{ItemProblem, Items, Results};
-use crate::http::edge::ask::extract::{ChargePath, Json};
+use crate::http::edge::ask::extract::{Json, OwnPath};
 use crate::http::edge::who::auth::{Charge, May};
 use crate::http::openapi::{ChargeNotFound, CommonErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::charges::ReportRequest;
 
-/// What became of a message, as the gateway knows it.
+/// A delivery report of the gateway.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"status": "delivered"}))]
 pub struct DeliveryRequest {
     status: DeliveryStatus,
-    /// What the network said went wrong: at most 64 characters.
+    /// The network's error code: at most 64 characters.
     error_code: Option<ErrorCode>,
 }
 
-/// The report that counts for a message: its first.
+/// The delivery report that counts for a message: the first one.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryBody {
@@ -41,7 +41,7 @@ pub struct DeliveryBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<ErrorCode>,
     reported_at: Timestamp,
-    /// All that was given back of the charge so far.
+    /// The total refunded for this charge so far.
     refunded: Money,
     currency: Currency,
     /// Whether this report was the first; a later one changes nothing.
@@ -66,8 +66,8 @@ impl From<Reported> for DeliveryBody {
 
 /// Report a delivery
 ///
-/// Says what became of a message. The first report counts; a later or repeated one changes nothing and is answered the
-/// same. `failed` gives back the share of the price that the plan promises (`failed_refund_percent`).
+/// Stores the delivery report of a message. The first report counts; later or repeated ones change nothing, and the
+/// answer shows the first. `failed` refunds the share of the price that the plan sets (`failed_refund_percent`).
 #[utoipa::path(
     post,
     path = "/api/billing/charges/{business_sid}/{message_sid}/delivery/",
@@ -76,9 +76,9 @@ impl From<Reported> for DeliveryBody {
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("message_sid" = MessageSid, Path, description = "The message", example = "msg-1"),
     ),
-    request_body(content = DeliveryRequest, description = "What became of it"),
+    request_body(content = DeliveryRequest, description = "The delivery report"),
     responses(
-        (status = 200, description = "The report that counts", body = DeliveryBody),
+        (status = 200, description = "The report that counts: the first one", body = DeliveryBody),
         CommonErrors,
         WriteErrors,
         ChargeNotFound,
@@ -86,21 +86,22 @@ impl From<Reported> for DeliveryBody {
 )]
 pub async fn report_delivery(
     State(state): State<AppState>,
-    ChargePath { key, may }: ChargePath<Charge>,
+    OwnPath { tenant, sid: message, may }: OwnPath<Charge, MessageSid>,
     Json(request): Json<DeliveryRequest>,
 ) -> Result<Json<DeliveryBody>, Problem> {
+    let key = ChargeKey { business: tenant.into_sid(), message };
     let request = ReportRequest { key, status: request.status, error_code: request.error_code };
     Ok(Json(services::charges::report(&state.billing, request, may.actor).await?.into()))
 }
 
-/// What became of one message of many.
+/// A delivery report in a batch.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"business_sid": "biz_test_001", "message_sid": "msg-1", "status": "delivered"}))]
 pub struct DeliveryItem {
     business_sid: BusinessSid,
     message_sid: MessageSid,
     status: DeliveryStatus,
-    /// What the network said went wrong: at most 64 characters.
+    /// The network's error code: at most 64 characters.
     error_code: Option<ErrorCode>,
 }
 
@@ -112,7 +113,7 @@ impl DeliveryItem {
     }
 }
 
-/// Reports of messages, of any businesses.
+/// Delivery reports, of any businesses.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"deliveries": [
     {"business_sid": "biz_test_001", "message_sid": "msg-1", "status": "delivered"},
@@ -124,13 +125,14 @@ pub struct DeliveryBatch {
     deliveries: Vec<Box<RawValue>>,
 }
 
-/// What each report came to, in the order they were given. How [`Results`] look on the wire.
+/// One result per report, in the order of the request.
+// For the document alone: [`Results`] writes the answer.
 #[derive(Debug, ToSchema)]
 pub struct DeliveryResults {
     pub results: Vec<DeliveryResult>,
 }
 
-/// What one report came to: what a request of its own would have been answered.
+/// The result for one report: the same as for a request of its own.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryResult {
     /// 200, or the status of `error`.
@@ -145,12 +147,12 @@ pub struct DeliveryResult {
 
 /// Report many deliveries
 ///
-/// Takes up to 1,000 reports of any businesses; `results` says what each came to, in order.
+/// Takes up to 1,000 delivery reports of any businesses; `results` has one result per report, in the same order.
 #[utoipa::path(
     post,
     path = "/api/billing/deliveries/batch/",
     tag = "Charges",
-    request_body(content = DeliveryBatch, description = "The reports"),
+    request_body(content = DeliveryBatch, description = "The delivery reports"),
     responses(
         (status = 200, description = "One result per report", body = DeliveryResults),
         CommonErrors,

@@ -19,9 +19,9 @@ static PAGE_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(config.display_request_duration(true).try_it_out_enabled(true).validator_url("none").deep_linking(true))
 });
 
-/// The OpenAPI document
+/// Get the OpenAPI document
 ///
-/// What you are reading: OpenAPI 3.1, for Postman and for generators of clients.
+/// This document, in OpenAPI 3.1: for Postman and for client generators.
 #[utoipa::path(
     get,
     path = "/openapi.json",

@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use super::transactions::bounds;
 use super::usage::UsageQuery;
-use crate::domain::access::rights::Tenant;
+use crate::domain::access::rights::{Right, Tenant};
 use crate::domain::reports::exports::file_name;
 use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::Moment;
@@ -26,6 +26,7 @@ use crate::http::edge::answer::csv::download;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Query};
 use crate::http::edge::request_id::RequestId;
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::Read;
 use crate::http::openapi::{CommonErrors, ExportErrors};
 use crate::http::state::AppState;
@@ -143,6 +144,10 @@ pub struct Admitted {
     place: ExportSlot,
 }
 
+impl Asks for Admitted {
+    const RIGHT: Option<Right> = BusinessPath::<Read>::RIGHT;
+}
+
 impl FromRequestParts<AppState> for Admitted {
     type Rejection = Problem;
 
@@ -173,7 +178,7 @@ impl Admitted {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TypeQuery {
-    /// Only rows of this type.
+    /// Only transactions of this type.
     #[serde(rename = "type")]
     transaction_type: Option<TransactionType>,
 }
@@ -181,19 +186,19 @@ pub struct TypeQuery {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WithinQuery {
-    /// Only rows from this day (in the billing time zone) or instant on.
+    /// Only from this day (in the billing time zone) or this instant on.
     #[param(value_type = Option<String>, example = "2026-01-01")]
     from: Option<Moment>,
-    /// Only rows up to the end of this day, or before this instant.
+    /// Only up to the end of this day, or before this instant.
     #[param(value_type = Option<String>, example = "2199-12-31")]
     to: Option<Moment>,
 }
 
 /// Export transactions
 ///
-/// A wallet's history as a CSV sheet (RFC 4180), newest first, as long as it is: what was there when the export began. The
-/// last seven columns tell what only the debit of a message has. Where something goes wrong half-way, the connection breaks
-/// off.
+/// The ledger entries of a wallet as a CSV file (RFC 4180), newest first and without a limit, as of the start of the
+/// export. The last seven columns are filled only for the debit of a message. If the export fails midway, the
+/// connection is aborted.
 #[utoipa::path(
     get,
     path = "/api/billing/transactions/{business_sid}/export.csv/",
@@ -204,7 +209,7 @@ pub struct WithinQuery {
         WithinQuery,
     ),
     responses(
-        (status = 200, description = "The sheet", body = String, content_type = "text/csv"),
+        (status = 200, description = "The CSV file", body = String, content_type = "text/csv"),
         CommonErrors,
         ExportErrors,
     ),
@@ -223,16 +228,15 @@ pub async fn export_transactions(
 
 /// Export charges
 ///
-/// The messages that were charged as a CSV sheet (RFC 4180), newest first, as many as there are: what each cost, what was
-/// reported of it and what was given back until the export began. Where something goes wrong half-way, the connection breaks
-/// off.
+/// The charged messages as a CSV file (RFC 4180), newest first and without a limit: the cost, the delivery report and
+/// the refunds of each, as of the start of the export. If the export fails midway, the connection is aborted.
 #[utoipa::path(
     get,
     path = "/api/billing/charges/{business_sid}/export.csv/",
     tag = "Charges",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), WithinQuery),
     responses(
-        (status = 200, description = "The sheet", body = String, content_type = "text/csv"),
+        (status = 200, description = "The CSV file", body = String, content_type = "text/csv"),
         CommonErrors,
         ExportErrors,
     ),
@@ -249,15 +253,15 @@ pub async fn export_charges(
 
 /// Export usage
 ///
-/// What a business sent over a period (this month unless asked) as a CSV sheet (RFC 4180): a line per day, country, operator
-/// and unit price, in the order of the days. Where something goes wrong half-way, the connection breaks off.
+/// The usage of a business in a period (by default this month) as a CSV file (RFC 4180): one line per day, country,
+/// operator and unit price, sorted by day. If the export fails midway, the connection is aborted.
 #[utoipa::path(
     get,
     path = "/api/billing/usage/{business_sid}/export.csv/",
     tag = "Usage",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), UsageQuery),
     responses(
-        (status = 200, description = "The sheet", body = String, content_type = "text/csv"),
+        (status = 200, description = "The CSV file", body = String, content_type = "text/csv"),
         CommonErrors,
         ExportErrors,
     ),

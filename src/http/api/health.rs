@@ -12,31 +12,37 @@ use crate::http::openapi::{CommonErrors, Missing, ProbeErrors};
 use crate::http::state::AppState;
 use crate::services;
 
-/// How the server is.
+/// The health of the server.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// Always `ok`: where it is not, the answer is an error.
+    /// Always `ok`; if the server has a problem, the answer is an error.
     #[schema(example = "ok")]
     status: &'static str,
 }
 
-/// Is the server alive?
+/// Check that the server is alive
 ///
-/// Answers as soon as the server listens, whether or not its database does.
-#[utoipa::path(get, path = "/healthz", tag = "Operation", security(()), responses((status = 200, description = "It is", body = Health)))]
+/// Answers as soon as the server listens, even if its database does not.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "Operation",
+    security(()),
+    responses((status = 200, description = "The server is alive", body = Health)),
+)]
 pub async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Can the server do its work?
+/// Check that the server is ready
 ///
-/// Asks the database; a load balancer sends nothing here while this is not 200.
+/// Asks the database. A load balancer should send no requests while the answer is not 200.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "Operation",
     security(()),
-    responses((status = 200, description = "It can", body = Health), ProbeErrors),
+    responses((status = 200, description = "The server is ready", body = Health), ProbeErrors),
 )]
 pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Problem> {
     services::operations::health::ready(&state.billing)
@@ -45,10 +51,11 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, Probl
     Ok(Json(Health { status: "ok" }))
 }
 
-/// Metrics for Prometheus
+/// Get metrics for Prometheus
 ///
-/// Requests and latencies by route template, what became of charges, scheduled work, and the state of the database pools, in the
-/// OpenMetrics text format. Where METRICS_BIND is set it is served there instead, to everybody who reaches it.
+/// Requests and latencies by route template, outcomes of charges, scheduled jobs and the state of the database pools,
+/// in the OpenMetrics text format. If `METRICS_BIND` is set, they are served at that address instead, without
+/// credentials.
 #[utoipa::path(
     get,
     path = "/metrics",

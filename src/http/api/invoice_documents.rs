@@ -15,7 +15,7 @@ use crate::documents::{InvoiceDocument, Logo, html, pdf};
 use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::http::edge::answer::error::{Problem, ProblemBody};
 use crate::http::edge::ask::accept;
-use crate::http::edge::ask::extract::{InvoicePath, Json};
+use crate::http::edge::ask::extract::{Json, OwnPath};
 use crate::http::edge::who::auth::Read;
 use crate::http::openapi::{CommonErrors, Missing, TenantForbidden};
 use crate::http::state::AppState;
@@ -96,15 +96,15 @@ fn inline(media_type: &'static str, document: &InvoiceDocument, ending: &str) ->
 #[derive(Debug, utoipa::IntoResponses)]
 #[allow(dead_code, reason = "a description, never a value")]
 pub enum FormErrors<'a> {
-    /// The `Accept` header asks for none of the forms there are.
+    /// The `Accept` header allows none of the available formats.
     #[response(status = 406, content_type = "application/problem+json")]
     NotAcceptable(ProblemBody<'a>),
 }
 
-/// Read an invoice by its SID
+/// Get an invoice
 ///
-/// As JSON, as a page to read and print, or as PDF, by the `Accept` header: JSON unless it prefers `text/html` or
-/// `application/pdf`. The lines of a draft are worked out, those of a closed month were frozen.
+/// Returns JSON, HTML or PDF, depending on the `Accept` header: JSON unless it prefers `text/html` or
+/// `application/pdf`. The lines of a draft are computed on each request; those of a closed month are frozen.
 #[utoipa::path(
     get,
     path = "/api/billing/invoices/{business_sid}/{invoice_sid}/",
@@ -127,7 +127,7 @@ pub enum FormErrors<'a> {
 )]
 pub async fn show_own_invoice(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+    OwnPath { tenant, sid: invoice, .. }: OwnPath<Read, InvoiceSid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let form = accept::best(&headers, &[JSON, HTML, PDF])?;
@@ -141,9 +141,9 @@ pub async fn show_own_invoice(
     Ok(response)
 }
 
-/// Read an invoice as a page
+/// Get an invoice as HTML
 ///
-/// HTML, complete in one file: to read on any screen, and to print.
+/// A self-contained page to read on any screen and to print.
 #[utoipa::path(
     get,
     path = "/api/billing/invoices/{business_sid}/{invoice_sid}/html/",
@@ -153,7 +153,7 @@ pub async fn show_own_invoice(
         ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
     ),
     responses(
-        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 200, description = "The HTML page", body = String, content_type = "text/html"),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -161,15 +161,16 @@ pub async fn show_own_invoice(
 )]
 pub async fn show_invoice_as_html(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+    OwnPath { tenant, sid: invoice, .. }: OwnPath<Read, InvoiceSid>,
 ) -> Result<Response, Problem> {
     let own = services::invoices::find_own(&state.billing, &tenant, invoice).await?;
     Ok(state.documents.html(own))
 }
 
-/// Read an invoice as PDF
+/// Get an invoice as PDF
 ///
-/// A4, with its fonts inside (PDF/A-2a to be filed, PDF/UA-1 to be read aloud); the same bytes for the same invoice.
+/// A4 with embedded fonts, suitable for archiving (PDF/A-2a) and for screen readers (PDF/UA-1). The same invoice always
+/// gives the same bytes.
 #[utoipa::path(
     get,
     path = "/api/billing/invoices/{business_sid}/{invoice_sid}/pdf/",
@@ -179,7 +180,7 @@ pub async fn show_invoice_as_html(
         ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
     ),
     responses(
-        (status = 200, description = "The document", body = Vec<u8>, content_type = "application/pdf"),
+        (status = 200, description = "The PDF document", body = Vec<u8>, content_type = "application/pdf"),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -187,7 +188,7 @@ pub async fn show_invoice_as_html(
 )]
 pub async fn show_invoice_as_pdf(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, .. }: InvoicePath<Read>,
+    OwnPath { tenant, sid: invoice, .. }: OwnPath<Read, InvoiceSid>,
 ) -> Result<Response, Problem> {
     let own = services::invoices::find_own(&state.billing, &tenant, invoice).await?;
     state.documents.pdf(own).await

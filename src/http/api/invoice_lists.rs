@@ -22,37 +22,36 @@ use crate::services;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OwnInvoiceQuery {
-    /// Only those of this status.
+    /// Only those with this status.
     status: Option<InvoiceStatus>,
     /// Only invoices, or only credit notes.
     kind: Option<InvoiceKind>,
-    /// Only those of the month that this day lies in.
+    /// Only those of the month that contains this day.
     #[param(value_type = Option<NaiveDate>)]
     period_start: Option<CalendarDay>,
-    /// How many rows a page holds.
+    /// The number of rows per page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    /// Pagination cursor: take it unchanged from the `Link` header of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<ListCursor>,
 }
 
 impl OwnInvoiceQuery {
     fn request(self) -> ListRequest {
-        let text = |text: &str| ListValue::Text(text.to_owned());
         let month = |day: CalendarDay| ListValue::Day(DayRange::month_of(day.date()).first);
         let limit = self.limit.unwrap_or_default();
         ListRequest { search: None, filters: Vec::new(), sort: None, cursor: self.cursor, limit }
-            .filtered("status", self.status.map(|status| text(status.as_str())))
-            .filtered("kind", self.kind.map(|kind| text(kind.as_str())))
+            .filtered("status", self.status.map(|status| ListValue::text(status.as_str())))
+            .filtered("kind", self.kind.map(|kind| ListValue::text(kind.as_str())))
             .filtered("period_start", self.period_start.map(month))
     }
 }
 
 /// List a business's invoices
 ///
-/// Invoices and credit notes without their lines, the newest month first, a page at a time: the `Link` header leads to the
-/// next. A draft's total is what its lines come to now.
+/// Invoices and credit notes without line items, newest month first, a page at a time: the `Link` header points to the
+/// next page. The total of a draft is the current sum of its lines.
 #[utoipa::path(
     get,
     path = "/api/billing/invoices/{business_sid}/list/",
@@ -60,7 +59,7 @@ impl OwnInvoiceQuery {
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), OwnInvoiceQuery),
     responses(
         (status = 200, description = "A page of invoices", body = Vec<InvoiceSummaryBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
     ),
 )]

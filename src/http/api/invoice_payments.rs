@@ -1,12 +1,11 @@
 //! Enters payments of invoices.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::transactions::TransactionBody;
-use super::wallets::check_direct;
 use crate::domain::invoices::InvoiceStatus;
 use crate::domain::invoices::dues::PaidInvoice;
 use crate::domain::invoices::payments::InvoicePayment;
@@ -15,7 +14,7 @@ use crate::domain::values::sid::{BusinessSid, InvoiceSid};
 use crate::domain::values::text::Reference;
 use crate::http::admin::invoices::InvoiceSummaryBody;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::extract::{InvoicePath, Json, present};
+use crate::http::edge::ask::extract::{Json, OwnPath, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::TopUp;
 use crate::http::edge::writes::to_the_end;
@@ -25,33 +24,33 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::invoices::payments::PaymentReceipt;
 
-/// Money to pay an invoice with.
+/// A payment for an invoice.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewInvoicePayment, example = json!({"reference": "BANK-2026-0412"}))]
 pub struct PaymentRequest {
-    /// Tax included: greater than 0, at most 1,000,000,000, with at most six decimals. Left out: all that is due on this
-    /// invoice.
+    /// Including tax: greater than 0, at most 1,000,000,000, with at most six decimals. By default all that is due on
+    /// this invoice.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<DecimalInput>)]
     amount: Option<Money>,
-    /// What you call this payment: at most 255 characters, shown in the list of transactions.
+    /// Your own reference for this payment: at most 255 characters, shown in the list of transactions.
     #[serde(default)]
     reference: Option<Reference>,
 }
 
-/// What a credit paid of one invoice.
+/// The part of a payment or credit that paid one invoice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Allocation)]
 pub struct AllocationBody {
     invoice_sid: Option<InvoiceSid>,
     #[schema(example = "INV-2026-000001")]
     invoice_number: String,
-    /// Tax included.
+    /// Including tax.
     amount: Money,
     net: Money,
-    /// The tax on top that was paid with it, which is no money of the wallet's.
+    /// The tax on top that was paid with it; it does not go to the wallet.
     tax: Money,
-    /// What became of the invoice.
+    /// The status of the invoice afterwards.
     status: InvoiceStatus,
 }
 
@@ -71,15 +70,15 @@ impl AllocationBody {
     }
 }
 
-/// A payment, and what it paid.
+/// A payment and the invoices it paid.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoicePayment)]
 pub struct PaymentBody {
-    /// The invoice after it.
+    /// The invoice afterwards.
     invoice: InvoiceSummaryBody,
-    /// The payment in the wallet's history: its amount is what the wallet gained, `details` have `gross` and `tax`.
+    /// The payment as a transaction: `amount` is what the wallet received, `details` has `gross` and `tax`.
     transaction: TransactionBody,
-    /// What it paid of which invoices; whatever is left over stays in the wallet.
+    /// The invoices that the payment paid; the rest stays in the wallet.
     allocations: Vec<AllocationBody>,
 }
 
@@ -98,11 +97,11 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
 
 /// Pay an invoice
 ///
-/// Enters a payment at once. It pays what is open of the business's invoices, the oldest first, as every credit to the wallet
-/// does; whatever is left over stays in the wallet. Where tax comes on top of an invoice, a payment is part net and part
-/// tax in the proportion of what is due, and only the net comes to the wallet.
+/// Enters a received payment at once. Like every credit to the wallet, it pays the business's open invoices, oldest
+/// first; the rest stays in the wallet. If tax is added on top of an invoice, the payment is split into net and tax in
+/// proportion to the amount due, and only the net part goes to the wallet.
 ///
-/// Send an `Idempotency-Key` so that a repeated request pays once.
+/// Send an `Idempotency-Key` so that a repeated request pays only once.
 #[utoipa::path(
     post,
     path = "/api/billing/invoices/{business_sid}/{invoice_sid}/payments/",
@@ -111,12 +110,12 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("invoice_sid" = InvoiceSid, Path, description = "The invoice"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each payment you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each payment"),
     ),
-    request_body(content = PaymentRequest, description = "How much, if not all that is due"),
+    request_body(content = PaymentRequest, description = "The amount; by default all that is due"),
     responses(
         (status = 200, description = "The payment", body = PaymentBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -126,17 +125,25 @@ impl TryFrom<PaymentReceipt> for PaymentBody {
 )]
 pub async fn pay_invoice(
     State(state): State<AppState>,
-    InvoicePath { tenant, invoice, may }: InvoicePath<TopUp>,
+    OwnPath { tenant, sid: invoice, may }: OwnPath<TopUp, InvoiceSid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<PaymentRequest>,
 ) -> Result<(HeaderMap, Json<PaymentBody>), Problem> {
     let business = tenant.sid().clone();
     let payment = InvoicePayment::new(tenant, invoice, request.amount, request.reference.unwrap_or_default())?;
-    check_direct(state.auth, may.principal.as_deref())?;
+    if !may.credits_at_once(&state) {
+        return Err(only_operators());
+    }
     let actor = may.actor;
     let key =
         idempotency.scope(&actor, "POST /api/billing/invoices/{business_sid}/{invoice_sid}/payments/", Some(business));
     let pay = async move { services::invoices::payments::pay(&state.billing, payment, key, &actor).await };
     let answer = to_the_end(pay).await?;
     Ok((replayed(answer.replayed), Json(answer.value.try_into()?)))
+}
+
+fn only_operators() -> Problem {
+    let detail = "Only an operator can enter the payment of an invoice. Top up the wallet instead: what comes in pays open \
+                  invoices, the oldest first.";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail)
 }

@@ -19,11 +19,11 @@ use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 
-/// What a month's usage adds up to.
+/// An invoice or credit note with its line items, or a preview.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Invoice)]
 pub struct InvoiceBody {
-    /// `inv_preview` where the period is not a calendar month that has begun: a preview is computed and not kept.
+    /// `inv_preview` if the period is not a calendar month that has begun: a preview is computed and not stored.
     #[schema(example = "inv_019abc3456787def8123456789abcdef")]
     sid: String,
     business_sid: BusinessSid,
@@ -31,22 +31,22 @@ pub struct InvoiceBody {
     /// `DRAFT` until the month is closed.
     #[schema(example = "DRAFT")]
     invoice_number: String,
-    /// The reseller who issues it; left out where the platform does, and on a draft.
+    /// The reseller that issues it; left out if the platform does, and on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BusinessSid>)]
     seller: Option<BusinessSid>,
     period_start: NaiveDate,
-    /// Included.
+    /// The last day, inclusive.
     period_end: NaiveDate,
     /// The sum of the lines.
     total_amount: Money,
-    /// What was to be paid when the month was closed, tax included; left out on a draft.
+    /// The amount due when the month was closed, including tax; left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_due: Option<Money>,
-    /// What was paid of it since; left out on a draft.
+    /// The amount paid since then; left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_paid: Option<Money>,
-    /// Left out where there is none.
+    /// Left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     tax: Option<TaxBody>,
     currency: Currency,
@@ -55,10 +55,10 @@ pub struct InvoiceBody {
     /// Left out on a draft.
     #[serde(skip_serializing_if = "Option::is_none")]
     issue_date: Option<NaiveDate>,
-    /// null where there is none.
+    /// null if there is none.
     #[schema(required)]
     due_date: Option<NaiveDate>,
-    /// null where there is none.
+    /// null if there is none.
     #[schema(required)]
     paid_date: Option<NaiveDate>,
     created_at: Timestamp,
@@ -72,7 +72,7 @@ pub struct TaxBody {
     #[schema(value_type = f64, example = 16)]
     rate_percent: BasisPoints,
     amount: Money,
-    /// Whether the total contains it; else it comes on top of what was due.
+    /// Whether the total includes the tax; otherwise it is added on top.
     included: bool,
 }
 
@@ -84,13 +84,13 @@ impl TaxBody {
     }
 }
 
-/// A line: one country, operator and unit price, or one fee.
+/// A line for the messages to one operator in one country at one unit price, or for one fee.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoiceLineItem)]
 pub struct LineBody {
     #[schema(example = "SMS to Kenya, Safaricom")]
     description: String,
-    /// Segments, on a line for messages.
+    /// The number of segments, on a line for messages.
     quantity: i64,
     unit_price: Money,
     /// Rounded half up to the currency's own decimals.
@@ -144,10 +144,10 @@ impl From<Invoice> for InvoiceBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct InvoiceQuery {
-    /// The first day, or an instant: two instants within 14 hours of a month's bounds mean that month.
+    /// The first day, or an instant. Two instants within 14 hours of a month's start and end mean that month.
     #[param(value_type = Option<String>)]
     period_start: Option<Moment>,
-    /// The last day, included, or an instant. At most 366 days in all.
+    /// The last day (inclusive), or an instant. At most 366 days in all.
     #[param(value_type = Option<String>)]
     period_end: Option<Moment>,
 }
@@ -163,10 +163,10 @@ impl InvoiceQuery {
     }
 }
 
-/// Read an invoice
+/// Get the invoice of a period
 ///
-/// The invoice of a calendar month, made as a draft if it did not exist; without a period, of this month. Any other
-/// period is a preview.
+/// The invoice of a calendar month, created as a draft if it does not exist yet; by default, of the current month. Any
+/// other period returns a preview, which is not stored.
 #[utoipa::path(
     get,
     path = "/api/billing/invoices/{business_sid}/",

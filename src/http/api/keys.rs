@@ -1,6 +1,6 @@
 //! Lists, creates, rotates and revokes API keys.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,8 +12,8 @@ use crate::domain::values::sid::{BusinessSid, KeySid};
 use crate::domain::values::text::Title;
 use crate::domain::values::time::{Instant, Timestamp};
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{Json, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{Json, Query, SidPath};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::{Manage, May};
 use crate::http::edge::writes::to_the_end;
@@ -22,35 +22,35 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::access::keys::IssuedKey;
 
-/// A key, without its secret.
+/// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub struct KeyBody {
     sid: KeySid,
-    /// The part of the key that may be shown; its secret follows after it.
+    /// The public part of the key; the secret follows it.
     #[schema(example = "sk_live_4f1c0a9d2b7e6358")]
     prefix: String,
     name: String,
     mode: KeyMode,
     role: Role,
-    /// Whose it is; left out on keys of admins and gateways, which belong to no business.
+    /// The business it belongs to; left out on keys of admins and gateways, which belong to none.
     #[serde(skip_serializing_if = "Option::is_none")]
     business_sid: Option<BusinessSid>,
-    /// The businesses a gateway's key is for; left out where it is for all.
+    /// The businesses a gateway key is limited to; left out if it is for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     businesses: Option<Vec<BusinessSid>>,
-    /// The user or key that made it, or `command-line`.
+    /// The user or key that created it, or `command-line`.
     created_by: String,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotated_at: Option<Timestamp>,
-    /// Until when the secret before the last rotation works too.
+    /// Until when the secret from before the last rotation keeps working.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_expires_at: Option<Timestamp>,
-    /// Left out where it has no end.
+    /// When the key expires; left out if it never does.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
-    /// Within some seconds; left out until it is used.
+    /// Accurate to some seconds; left out until the key is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,13 +78,13 @@ impl From<ApiKey> for KeyBody {
     }
 }
 
-/// A key with its secret, which is shown this once.
+/// An API key with its secret, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IssuedApiKey)]
 pub struct IssuedKeyBody {
     #[serde(flatten)]
     key: KeyBody,
-    /// The whole key: send it as `Authorization: Bearer …`. Store it now: the server keeps no way to show it.
+    /// The complete key: send it as `Authorization: Bearer …`. Store it now: it is not shown again.
     #[schema(example = "sk_live_4f1c0a9d2b7e6358_2a6f…")]
     secret: String,
 }
@@ -128,14 +128,15 @@ impl May<Manage> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct KeyQuery {
-    /// Only keys of this business. Without it: those of your own; all for an admin.
+    /// Only keys of this business. By default, those of your own business; for an admin, all keys.
     #[param(value_type = Option<BusinessSid>)]
     business_sid: Option<BusinessSid>,
 }
 
-/// List keys
+/// List API keys
 ///
-/// Newest first, a page at a time, revoked ones too. Keys above your own role are not shown.
+/// Newest first, including revoked keys, a page at a time: the `Link` header points to the next page. Keys with a
+/// higher role than yours are not shown.
 #[utoipa::path(
     get,
     path = "/api/billing/keys/",
@@ -143,7 +144,7 @@ pub struct KeyQuery {
     params(KeyQuery, PageQuery),
     responses(
         (status = 200, description = "A page of keys", body = Vec<KeyBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         Missing,
     ),
@@ -161,44 +162,47 @@ pub async fn list_keys(
     };
     let (cursor, limit) = page.bounds();
     let page = services::access::keys::list(&state.billing, business.as_ref(), &may.keeper()?, cursor, limit).await?;
-    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(KeyBody::from).collect())))
+    Ok(pages::answer(&uri, page.map(KeyBody::from)))
 }
 
-/// A key to make.
+/// An API key to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewApiKey, example = json!({"name": "Gateway in Nairobi", "role": "gateway"}))]
 pub struct KeyRequest {
-    /// What you call it: at most 64 characters.
+    /// Your own name for the key: at most 64 characters.
     name: Title,
-    /// At most your own. An admin makes keys of every role; `gateway` is for the SMS gateway, which charges.
+    /// At most your own role. An admin can create keys of every role; `gateway` is for the SMS gateway, which charges
+    /// messages.
     role: Role,
-    /// `test`: the key reads and quotes, and changes nothing.
+    /// `test`: the key can read and quote, but changes nothing. By default `live`.
     mode: Option<KeyMode>,
-    /// Whose it is to be, of a client or reseller key. Left out: your own.
+    /// The business that a client or reseller key belongs to; by default your own.
     business_sid: Option<BusinessSid>,
-    /// The businesses a gateway's key is for, 1 to 1,000. Left out: all.
+    /// The businesses a gateway key is limited to, 1 to 1,000; by default all.
     #[schema(min_items = 1, max_items = 1000)]
     businesses: Option<Vec<BusinessSid>>,
-    /// When it ends. Left out: never.
+    /// When the key expires; by default never.
     #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<Instant>,
 }
 
-/// Make a key
+/// Create an API key
 ///
-/// The answer holds the key's secret, this once. Nobody makes a key above their own role.
+/// The response contains the secret of the key, which is shown only once. You cannot create a key with a higher role
+/// than your own.
 ///
-/// Send an `Idempotency-Key` so that a repeated request makes one key; it is then answered the same, secret included.
+/// Send an `Idempotency-Key` so that a repeated request creates only one key; the repeated answer is the same,
+/// including the secret.
 #[utoipa::path(
     post,
     path = "/api/billing/keys/",
     tag = "Keys",
     params(("Idempotency-Key" = Option<String>, Header,
-            description = "1 to 255 visible ASCII characters, such as a UUID: one for each key you mean")),
-    request_body(content = KeyRequest, description = "What the key is to be for"),
+            description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each key")),
+    request_body(content = KeyRequest, description = "The key to create"),
     responses(
         (status = 201, description = "The key and its secret", body = IssuedKeyBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
         Missing,
@@ -231,13 +235,9 @@ pub async fn create_key(
     Ok((StatusCode::CREATED, replayed(made.replayed), Json(made.value.into())))
 }
 
-fn parse_sid(text: &str) -> Result<KeySid, Problem> {
-    text.parse().map_err(|problem: String| Problem::invalid("key_sid", problem))
-}
-
-/// Show a key
+/// Get an API key
 ///
-/// Everything about it but its secret.
+/// Returns all its details except the secret.
 #[utoipa::path(
     get,
     path = "/api/billing/keys/{key_sid}/",
@@ -248,24 +248,25 @@ fn parse_sid(text: &str) -> Result<KeySid, Problem> {
 pub async fn show_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    Path(sid): Path<String>,
+    SidPath(sid): SidPath<KeySid>,
 ) -> Result<Json<KeyBody>, Problem> {
-    Ok(Json(services::access::keys::show(&state.billing, parse_sid(&sid)?, &may.keeper()?).await?.into()))
+    Ok(Json(services::access::keys::show(&state.billing, sid, &may.keeper()?).await?.into()))
 }
 
-/// How to rotate a key.
+/// How to rotate an API key.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = KeyRotation, example = json!({"overlap_seconds": 3600}))]
 pub struct RotateRequest {
-    /// For how many seconds the old secret works beside the new one, up to a week: time to change it everywhere. Left out,
-    /// or 0: not at all, as where it was stolen.
+    /// How many seconds the old secret keeps working beside the new one, up to a week, so that you have time to replace
+    /// it everywhere. By default 0: the old secret stops working at once, as it should if it was stolen.
     #[schema(minimum = 0, maximum = 604_800)]
     overlap_seconds: Option<i64>,
 }
 
-/// Rotate a key
+/// Rotate an API key
 ///
-/// Gives it a new secret; its name, rights and `sid` stay. The answer holds the new secret, this once.
+/// Gives the key a new secret; name, rights and `sid` stay the same. The response contains the new secret, which is
+/// shown only once.
 #[utoipa::path(
     post,
     path = "/api/billing/keys/{key_sid}/rotate/",
@@ -273,12 +274,12 @@ pub struct RotateRequest {
     params(
         ("key_sid" = KeySid, Path, description = "The key"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each rotation you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each rotation"),
     ),
-    request_body(content = RotateRequest, description = "For how long the old secret goes on working"),
+    request_body(content = RotateRequest, description = "How long the old secret keeps working"),
     responses(
         (status = 200, description = "The key and its new secret", body = IssuedKeyBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
         Missing,
@@ -287,11 +288,11 @@ pub struct RotateRequest {
 pub async fn rotate_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    Path(sid): Path<String>,
+    SidPath(sid): SidPath<KeySid>,
     idempotency: IdempotencyHeader,
     Json(request): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedKeyBody>), Problem> {
-    let (sid, keeper, overlap) = (parse_sid(&sid)?, may.keeper()?, request.overlap_seconds.unwrap_or(0));
+    let (keeper, overlap) = (may.keeper()?, request.overlap_seconds.unwrap_or(0));
     let idempotency = idempotency.scope(&may.actor, "POST /api/billing/keys/{key_sid}/rotate/", None);
     let rotate =
         async move { services::access::keys::rotate(&state.billing, sid, overlap, &keeper, idempotency).await };
@@ -299,22 +300,22 @@ pub async fn rotate_key(
     Ok((replayed(rotated.replayed), Json(rotated.value.into())))
 }
 
-/// Revoke a key
+/// Revoke an API key
 ///
-/// Ends it for good, within a second wherever it is used. Again changes nothing.
+/// Disables the key permanently; it stops working everywhere within a second. Repeating the request changes nothing.
 #[utoipa::path(
     delete,
     path = "/api/billing/keys/{key_sid}/",
     tag = "Keys",
     params(("key_sid" = KeySid, Path, description = "The key")),
-    responses((status = 200, description = "The key, revoked", body = KeyBody), CommonErrors, WriteErrors, Missing),
+    responses((status = 200, description = "The revoked key", body = KeyBody), CommonErrors, WriteErrors, Missing),
 )]
 pub async fn revoke_key(
     State(state): State<AppState>,
     may: May<Manage>,
-    Path(sid): Path<String>,
+    SidPath(sid): SidPath<KeySid>,
 ) -> Result<Json<KeyBody>, Problem> {
-    let (sid, keeper) = (parse_sid(&sid)?, may.keeper()?);
+    let keeper = may.keeper()?;
     let revoke = async move { services::access::keys::revoke(&state.billing, sid, &keeper).await };
     Ok(Json(to_the_end(revoke).await?.into()))
 }

@@ -53,7 +53,7 @@ impl From<User> for UserBody {
     }
 }
 
-/// E-mail address and password.
+/// An e-mail address and a password.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"email": "asha@example.com", "password": "correct horse battery staple"}))]
 pub struct LoginRequest {
@@ -62,29 +62,30 @@ pub struct LoginRequest {
     password: Password,
 }
 
-/// A login that was opened.
+/// A new session.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Login)]
 pub struct LoginBody {
     user: UserBody,
-    /// When the session ends by itself.
+    /// When the session expires.
     expires_at: Timestamp,
 }
 
 /// Log in with a password
 ///
-/// Opens a session: the answer sets its cookie (`wecall_session`, or `__Host-wecall_session` over TLS), which a browser sends from then on and no script reads.
-/// A page on another origin calls with `credentials: "include"`. A write with the cookie has to carry the `Origin` of an
-/// allowed page, as browsers do by themselves. Too many failures lock the user, and the address, for a quarter of an hour.
+/// Opens a session: the response sets a cookie (`wecall_session`, or `__Host-wecall_session` over TLS) that the browser
+/// sends from then on and that scripts cannot read. A page on another origin must call with `credentials: "include"`.
+/// Writes that use the cookie must carry the `Origin` of an allowed page, which browsers add by themselves. Too many
+/// failed logins lock the user, or the address, for 15 minutes.
 #[utoipa::path(
     post,
     path = "/api/auth/login/",
     tag = "Login",
     security(()),
-    request_body(content = LoginRequest, description = "Who logs in"),
+    request_body(content = LoginRequest, description = "The e-mail address and the password"),
     responses(
-        (status = 200, description = "The session is open", body = LoginBody,
-         headers(("Set-Cookie" = String, description = "The session"))),
+        (status = 200, description = "The user, and when the session expires", body = LoginBody,
+         headers(("Set-Cookie" = String, description = "The session cookie"))),
         CommonErrors,
         WriteErrors,
         LoginErrors,
@@ -140,12 +141,12 @@ impl May<UseLogin> {
 
 /// Log out of this session
 ///
-/// Ends the session of the cookie, and takes the cookie away.
+/// Ends the session and deletes its cookie.
 #[utoipa::path(
     post,
     path = "/api/auth/logout/",
     tag = "Login",
-    responses((status = 204, description = "It has ended"), CommonErrors, WriteErrors),
+    responses((status = 204, description = "The session has ended"), CommonErrors, WriteErrors),
 )]
 pub async fn logout(State(state): State<AppState>, may: May<UseLogin>) -> Result<(StatusCode, HeaderMap), Problem> {
     let (user, session_id) = may.login()?;
@@ -155,7 +156,7 @@ pub async fn logout(State(state): State<AppState>, may: May<UseLogin>) -> Result
     Ok((StatusCode::NO_CONTENT, session_cookie("", 0, is_secure)?))
 }
 
-/// How many sessions ended.
+/// The number of sessions that ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Logout)]
 pub struct LogoutBody {
@@ -164,12 +165,12 @@ pub struct LogoutBody {
 
 /// Log out everywhere
 ///
-/// Ends every session of yours, this one too: at once here, within a second on other servers.
+/// Ends all your sessions, including this one: at once on this server, within a second on others.
 #[utoipa::path(
     post,
     path = "/api/auth/logout-everywhere/",
     tag = "Login",
-    responses((status = 200, description = "They have ended", body = LogoutBody), CommonErrors, WriteErrors),
+    responses((status = 200, description = "How many sessions ended", body = LogoutBody), CommonErrors, WriteErrors),
 )]
 pub async fn logout_everywhere(
     State(state): State<AppState>,
@@ -183,7 +184,7 @@ pub async fn logout_everywhere(
     Ok((session_cookie("", 0, is_secure)?, Json(LogoutBody { sessions_ended: ended })))
 }
 
-/// A password and the one to replace it.
+/// The current password and the new one.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"current_password": "correct horse battery staple", "new_password": "a longer sentence than that"}))]
 pub struct PasswordRequest {
@@ -202,7 +203,7 @@ pub struct PasswordRequest {
     path = "/api/auth/password/",
     tag = "Login",
     request_body(content = PasswordRequest, description = "The current password and the new one"),
-    responses((status = 204, description = "It is changed"), CommonErrors, WriteErrors, LoginErrors),
+    responses((status = 204, description = "The password was changed"), CommonErrors, WriteErrors, LoginErrors),
 )]
 pub async fn change_password(
     State(state): State<AppState>,
@@ -223,34 +224,34 @@ pub async fn change_password(
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Me)]
 pub struct MeBody {
-    /// Left out for nobody in particular (`AUTH=open`).
+    /// Left out for callers without credentials (`AUTH=open`).
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     business_sid: Option<BusinessSid>,
-    /// The user, where somebody logged in.
+    /// The user, if one is logged in.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<UserBody>,
-    /// The key, where one was sent.
+    /// The API key, if one was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<MyKey>,
 }
 
-/// The key that was sent.
+/// The API key that was sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MyKey {
     sid: KeySid,
     mode: KeyMode,
 }
 
-/// Who am I to the server?
+/// Get the current user or key
 ///
-/// What the server takes you for, by your key or your session.
+/// Shows who you are to the server, according to your key or session.
 #[utoipa::path(
     get,
     path = "/api/auth/me/",
     tag = "Login",
-    responses((status = 200, description = "You", body = MeBody), CommonErrors),
+    responses((status = 200, description = "The caller", body = MeBody), CommonErrors),
 )]
 pub async fn show_me(State(state): State<AppState>, may: May<Anyone>) -> Result<Json<MeBody>, Problem> {
     let Some(principal) = may.principal else {

@@ -13,14 +13,14 @@ use crate::domain::values::sid::{BusinessSid, PaymentSid, TransactionSid};
 use crate::domain::values::text::Reference;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{BusinessPath, Json, PaymentPath, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{BusinessPath, Json, OwnPath, Query};
 use crate::http::edge::who::auth::Read;
 use crate::http::openapi::{CommonErrors, Missing};
 use crate::http::state::AppState;
 use crate::services::{self, Billing};
 
-/// Money that was asked for through a provider.
+/// Money requested through a payment provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Payment)]
 pub struct PaymentBody {
@@ -32,19 +32,19 @@ pub struct PaymentBody {
     currency: Currency,
     status: PaymentStatus,
     reference: Reference,
-    /// What the provider takes the money from, masked; left out where nobody said.
+    /// What the provider takes the money from, masked; left out if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
-    /// The provider's own name of it, once that is known.
+    /// The provider's own reference, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_reference: Option<ProviderReference>,
-    /// Why it failed, where it did.
+    /// Why it failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
-    /// The row of the wallet's history that it became, where it was completed.
+    /// The ledger entry of the payment, if it was completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_sid: Option<TransactionSid>,
-    /// Present and true where no money moves outside this server.
+    /// Present and true if no real money moves.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     simulated: bool,
     created_at: Timestamp,
@@ -77,8 +77,8 @@ impl PaymentBody {
 
 /// List payments
 ///
-/// What a business asked providers for, newest first, a page at a time: the `Link` header leads to the next page. Completed
-/// ones stand in the wallet's history as well.
+/// Payments that a business has requested through payment providers, newest first, a page at a time: the `Link` header
+/// points to the next page. Completed payments are also entries in the ledger.
 #[utoipa::path(
     get,
     path = "/api/billing/payments/{business_sid}/",
@@ -86,7 +86,7 @@ impl PaymentBody {
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), PageQuery),
     responses(
         (status = 200, description = "A page of payments", body = Vec<PaymentBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
     ),
 )]
@@ -98,14 +98,12 @@ pub async fn list_payments(
 ) -> Result<(HeaderMap, Json<Vec<PaymentBody>>), Problem> {
     let (cursor, limit) = page.bounds();
     let page = services::payments::list(&state.billing, &tenant, cursor, limit).await?;
-    let headers = next_link(&uri, page.next);
-    let payments = page.items.into_iter().map(|payment| PaymentBody::new(&state.billing, payment)).collect();
-    Ok((headers, Json(payments)))
+    Ok(pages::answer(&uri, page.map(|payment| PaymentBody::new(&state.billing, payment))))
 }
 
-/// Show a payment
+/// Get a payment
 ///
-/// How it stands: ask again until it is no longer PENDING, or let a webhook tell.
+/// Shows the status of a payment. Poll until it is no longer PENDING, or use a webhook.
 #[utoipa::path(
     get,
     path = "/api/billing/payments/{business_sid}/{payment_sid}/",
@@ -118,7 +116,7 @@ pub async fn list_payments(
 )]
 pub async fn show_payment(
     State(state): State<AppState>,
-    PaymentPath { tenant, payment, .. }: PaymentPath<Read>,
+    OwnPath { tenant, sid: payment, .. }: OwnPath<Read, PaymentSid>,
 ) -> Result<Json<PaymentBody>, Problem> {
     let payment = services::payments::show(&state.billing, &tenant, payment).await?;
     Ok(Json(PaymentBody::new(&state.billing, payment)))

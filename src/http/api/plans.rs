@@ -15,7 +15,7 @@ use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 
-/// What a plan charges.
+/// A pricing plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PricingPlan)]
 pub struct PlanBody {
@@ -24,31 +24,31 @@ pub struct PlanBody {
     description: String,
     #[serde(rename = "type")]
     plan_type: PlanType,
-    /// What a segment costs where no rate card names its operator and no tier its volume.
+    /// The price of a segment if neither a rate card nor a volume tier applies.
     base_price_per_sms: Money,
     /// Graduated prices by the segments of a calendar month; may be empty.
     volume_tiers: Vec<TierBody>,
     features: Vec<String>,
-    /// What the plan takes off a rate card's price, in percent.
+    /// The plan's discount on rate card prices, in percent.
     card_discount_percent: BasisPoints,
-    /// How much of its price a failed message gets back, in percent.
+    /// The share of its price that is refunded for a failed message, in percent.
     failed_refund_percent: BasisPoints,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-/// One step of a plan's graduated prices.
+/// A volume tier of a plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = VolumeTier)]
 pub struct TierBody {
-    /// The first segment of the month that pays this price.
+    /// The first segment of the month with this price.
     #[schema(minimum = 1)]
     min_messages: i64,
-    /// The last one; left out on the last tier, which has no end.
+    /// The last segment with this price; left out on the last tier, which has no end.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_messages: Option<i64>,
     price_per_sms: Money,
-    /// What the tier takes off a rate card's price, in percent; left out where it takes nothing.
+    /// The tier's discount on rate card prices, in percent; left out if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     discount_percent: Option<BasisPoints>,
 }
@@ -84,12 +84,12 @@ impl From<PricingPlan> for PlanBody {
 
 /// List pricing plans
 ///
-/// Every plan with its volume tiers.
+/// All plans with their volume tiers; an empty list for businesses that buy from a reseller.
 #[utoipa::path(
     get,
     path = "/api/billing/pricing-plans/",
     tag = "Prices",
-    responses((status = 200, description = "Every plan", body = Vec<PlanBody>), CommonErrors),
+    responses((status = 200, description = "The plans", body = Vec<PlanBody>), CommonErrors),
 )]
 pub async fn list_pricing_plans(
     State(state): State<AppState>,

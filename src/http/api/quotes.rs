@@ -29,11 +29,12 @@ use crate::http::openapi::{CommonErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
 
-/// A message, or with `recipients` a campaign.
+/// A message or, with `recipients`, a campaign.
 ///
-/// A message is given as for a charge, and what else belongs to a charge (`message_sid`, `metadata`) is ignored: where it
-/// goes by `mcc` and `mnc`, else by `country_code` with `operator`, else by the prefix of `to`. A campaign goes by the
-/// prefixes of its numbers. How long a message is: `segments`, or the `body` to count them from.
+/// A message is described as for a charge; the other fields of a charge (`message_sid`, `metadata`) are ignored. Its
+/// destination is given by `mcc` and `mnc`, else by `country_code` with `operator`, else by the prefix of `to`; in a
+/// campaign, by the prefix of each number. The length is given by `segments`, or by the `body`, from which they are
+/// counted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({
     "business_sid": "biz_test_001", "recipients": ["+254712345678", "+256772345678", "+33612345678"],
@@ -41,53 +42,54 @@ use crate::services;
 }))]
 pub struct QuoteRequest {
     business_sid: BusinessSid,
-    /// The number a message goes to, in international form.
+    /// The recipient's number of a single message, in international form.
     to: Option<PhoneNumber>,
-    /// The numbers a campaign goes to, 1 to 10,000; one given twice is two messages. What is no number, or has no price,
-    /// is listed in the answer.
+    /// The numbers of a campaign, 1 to 10,000; a number given twice counts as two messages. Entries that are not a
+    /// number, or have no price, are listed in the answer.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 10_000)]
     recipients: Option<Vec<Recipient>>,
     country_code: Option<CountryCode>,
-    /// The operator's name, as on its rate card; letter case does not matter.
+    /// The operator's name, as on its rate card, ignoring case.
     operator: Option<OperatorName>,
-    /// The mobile country code of its network, with `mnc`.
+    /// The mobile country code of the network, with `mnc`.
     #[schema(pattern = "^[0-9]{3}$", example = "639")]
     mcc: Option<String>,
-    /// The mobile network code of its network, with `mcc`.
+    /// The mobile network code of the network, with `mcc`.
     #[schema(pattern = "^[0-9]{2,3}$", example = "02")]
     mnc: Option<String>,
-    /// How many segments each message is sent in.
+    /// The number of segments of each message.
     #[serde(default, deserialize_with = "segments")]
     #[schema(minimum = 1, maximum = 255)]
     segments: Option<u16>,
-    /// The text; segments are counted by 3GPP TS 23.038 and 23.040.
+    /// The text of the messages; segments are counted according to 3GPP TS 23.038 and 23.040.
     body: Option<String>,
-    /// When the gateway took it, at most 72 hours back and 5 minutes ahead: the price of that time applies.
+    /// When the gateway accepted the message, at most 72 hours ago or 5 minutes ahead: the price at that time applies.
     #[schema(value_type = Option<Timestamp>)]
     submitted_at: Option<Instant>,
 }
 
-/// What messages would cost, why, and whether the wallet covers it.
+/// The cost of messages, how it is calculated, and whether the wallet covers it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Quote)]
 pub struct QuoteBody {
     business_sid: BusinessSid,
-    /// Whether the business is suspended: a charge would then be refused.
+    /// Whether the business is suspended, in which case a charge would be refused.
     suspended: bool,
-    /// The wallet's, as all amounts here.
+    /// The currency of the wallet, and of all amounts here.
     currency: Currency,
-    /// How many messages have a price.
+    /// The number of messages that have a price.
     messages: i64,
-    /// All of theirs together.
+    /// The number of segments of these messages.
     segments: i64,
-    /// What charging them would take.
+    /// The amount that charging them would debit.
     total: Money,
     #[schema(minimum = 1, maximum = 255)]
     segments_per_message: u16,
-    /// Left out where the segments were given, and not counted from a text.
+    /// Left out if the segments were given instead of a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
-    /// The characters for which the text needs UCS-2, each once, in order: without them more would fit a segment.
+    /// The characters that force the text into UCS-2, each once, in order; without them, more text would fit into a
+    /// segment.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Option<Vec<String>>)]
     ucs2_characters: Vec<char>,
@@ -95,56 +97,56 @@ pub struct QuoteBody {
     plan_sid: Option<PlanSid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan_name: Option<String>,
-    /// Where the messages go, the most expensive first.
+    /// The destinations of the messages, most expensive first.
     destinations: Vec<DestinationQuote>,
-    /// With one message: its rating, as a charge would have it.
+    /// For a single message: its rating, as in a charge.
     #[serde(skip_serializing_if = "Option::is_none")]
     rating: Option<RatingBody>,
-    /// Recipients of a campaign that have no price, by reason; they are in no count or sum above.
+    /// Recipients of a campaign that have no price, by reason; the counts and sums above do not include them.
     unpriced: Vec<UnpricedRecipients>,
-    /// What is in the wallet.
+    /// The wallet's balance.
     balance: Money,
-    /// What debits may take: the balance and the credit limit.
+    /// The amount available to debits: balance plus credit limit.
     available: Money,
-    /// Whether that covers the total; equal is enough.
+    /// Whether `available` covers `total`; equal is enough.
     sufficient: bool,
-    /// What it lacks; left out where it is sufficient.
+    /// The amount that is missing; left out if `sufficient`.
     #[serde(skip_serializing_if = "Option::is_none")]
     shortfall: Option<Money>,
 }
 
-/// All messages to one operator of one country.
+/// All messages to one operator in one country.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DestinationQuote {
     country_code: CountryCode,
     country_name: &'static str,
-    /// Empty where it is not known.
+    /// Empty if not known.
     operator: String,
     messages: i64,
     segments: i64,
     total: Money,
-    /// The segments at each price: several where the wallet's month reaches another volume tier on the way.
+    /// The segments at each price: several if the messages reach another volume tier of the month.
     parts: Vec<RatingPart>,
 }
 
-/// Recipients that have no price for one reason.
+/// Recipients that have no price for the same reason.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UnpricedRecipients {
-    /// `invalid_number`, `unknown_destination`, or what a charge would be refused with: `no_rate`, `currency_mismatch`,
-    /// `price_out_of_range`.
+    /// `invalid_number`, `unknown_destination`, or the code with which a charge would be refused: `no_rate`,
+    /// `currency_mismatch`, `price_out_of_range`.
     code: &'static str,
     /// A sentence to show to a person.
     detail: String,
     messages: i64,
-    /// The first five.
+    /// The first five of them.
     examples: Vec<UnpricedExample>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UnpricedExample {
-    /// Its place in `recipients`, from 0 on.
+    /// The position in `recipients`, from 0.
     index: usize,
-    /// A number masked; what is none as it was given, at most 32 characters of it.
+    /// The number, masked; an entry that is not a number is shown as given, up to 32 characters.
     recipient: String,
 }
 
@@ -209,17 +211,17 @@ impl From<Unpriced> for UnpricedRecipients {
 
 /// Quote messages
 ///
-/// Says what a message or a campaign would cost, and why, and whether the wallet covers it. Nothing is debited, reserved
-/// or stored, and no wallet is opened: a business without one is quoted on the terms it would get.
+/// Returns what a message or a campaign would cost and why, and whether the wallet covers it. Nothing is debited,
+/// reserved or stored, and no wallet is created: a business without one is quoted on the terms of a new wallet.
 ///
-/// Messages are rated as if they were charged now, one after the other, so that a campaign which reaches the next volume
-/// tier is quoted at both prices. A message that has no price is refused as its charge would be; in a campaign it is
-/// listed in `unpriced`.
+/// Messages are rated as if they were charged now, one after the other, so a campaign that reaches the next volume tier
+/// is quoted at both prices. A single message without a price is refused as its charge would be; in a campaign, such
+/// messages are listed in `unpriced`.
 #[utoipa::path(
     post,
     path = "/api/billing/quotes/",
     tag = "Charges",
-    request_body(content = QuoteRequest, description = "The message, or the campaign", examples(
+    request_body(content = QuoteRequest, description = "The message or the campaign", examples(
         ("One message" = (value = json!({
             "business_sid": "biz_test_001", "to": "+254712345678", "body": "Your code is 4711"
         }))),

@@ -19,7 +19,7 @@ use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 
-/// What a segment to an operator costs from a day on.
+/// The price of a segment to an operator, from a given day on.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RateCard)]
 pub struct RateCardBody {
@@ -27,10 +27,10 @@ pub struct RateCardBody {
     country_code: CountryCode,
     #[schema(example = "Kenya")]
     country_name: &'static str,
-    /// Empty on a card for the whole country.
+    /// Empty on a rate card for the whole country.
     #[schema(example = "Safaricom")]
     operator: String,
-    /// The operator's networks; none on a card for the whole country.
+    /// The operator's networks; empty on a rate card for the whole country.
     networks: Vec<NetworkBody>,
     price_per_sms: Money,
     currency: Currency,
@@ -39,7 +39,7 @@ pub struct RateCardBody {
     notes: String,
 }
 
-/// A mobile network by the codes of ITU-T E.212.
+/// A mobile network, by its codes in ITU-T E.212.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Network)]
 pub struct NetworkBody {
@@ -82,26 +82,26 @@ impl From<RateCard> for RateCardBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RateCardQuery {
-    /// Only this country, in any letter case.
+    /// Only this country, ignoring case.
     #[param(value_type = Option<String>, example = "KE")]
     country_code: Option<CountryCode>,
-    /// Only this operator, in any letter case.
+    /// Only this operator, ignoring case.
     #[param(value_type = Option<String>, example = "Safaricom")]
     operator: Option<OperatorName>,
-    /// The cards in force on this day instead of today.
+    /// The rate cards in force on this day instead of today.
     #[param(value_type = Option<NaiveDate>)]
     as_of: Option<CalendarDay>,
 }
 
 /// List rate cards
 ///
-/// The cards in force, one per destination and currency.
+/// The rate cards in force, one per destination and currency; an empty list for businesses that buy from a reseller.
 #[utoipa::path(
     get,
     path = "/api/billing/rate-cards/",
     tag = "Prices",
     params(RateCardQuery),
-    responses((status = 200, description = "The cards in force", body = Vec<RateCardBody>), CommonErrors),
+    responses((status = 200, description = "The rate cards in force", body = Vec<RateCardBody>), CommonErrors),
 )]
 pub async fn list_rate_cards(
     State(state): State<AppState>,

@@ -13,35 +13,35 @@ use crate::domain::values::currency::Currency;
 use crate::domain::values::money::{BasisPoints, Money, MoneyError};
 use crate::domain::values::sid::{PlanSid, RateCardSid};
 
-/// What a message costs, and why.
+/// The cost of a message, and how it is calculated.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rating)]
 pub struct RatingBody {
     #[schema(minimum = 1, maximum = 255)]
     segments: u16,
-    /// Left out where the segments were given, and not counted from a text.
+    /// Left out if the segments were given instead of a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
     country_code: CountryCode,
     country_name: &'static str,
-    /// Empty where it is not known.
+    /// Empty if not known.
     operator: String,
     matched_by: MatchedBy,
-    /// What matched: a network such as `639-02`, the country and operator given, or a prefix of the number.
+    /// What was matched: a network such as `639-02`, the country and operator given, or a prefix of the number.
     matched: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan_sid: Option<PlanSid>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plan_name: Option<String>,
-    /// The segments at each price: several where the message crosses the bound of a volume tier.
+    /// The segments at each price: several if the message reaches another volume tier.
     parts: Vec<RatingPart>,
-    /// The total over the segments, half up to a millionth.
+    /// The total divided by the number of segments, rounded half up to a millionth.
     price_per_sms: Money,
     total: Money,
     currency: Currency,
 }
 
-/// Segments that share a price.
+/// Segments with the same price.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RatingPart {
     #[schema(minimum = 1)]
@@ -49,28 +49,28 @@ pub struct RatingPart {
     price_per_sms: Money,
     total: Money,
     rule: RatingRule,
-    /// The rate card whose price was used; left out where the plan's own price was.
+    /// The rate card that was used; left out if the plan's own price was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_card: Option<RatingCard>,
-    /// What the plan takes off a card's price, in percent.
+    /// The plan's discount on rate card prices, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     card_discount_percent: Option<BasisPoints>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<RatingTier>,
 }
 
-/// The rate card behind a price.
+/// The rate card that a price comes from.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RatingCard {
     sid: RateCardSid,
     /// Before discounts.
     price_per_sms: Money,
-    /// The first day it was in force.
+    /// The first day on which the price applies.
     #[schema(value_type = String, format = Date)]
     effective_from: chrono::NaiveDate,
 }
 
-/// The volume tier that a price belongs to, counted in the wallet's segments of the month.
+/// The volume tier of a price, by the wallet's segments in the month.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RatingTier {
     #[schema(minimum = 1)]
@@ -78,7 +78,7 @@ pub struct RatingTier {
     /// Left out on the last tier.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_messages: Option<i64>,
-    /// What the tier takes off a card's price, in percent.
+    /// The tier's discount on rate card prices, in percent.
     discount_percent: BasisPoints,
 }
 

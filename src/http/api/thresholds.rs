@@ -18,21 +18,21 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::wallets::thresholds::Thresholds;
 
-/// What a wallet warns at.
+/// The alert thresholds of a wallet.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Thresholds)]
 pub struct ThresholdsBody {
     business_sid: BusinessSid,
     currency: Currency,
-    /// Below this balance: a warning. At 0 or below it is critical, whatever stands here.
+    /// A balance below this raises a warning. At 0 or below, the alert is always critical.
     low_balance: Money,
-    /// Whether that is the server's own threshold, and not one of this wallet.
+    /// Whether `low_balance` is the server's default and not set for this wallet.
     is_default: bool,
-    /// The server's own.
+    /// The server's default.
     low_balance_default: Money,
-    /// From which share of the credit limit on its use is warned of, in percent; at 100 it is critical.
+    /// The share of the credit limit whose use raises a warning, in percent; at 100, the alert is critical.
     overage_percent: i64,
-    /// Above so many times the mean of the last seven days a day's spend is warned of.
+    /// A day's spend raises an alert if it is above this many times the mean of the last seven days.
     unusual_spend_factor: i64,
 }
 
@@ -50,15 +50,15 @@ impl ThresholdsBody {
     }
 }
 
-/// Show a wallet's thresholds
+/// Get a wallet's alert thresholds
 ///
-/// What it warns at, and what of that is the server's own.
+/// Shows which values raise an alert, and whether they are the server's defaults.
 #[utoipa::path(
     get,
     path = "/api/billing/wallet/{business_sid}/thresholds/",
     tag = "Alerts",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
-    responses((status = 200, description = "What the wallet warns at", body = ThresholdsBody), CommonErrors),
+    responses((status = 200, description = "The alert thresholds", body = ThresholdsBody), CommonErrors),
 )]
 pub async fn show_thresholds(
     State(state): State<AppState>,
@@ -68,28 +68,29 @@ pub async fn show_thresholds(
     Ok(Json(ThresholdsBody::new(tenant.into_sid(), thresholds)))
 }
 
-/// What a wallet is to warn at.
+/// New alert thresholds of a wallet.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ThresholdsRequest, example = json!({"low_balance": 25}))]
 pub struct ThresholdsRequest {
-    /// Below this balance, 0 to 1,000,000,000; null for the server's own threshold.
+    /// Warn below this balance, 0 to 1,000,000,000; null for the server's default.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = DecimalInput, required = true)]
     low_balance: Option<Option<Money>>,
 }
 
-/// Set a wallet's thresholds
+/// Set a wallet's alert thresholds
 ///
-/// They count from the next debit on: each time the balance crosses one there is one alert, and the next once the balance
-/// has been well above it again (by a tenth, and by one unit at least).
+/// They apply from the next debit on. Each time the balance falls below the threshold, one alert is raised; the next
+/// one follows only after the balance has risen well above the threshold (by a tenth, and at least one unit), or in a
+/// new month.
 #[utoipa::path(
     put,
     path = "/api/billing/wallet/{business_sid}/thresholds/",
     tag = "Alerts",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
-    request_body(content = ThresholdsRequest, description = "What to warn at"),
+    request_body(content = ThresholdsRequest, description = "The new threshold"),
     responses(
-        (status = 200, description = "What the wallet warns at now", body = ThresholdsBody),
+        (status = 200, description = "The updated alert thresholds", body = ThresholdsBody),
         CommonErrors,
         TenantForbidden,
         BodyErrors,

@@ -25,7 +25,7 @@ use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 
-/// One row of a wallet's history.
+/// A transaction of a wallet.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BillingTransaction)]
 pub struct TransactionBody {
@@ -33,21 +33,22 @@ pub struct TransactionBody {
     business_sid: BusinessSid,
     #[serde(rename = "type")]
     transaction_type: TransactionType,
-    /// Signed: what the wallet gained, so a debit is below zero.
+    /// Positive for credits to the wallet, negative for debits.
     amount: Money,
     currency: Currency,
-    /// What the caller called it, or the `message_sid` of a message; may be empty.
+    /// The caller's reference, or the `message_sid` of a message; may be empty.
     reference: Reference,
     status: TransactionStatus,
-    /// Facts by type; an `SMS_DEBIT` has messages, segments, price_per_sms, country_code, operator and the masked number.
+    /// Depends on the type; an `SMS_DEBIT` has `messages`, `segments`, `price_per_sms`, `country_code`, `operator` and
+    /// the masked number.
     #[schema(value_type = Object)]
     details: JsonObject,
     #[schema(value_type = Object)]
     metadata: JsonObject,
-    /// The balance this entry left; missing on a payment that is open or has failed.
+    /// The balance after this entry; missing on a payment that is open or has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     balance_after: Option<Money>,
-    /// 1, 2, 3 … within the wallet, without a gap; missing on a payment that is open or has failed.
+    /// The position in the wallet's ledger: 1, 2, 3 … without gaps; missing on a payment that is open or has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     seq: Option<i64>,
@@ -113,21 +114,21 @@ impl From<OwnedTransaction> for TransactionBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TransactionQuery {
-    /// How many rows a page holds.
+    /// The number of rows per page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    /// Pagination cursor: take it unchanged from the `Link` header of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<HistoryCursor>,
-    /// Only rows of this type.
+    /// Only transactions of this type.
     #[serde(rename = "type")]
     transaction_type: Option<TransactionType>,
-    /// Only rows of this status.
+    /// Only transactions with this status.
     status: Option<TransactionStatus>,
-    /// Only rows from this day (in the billing time zone) or instant on.
+    /// Only from this day (in the billing time zone) or this instant on.
     #[param(value_type = Option<String>, example = "2026-01-01")]
     from: Option<Moment>,
-    /// Only rows up to the end of this day, or before this instant.
+    /// Only up to the end of this day, or before this instant.
     #[param(value_type = Option<String>, example = "2199-12-31")]
     to: Option<Moment>,
 }
@@ -150,9 +151,9 @@ impl TransactionQuery {
 
 /// List transactions
 ///
-/// A wallet's history, newest first, a page at a time: the `Link` header leads to the next page. Payments that are open or
-/// have failed stand among the entries, with the status PENDING or FAILED and without `seq` and `balance_after`: they are not
-/// in the balance.
+/// The transactions of a wallet, newest first, a page at a time: the `Link` header points to the next page. Open and
+/// failed payments are included, with the status PENDING or FAILED and without `seq` and `balance_after`; they do not
+/// count towards the balance.
 #[utoipa::path(
     get,
     path = "/api/billing/transactions/{business_sid}/",
@@ -160,7 +161,7 @@ impl TransactionQuery {
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"), TransactionQuery),
     responses(
         (status = 200, description = "A page of transactions", body = Vec<TransactionBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
     ),
 )]

@@ -21,38 +21,38 @@ use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 
-/// What a business sent over a period, and what it cost.
+/// What a business sent in a period, and what it cost.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageMetrics)]
 pub struct UsageBody {
     business_sid: BusinessSid,
     period: Period,
     period_start: NaiveDate,
-    /// Included.
+    /// The last day, inclusive.
     period_end: NaiveDate,
     currency: Currency,
     total_messages_sent: i64,
     total_messages_delivered: i64,
     total_messages_failed: i64,
-    /// What was charged: a long message has several.
+    /// The number of segments charged: a long message has several.
     segments: i64,
-    /// Delivered of those with a known outcome, 0 to 1; 0 where none is known.
+    /// Delivered messages as a share of those with a known outcome, 0 to 1; 0 if none is known.
     #[serde(serialize_with = "serialize_decimal")]
     #[schema(value_type = f64, minimum = 0, maximum = 1)]
     success_rate: Decimal,
     total_cost: Money,
     average_cost_per_message: Money,
-    /// By cost, largest first, ten at most.
+    /// By cost, largest first, at most ten.
     #[schema(max_items = 10)]
     top_countries: Vec<CountryBody>,
-    /// By cost, largest first, ten at most.
+    /// By cost, largest first, at most ten.
     #[schema(max_items = 10)]
     top_operators: Vec<OperatorBody>,
     /// Every day of the period up to today, for charts.
     daily: Vec<DayBody>,
 }
 
-/// What was sent to one country.
+/// The usage in one country.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CountryUsage)]
 pub struct CountryBody {
@@ -63,14 +63,14 @@ pub struct CountryBody {
     cost: Money,
 }
 
-/// What was sent to one operator.
+/// The usage at one operator.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OperatorUsage)]
 pub struct OperatorBody {
-    /// "Other" where the operator was not known.
+    /// "Other" if the operator is not known.
     #[schema(example = "Safaricom")]
     operator: String,
-    /// The country's name.
+    /// The name of the country.
     #[schema(example = "Kenya")]
     country: &'static str,
     country_code: CountryCode,
@@ -78,7 +78,7 @@ pub struct OperatorBody {
     cost: Money,
 }
 
-/// What was sent on one day.
+/// The usage on one day.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DayUsage)]
 pub struct DayBody {
@@ -152,13 +152,13 @@ impl From<DayUsage> for DayBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UsageQuery {
-    /// Which period; `CUSTOM` needs `start` and `end`.
+    /// The period; `CUSTOM` needs `start` and `end`.
     #[param(example = "THIS_MONTH")]
     period: Option<Period>,
     /// With `CUSTOM`: the first day, or an instant in it.
     #[param(value_type = Option<String>)]
     start: Option<Moment>,
-    /// With `CUSTOM`: the last day, included, or an instant in it. At most 366 days in all.
+    /// With `CUSTOM`: the last day (inclusive), or an instant in it. At most 366 days in all.
     #[param(value_type = Option<String>)]
     end: Option<Moment>,
 }
@@ -174,10 +174,10 @@ impl UsageQuery {
     }
 }
 
-/// Read usage
+/// Get usage
 ///
-/// What a business sent over a period (this month unless asked), and what it cost. Days are those of the billing time
-/// zone, weeks start on Monday.
+/// What a business sent in a period (by default this month), and what it cost. Days are in the billing time zone; weeks
+/// start on Monday.
 #[utoipa::path(
     get,
     path = "/api/billing/usage/{business_sid}/",

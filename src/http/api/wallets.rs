@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::transactions::TransactionBody;
-use crate::domain::access::rights::{Principal, Role};
 use crate::domain::payments::providers::{PaymentMethod, ProviderName};
 use crate::domain::prices::plans::PlanType;
 use crate::domain::values::currency::Currency;
@@ -20,25 +19,25 @@ use crate::error::Error;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::ask::extract::{BusinessPath, Json};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
-use crate::http::edge::who::auth::{AuthMode, May, Read, TopUp};
+use crate::http::edge::who::auth::{May, Read, TopUp};
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{CommonErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::payments::{ProviderTopup, Requested};
 
-/// What a business has to spend.
+/// The wallet of a business.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Wallet)]
 pub struct WalletBody {
     sid: WalletSid,
     business_sid: BusinessSid,
-    /// The sum of all ledger entries; below zero where credit is used.
+    /// The sum of all ledger entries; negative while credit is used.
     balance: Money,
     currency: Currency,
     /// How far below zero a debit may take the balance.
     credit_limit: Money,
-    /// The balance and the credit limit: a debit passes when it costs no more than this.
+    /// Balance plus credit limit: a debit passes if it costs no more than this.
     available: Money,
     auto_recharge_enabled: bool,
     auto_recharge_amount: Money,
@@ -46,12 +45,12 @@ pub struct WalletBody {
     /// How the wallet's plan is paid.
     #[serde(rename = "type")]
     plan_type: PlanType,
-    /// Left out where the wallet has no plan: then the rate card's own price applies.
+    /// Left out if the wallet has no plan; the rate card's own price applies then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pricing_plan_sid: Option<PlanSid>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Only in the answer to a top-up through a payment provider: the money that is on its way.
+    /// Only in the answer to a top-up through a payment provider: the payment that is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_transaction: Option<TransactionBody>,
 }
@@ -79,9 +78,9 @@ impl TryFrom<Wallet> for WalletBody {
     }
 }
 
-/// Read a wallet
+/// Get a wallet
 ///
-/// The wallet of a business, opened with a balance of 0 if this is its first use.
+/// Returns the wallet of a business; creates it with a balance of 0 on first use.
 #[utoipa::path(
     get,
     path = "/api/billing/wallet/{business_sid}/",
@@ -97,46 +96,47 @@ pub async fn show_wallet(
     Ok(Json(wallet.try_into()?))
 }
 
-/// Money to put into a wallet.
+/// A top-up of a wallet.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"business_sid": "biz_test_001", "amount": 12.34, "reference": "CLIENT_TOPUP"}))]
 pub struct TopupRequest {
     business_sid: BusinessSid,
-    /// Greater than 0, at most 1,000,000,000, with at most six decimals; a number, or a string that holds one.
+    /// Greater than 0, at most 1,000,000,000, with at most six decimals; a number, or a string that contains one.
     #[schema(value_type = crate::http::schema::DecimalInput)]
     amount: Money,
-    /// What you call this payment: at most 255 characters, shown in the list of transactions.
+    /// Your own reference for this payment: at most 255 characters, shown in the list of transactions.
     #[serde(default)]
     reference: Option<Reference>,
-    /// The payment provider to ask for the money; left out, an admin's top-up (in open mode anybody's) is credited at once,
-    /// and everybody else's goes through this server's default provider.
+    /// The payment provider to request the money from. By default, a top-up by an admin (with `AUTH=open`, by anyone)
+    /// is credited at once, and all others go through this server's default provider.
     provider: Option<ProviderName>,
-    /// What the provider takes the money from, such as a phone number: 1 to 128 characters, kept sealed.
+    /// What the provider takes the money from, such as a phone number: 1 to 128 characters, stored encrypted.
     method: Option<PaymentMethod>,
 }
 
 /// Top up a wallet
 ///
-/// Credits the wallet at once and answers it as it is then: in open mode anybody's, with `AUTH=required` an admin's. All other
-/// top-ups, and those that name a `provider`, go through a payment provider: the answer is 202, with the wallet unchanged and
-/// the `pending_transaction`; once the provider has the money, it is credited. A business without a wallet gets one.
+/// With `AUTH=open`, or for an admin, the amount is credited at once, and the wallet is returned with its new balance.
+/// All other top-ups, and those that name a `provider`, go through a payment provider: the answer is 202, with the
+/// wallet unchanged and a `pending_transaction`; the amount is credited once the provider has received the money. A
+/// business without a wallet gets one.
 ///
-/// Send an `Idempotency-Key` so that a repeated request credits once: the same request again gets the same answer, with
-/// `Idempotent-Replayed: true`; another request with the same key gets 409. Keys are kept for 30 days.
+/// Send an `Idempotency-Key` so that a repeated request credits only once: the same request again gets the same answer,
+/// with `Idempotent-Replayed: true`; a different request with the same key gets 409. Keys are kept for 30 days.
 #[utoipa::path(
     post,
     path = "/api/billing/topup/",
     tag = "Wallets",
     params((
         "Idempotency-Key" = Option<String>, Header,
-        description = "1 to 255 visible ASCII characters, such as a UUID: one for each top-up you mean",
+        description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each top-up",
     )),
-    request_body(content = TopupRequest, description = "Which wallet, and how much"),
+    request_body(content = TopupRequest, description = "The business and the amount"),
     responses(
         (status = 200, description = "The wallet after the top-up", body = WalletBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
-        (status = 202, description = "The wallet, and the payment that a provider is asked for", body = WalletBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key was used before"))),
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
+        (status = 202, description = "The unchanged wallet, with the pending payment", body = WalletBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
     ),
@@ -150,7 +150,7 @@ pub async fn top_up(
     let business = may.tenant(&state, request.business_sid).await?;
     let reference = request.reference.unwrap_or_default();
     let topup = Topup::new(business.clone(), request.amount, reference.clone())?;
-    let is_direct = is_direct(state.auth, may.principal.as_deref()) && request.provider.is_none();
+    let is_direct = may.credits_at_once(&state) && request.provider.is_none();
     if is_direct && request.method.is_some() {
         return Err(Problem::invalid("method", "is for a payment provider: say which, in `provider`"));
     }
@@ -174,23 +174,4 @@ impl TryFrom<Requested> for WalletBody {
     fn try_from(Requested { wallet, payment }: Requested) -> Result<WalletBody, Error> {
         Ok(WalletBody { pending_transaction: Some(payment.into()), ..wallet.try_into()? })
     }
-}
-
-/// Whether money may be credited at once: by anybody in open mode, else by an admin. Anybody else has to pay through a
-/// provider.
-fn is_direct(mode: AuthMode, principal: Option<&Principal>) -> bool {
-    mode == AuthMode::Open || principal.is_some_and(|principal| principal.role == Role::Admin)
-}
-
-/// Checks that a payment of an invoice may be entered: as [`is_direct`].
-///
-/// # Errors
-/// 422 `no_payment_provider`.
-pub(super) fn check_direct(mode: AuthMode, principal: Option<&Principal>) -> Result<(), Problem> {
-    if is_direct(mode, principal) {
-        return Ok(());
-    }
-    let detail = "Only an operator can enter the payment of an invoice. Top up the wallet instead: what comes in pays open \
-                  invoices, the oldest first.";
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_payment_provider", detail))
 }

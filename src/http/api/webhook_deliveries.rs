@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::webhook_paths::{DeliveryPath, WebhookParams, WebhookPath};
+use super::webhook_paths::{DeliveryPath, WebhookParams};
 use crate::domain::notifications::events::EventType;
 use crate::domain::notifications::webhook_messages::{Attempt, DeliveryError, MessageStatus};
-use crate::domain::values::sid::MessageEventSid;
+use crate::domain::values::sid::{MessageEventSid, WebhookSid};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::answer::pages::{PageQuery, next_link};
-use crate::http::edge::ask::extract::{Json, Query};
+use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::ask::extract::{Json, OwnPath, Query};
 use crate::http::edge::who::auth::Manage;
 use crate::http::edge::writes::to_the_end;
 use crate::http::openapi::{CommonErrors, Missing, TenantForbidden, WriteErrors};
@@ -21,15 +21,15 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::notifications::webhook_log::LoggedMessage;
 
-/// An attempt to deliver a message.
+/// An attempt to deliver a webhook.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookAttempt)]
 pub struct AttemptBody {
     number: i64,
-    /// What the receiver answered; left out where it did not.
+    /// The receiver's HTTP status; left out if there was no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_code: Option<i64>,
-    /// Why it did not come through; left out where it did.
+    /// Why the attempt failed; left out if it succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<DeliveryError>,
     duration_ms: i64,
@@ -48,16 +48,16 @@ impl From<Attempt> for AttemptBody {
     }
 }
 
-/// A message to an endpoint, and the attempts to deliver it.
+/// A webhook delivery and its attempts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookDelivery)]
 pub struct DeliveryBody {
-    /// What the header `webhook-id` says, each time it is sent.
+    /// The value of the `webhook-id` header, the same on every attempt.
     sid: MessageEventSid,
     event: EventType,
     status: MessageStatus,
     attempts: Vec<AttemptBody>,
-    /// Left out where no more is to come.
+    /// Left out if there will be no further attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -76,13 +76,13 @@ impl From<LoggedMessage> for DeliveryBody {
     }
 }
 
-/// The same with what was sent.
+/// A webhook delivery with its payload.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookDeliveryWithPayload)]
 pub struct WholeDeliveryBody {
     #[serde(flatten)]
     delivery: DeliveryBody,
-    /// The body of the message.
+    /// The body of the request.
     #[schema(value_type = Object)]
     payload: Option<Box<RawValue>>,
 }
@@ -97,13 +97,14 @@ impl From<LoggedMessage> for WholeDeliveryBody {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeliveryQuery {
-    /// Only messages that are at this.
+    /// Only deliveries with this status.
     status: Option<MessageStatus>,
 }
 
-/// List what a webhook was sent
+/// List webhook deliveries
 ///
-/// Newest first, a page at a time, with every attempt. Messages are kept for 30 days.
+/// Newest first, with every attempt, a page at a time: the `Link` header points to the next page. Deliveries are kept
+/// for 30 days.
 #[utoipa::path(
     get,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/",
@@ -114,8 +115,8 @@ pub struct DeliveryQuery {
         PageQuery,
     ),
     responses(
-        (status = 200, description = "A page of messages", body = Vec<DeliveryBody>,
-         headers(("Link" = String, description = "The next page, with rel=\"next\"; missing on the last one"))),
+        (status = 200, description = "A page of webhook deliveries", body = Vec<DeliveryBody>,
+         headers(("Link" = String, description = "The next page (rel=\"next\"); missing on the last page"))),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -123,7 +124,7 @@ pub struct DeliveryQuery {
 )]
 pub async fn list_webhook_deliveries(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, .. }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, .. }: OwnPath<Manage, WebhookSid>,
     Query(query): Query<DeliveryQuery>,
     Query(page): Query<PageQuery>,
     uri: Uri,
@@ -132,22 +133,22 @@ pub async fn list_webhook_deliveries(
     let page =
         services::notifications::webhook_log::list(&state.billing, &tenant, webhook, query.status, cursor, limit)
             .await?;
-    Ok((next_link(&uri, page.next), Json(page.items.into_iter().map(DeliveryBody::from).collect())))
+    Ok(pages::answer(&uri, page.map(DeliveryBody::from)))
 }
 
-/// Show a message of a webhook
+/// Get a webhook delivery
 ///
-/// What was sent, and what came of it.
+/// Returns the payload that was sent, and every attempt.
 #[utoipa::path(
     get,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/",
     tag = "Webhooks",
     params(
         WebhookParams,
-        ("delivery_sid" = MessageEventSid, Path, description = "The message"),
+        ("delivery_sid" = MessageEventSid, Path, description = "The webhook delivery"),
     ),
     responses(
-        (status = 200, description = "The message", body = WholeDeliveryBody),
+        (status = 200, description = "The webhook delivery", body = WholeDeliveryBody),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -160,20 +161,20 @@ pub async fn show_webhook_delivery(
     Ok(Json(services::notifications::webhook_log::show(&state.billing, &tenant, webhook, delivery).await?.into()))
 }
 
-/// Send a message of a webhook again
+/// Resend a webhook delivery
 ///
-/// At once, and then as if it were new: for up to 24 hours until it comes through. Its `webhook-id` stays the same. The
-/// answer does not wait for it.
+/// Sends it at once, and retries for up to 24 hours like a new delivery. The `webhook-id` stays the same. The answer
+/// does not wait for the result.
 #[utoipa::path(
     post,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/deliveries/{delivery_sid}/resend/",
     tag = "Webhooks",
     params(
         WebhookParams,
-        ("delivery_sid" = MessageEventSid, Path, description = "The message"),
+        ("delivery_sid" = MessageEventSid, Path, description = "The webhook delivery"),
     ),
     responses(
-        (status = 202, description = "The message, which is about to be sent", body = WholeDeliveryBody),
+        (status = 202, description = "The delivery, which is about to be sent", body = WholeDeliveryBody),
         CommonErrors,
         WriteErrors,
         Missing,
@@ -191,15 +192,15 @@ pub async fn resend_webhook_delivery(
 
 /// Test a webhook
 ///
-/// Sends it the event `webhook.test`, the way all others go, whatever events it asks for. The answer does not wait for it:
-/// look at the message's attempts a moment later.
+/// Sends the event `webhook.test` in the same way as all others, whatever events the webhook subscribes to. The answer
+/// does not wait for the result: look at the attempts of the delivery a moment later.
 #[utoipa::path(
     post,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/test/",
     tag = "Webhooks",
     params(WebhookParams),
     responses(
-        (status = 202, description = "The message, which is about to be sent", body = WholeDeliveryBody),
+        (status = 202, description = "The delivery, which is about to be sent", body = WholeDeliveryBody),
         CommonErrors,
         WriteErrors,
         Missing,
@@ -207,7 +208,7 @@ pub async fn resend_webhook_delivery(
 )]
 pub async fn test_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
 ) -> Result<(StatusCode, Json<WholeDeliveryBody>), Problem> {
     let test =
         async move { services::notifications::webhook_log::test(&state.billing, &tenant, webhook, &may.actor).await };

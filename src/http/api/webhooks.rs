@@ -5,14 +5,14 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::webhook_paths::{WebhookParams, WebhookPath};
+use super::webhook_paths::WebhookParams;
 use crate::domain::notifications::webhooks::{NewWebhook, Webhook, WebhookChanges, WebhookStatus, event_names};
 use crate::domain::values::idempotency::OnceAnswer;
 use crate::domain::values::sid::{BusinessSid, WebhookSid};
 use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::ask::extract::{BusinessPath, Json, present};
+use crate::http::edge::ask::extract::{BusinessPath, Json, OwnPath, present};
 use crate::http::edge::ask::idempotency::{IdempotencyHeader, replayed};
 use crate::http::edge::who::auth::Manage;
 use crate::http::edge::writes::to_the_end;
@@ -21,7 +21,7 @@ use crate::http::state::AppState;
 use crate::services;
 use crate::services::notifications::webhooks::IssuedWebhook;
 
-/// An endpoint, without its secret.
+/// A webhook, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
 pub struct WebhookBody {
@@ -30,14 +30,14 @@ pub struct WebhookBody {
     #[schema(example = "https://example.com/hooks/billing")]
     url: String,
     description: LongText,
-    /// The events it asks for; `*` alone: all, those that there will be too.
+    /// The events that the webhook subscribes to; `*` alone means all, including events added later.
     #[schema(example = json!(["wallet.low_balance", "invoice.finalised"]))]
     events: Vec<&'static str>,
     status: WebhookStatus,
-    /// Until when the secret before the last rotation signs too.
+    /// Until when deliveries are also signed with the secret from before the last rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_secret_expires_at: Option<Timestamp>,
-    /// Since when nothing came through; left out where the last message did.
+    /// Since when deliveries have failed; left out if the last one succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     failing_since: Option<Timestamp>,
     created_at: Timestamp,
@@ -61,13 +61,13 @@ impl From<Webhook> for WebhookBody {
     }
 }
 
-/// An endpoint with its secret, which is shown this once.
+/// A webhook with its secret, which is shown only once.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IssuedWebhook)]
 pub struct IssuedWebhookBody {
     #[serde(flatten)]
     webhook: WebhookBody,
-    /// What messages are signed with. Store it now: it is not shown again.
+    /// The secret that deliveries are signed with. Store it now: it is not shown again.
     #[schema(example = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     secret: String,
 }
@@ -86,14 +86,14 @@ impl From<IssuedWebhook> for IssuedWebhookBody {
 
 /// List webhooks
 ///
-/// All endpoints of a business, the oldest first.
+/// All webhooks of a business, oldest first.
 #[utoipa::path(
     get,
     path = "/api/billing/webhooks/{business_sid}/",
     tag = "Webhooks",
     params(("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001")),
     responses(
-        (status = 200, description = "The endpoints", body = Vec<WebhookBody>),
+        (status = 200, description = "The webhooks", body = Vec<WebhookBody>),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -107,26 +107,28 @@ pub async fn list_webhooks(
     Ok(Json(webhooks.into_iter().map(WebhookBody::from).collect()))
 }
 
-/// An endpoint to make.
+/// A webhook to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewWebhook,
          example = json!({"url": "https://example.com/hooks/billing", "events": ["wallet.low_balance", "alert.created"]}))]
 pub struct WebhookRequest {
-    /// Where to send messages: `https://`, at most 2,048 characters, no user and no password in it.
+    /// Where to send deliveries: an `https://` URL of at most 2,048 characters, without user name and password.
     url: String,
-    /// The events it asks for, or `*` alone for all.
+    /// The events to send, or `*` alone for all.
     events: Vec<String>,
-    /// What you call it.
+    /// Your own description of the webhook.
     description: Option<LongText>,
-    /// Left out: true.
+    /// By default true.
     enabled: Option<bool>,
 }
 
-/// Make a webhook
+/// Create a webhook
 ///
-/// The answer holds the secret that messages are signed with (Standard Webhooks), this once. A business has at most 20.
+/// The response contains the secret that deliveries are signed with (Standard Webhooks), which is shown only once. A
+/// business can have at most 20 webhooks.
 ///
-/// Send an `Idempotency-Key` so that a repeated request makes one; it is then answered the same, secret included.
+/// Send an `Idempotency-Key` so that a repeated request creates only one webhook; the repeated answer is the same,
+/// including the secret.
 #[utoipa::path(
     post,
     path = "/api/billing/webhooks/{business_sid}/",
@@ -134,12 +136,12 @@ pub struct WebhookRequest {
     params(
         ("business_sid" = BusinessSid, Path, description = "The business", example = "biz_test_001"),
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each webhook you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each webhook"),
     ),
-    request_body(content = WebhookRequest, description = "Where to send what"),
+    request_body(content = WebhookRequest, description = "The URL, and the events to send to it"),
     responses(
-        (status = 201, description = "The endpoint and its secret", body = IssuedWebhookBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+        (status = 201, description = "The webhook and its secret", body = IssuedWebhookBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
         Missing,
@@ -169,16 +171,16 @@ fn issued(answer: OnceAnswer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBo
     (replayed(answer.replayed), Json(answer.value.into()))
 }
 
-/// Show a webhook
+/// Get a webhook
 ///
-/// Everything about it but its secret.
+/// Returns all its details except the secret.
 #[utoipa::path(
     get,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
     params(WebhookParams),
     responses(
-        (status = 200, description = "The endpoint", body = WebhookBody),
+        (status = 200, description = "The webhook", body = WebhookBody),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -186,12 +188,12 @@ fn issued(answer: OnceAnswer<IssuedWebhook>) -> (HeaderMap, Json<IssuedWebhookBo
 )]
 pub async fn show_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, .. }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, .. }: OwnPath<Manage, WebhookSid>,
 ) -> Result<Json<WebhookBody>, Problem> {
     Ok(Json(services::notifications::webhooks::show(&state.billing, &tenant, webhook).await?.into()))
 }
 
-/// What to change of an endpoint; what is left out stays.
+/// Changes to a webhook; fields that you leave out keep their value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = WebhookChanges, example = json!({"events": ["*"], "enabled": true}))]
 pub struct WebhookChangesBody {
@@ -201,23 +203,23 @@ pub struct WebhookChangesBody {
     events: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
     description: Option<LongText>,
-    /// `false`: nothing is sent to it, and what happens meanwhile it never hears of. `true` also of one that the server has
-    /// disabled: what still waits for it is sent.
+    /// `false`: nothing is sent, and events that happen meanwhile are never delivered. `true`: also re-enables a
+    /// webhook that the server disabled, and sends the deliveries that still wait.
     #[serde(default, deserialize_with = "present")]
     enabled: Option<bool>,
 }
 
-/// Change a webhook
+/// Update a webhook
 ///
-/// Where it leads, what it asks for, whether it is enabled. Its secret stays.
+/// Changes the URL, the events, the description and whether the webhook is enabled. The secret stays the same.
 #[utoipa::path(
     patch,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
     params(WebhookParams),
-    request_body(content = WebhookChangesBody, description = "What to change"),
+    request_body(content = WebhookChangesBody, description = "The fields to change"),
     responses(
-        (status = 200, description = "The endpoint as it is now", body = WebhookBody),
+        (status = 200, description = "The updated webhook", body = WebhookBody),
         CommonErrors,
         TenantForbidden,
         Missing,
@@ -226,7 +228,7 @@ pub struct WebhookChangesBody {
 )]
 pub async fn change_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
     Json(body): Json<WebhookChangesBody>,
 ) -> Result<Json<WebhookBody>, Problem> {
     let changes =
@@ -239,17 +241,17 @@ pub async fn change_webhook(
 
 /// Delete a webhook
 ///
-/// With all its messages, those that wait too.
+/// Also deletes its deliveries, including those not yet sent.
 #[utoipa::path(
     delete,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/",
     tag = "Webhooks",
     params(WebhookParams),
-    responses((status = 204, description = "It is deleted"), CommonErrors, TenantForbidden, Missing),
+    responses((status = 204, description = "The webhook was deleted"), CommonErrors, TenantForbidden, Missing),
 )]
 pub async fn delete_webhook(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
 ) -> Result<StatusCode, Problem> {
     let delete =
         async move { services::notifications::webhooks::delete(&state.billing, &tenant, webhook, &may.actor).await };
@@ -257,12 +259,12 @@ pub async fn delete_webhook(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How to rotate a secret.
+/// How to rotate a webhook's secret.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = WebhookRotation, example = json!({"overlap_hours": 24}))]
 pub struct RotateRequest {
-    /// For how many hours the old secret signs beside the new one: time to change it in the receiver. 0: not at all, as
-    /// where it was stolen. Left out: 24.
+    /// How many hours deliveries are also signed with the old secret, so that you have time to replace it in the
+    /// receiver. By default 24; 0 to stop at once, as you should if it was stolen.
     #[serde(default, deserialize_with = "present")]
     #[schema(minimum = 0, maximum = 168)]
     overlap_hours: Option<i64>,
@@ -273,8 +275,9 @@ const OVERLAP_HOURS: i64 = 24;
 
 /// Rotate a webhook's secret
 ///
-/// Gives it a new secret, which the answer holds, this once. Until `previous_secret_expires_at` each message is signed with
-/// the old one too, so that the receiver changes over without losing any.
+/// Gives the webhook a new secret; the response contains it, and it is shown only once. Until
+/// `previous_secret_expires_at`, deliveries are also signed with the old secret, so that the receiver can switch
+/// without losing any.
 #[utoipa::path(
     post,
     path = "/api/billing/webhooks/{business_sid}/{webhook_sid}/rotate-secret/",
@@ -282,12 +285,12 @@ const OVERLAP_HOURS: i64 = 24;
     params(
         WebhookParams,
         ("Idempotency-Key" = Option<String>, Header,
-         description = "1 to 255 visible ASCII characters, such as a UUID: one for each rotation you mean"),
+         description = "1 to 255 visible ASCII characters, such as a UUID; a new one for each rotation"),
     ),
-    request_body(content = RotateRequest, description = "For how long the old secret signs too"),
+    request_body(content = RotateRequest, description = "How long the old secret keeps signing"),
     responses(
-        (status = 200, description = "The endpoint and its new secret", body = IssuedWebhookBody,
-         headers(("Idempotent-Replayed" = String, description = "`true` where the key of idempotency was used before"))),
+        (status = 200, description = "The webhook and its new secret", body = IssuedWebhookBody,
+         headers(("Idempotent-Replayed" = String, description = "`true` if the same answer was given before"))),
         CommonErrors,
         WriteErrors,
         Missing,
@@ -295,7 +298,7 @@ const OVERLAP_HOURS: i64 = 24;
 )]
 pub async fn rotate_webhook_secret(
     State(state): State<AppState>,
-    WebhookPath { tenant, webhook, may }: WebhookPath<Manage>,
+    OwnPath { tenant, sid: webhook, may }: OwnPath<Manage, WebhookSid>,
     idempotency: IdempotencyHeader,
     Json(body): Json<RotateRequest>,
 ) -> Result<(HeaderMap, Json<IssuedWebhookBody>), Problem> {

@@ -28,16 +28,19 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
+/// The templates of the paths that ask nobody who they are.
+pub type PublicPaths = &'static [&'static str];
+
 /// Wraps the routes in layers, the outermost last: routes → compression → guard (limits, authentication, deadline,
 /// panics) → CORS → edge (ids, addresses, bodies of problems, log, headers) → slash.
-pub fn around(router: Router<AppState>, state: AppState) -> Service {
+pub fn around(router: Router<AppState>, public: PublicPaths, state: AppState) -> Service {
     let router = router
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(other_method)
         .with_state(state.clone());
     // A PDF is compressed inside.
     let is_compressible = SizeAbove::new(1_024).and(NotForContentType::const_new("application/pdf"));
-    let guard = middleware::from_fn_with_state(state.clone(), guard);
+    let guard = middleware::from_fn_with_state((state.clone(), public), guard);
     let edge = middleware::from_fn_with_state(state.clone(), wrap);
     let for_pages = router
         .clone()
@@ -61,8 +64,8 @@ pub fn around_metrics(router: Router<AppState>, state: AppState) -> Service {
 }
 
 /// Whether a request needs what browsers do: CORS where it names its page's origin, compression where it offers to take
-/// it. A gateway sends neither header, and does not pay for them. The CORS layer takes every OPTIONS for a preflight; one
-/// that is none asks which methods there are, and goes past it.
+/// it. A gateway sends neither header, and does not pay for them. The CORS layer takes every OPTIONS for a preflight;
+/// one that is none asks which methods there are, and goes past it.
 fn needs_page_layers(request: &Request) -> bool {
     let has = |name: HeaderName| request.headers().contains_key(name);
     let is_plain_options = request.method() == Method::OPTIONS && !has(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -112,7 +115,8 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
         request.extensions_mut().insert(client);
     }
 
-    // Disabled unless asked for: the one line of a request says all of it, and what goes wrong inside reaches that line.
+    // Disabled unless asked for: the one line of a request says all of it, and what goes wrong inside reaches that
+    // line.
     let span = tracing::debug_span!("request", request_id = id.as_str(), method, route = route_label);
     let mut response = next.run(request).instrument(span).await;
 
@@ -136,7 +140,7 @@ pub async fn wrap(State(state): State<AppState>, mut request: Request, next: Nex
 }
 
 /// The checks before a handler runs. It lies inside CORS, so that a page can read why its request was refused.
-pub async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn guard(State((state, public)): State<(AppState, PublicPaths)>, request: Request, next: Next) -> Response {
     if let Err(problem) = head_limits::check(request.uri(), request.headers()) {
         return problem.into_response();
     }
@@ -151,7 +155,9 @@ pub async fn guard(State(state): State<AppState>, request: Request, next: Next) 
         return problem.into_response();
     }
     let (mut parts, body) = request.into_parts();
-    let caller = match credentials::caller(&state, &parts).await {
+    let route = parts.extensions.get::<MatchedPath>();
+    let is_public = route.is_some_and(|route| public.contains(&route.as_str()));
+    let caller = match credentials::caller(&state, &parts, is_public).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };

@@ -13,7 +13,8 @@ use super::answer::error::Problem;
 pub async fn to_the_end<T: Send + 'static>(
     write: impl Future<Output = crate::error::Result<T>> + Send + 'static,
 ) -> Result<T, Problem> {
-    // In a box: the code that runs a task is then compiled once for each answer, not for each write, and nothing large moves.
+    // In a box: the code that runs a task is then compiled once for each answer, not for each write, and nothing large
+    // moves.
     let write: Pin<Box<dyn Future<Output = crate::error::Result<T>> + Send>> = Box::pin(write);
     match tokio::spawn(write.in_current_span()).await {
         Ok(outcome) => Ok(outcome?),

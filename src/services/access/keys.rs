@@ -42,7 +42,7 @@ struct Remembered {
     sealed: String,
 }
 
-/// Stores the SID of an issued key and its sealed secret, and reads the rest from its row.
+/// Stores the SID of an issued key and its encrypted secret, and reads the rest from its row.
 struct SealedKey<'a>(&'a Billing);
 
 impl Codec<IssuedKey> for SealedKey<'_> {

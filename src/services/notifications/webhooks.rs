@@ -91,7 +91,7 @@ fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<St
     sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))
 }
 
-/// Stores the SID of an endpoint and its sealed secret, and reads the rest from its row.
+/// Stores the SID of an endpoint and its encrypted secret, and reads the rest from its row.
 struct SealedWebhook<'a> {
     billing: &'a Billing,
     business: &'a BusinessSid,

@@ -25,8 +25,8 @@ pub async fn judge(billing: &Billing, subject: &str) -> Result<Next> {
     let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(Next::Done) };
     let watch = account.watch.recharge;
     if let Some(until) = watch.not_before.filter(|until| watch.is_enabled && *until > now) {
-        // A wallet has one such job, at the earliest time that was asked for: it stays until the last wait is over, also
-        // one that it began itself the turn before.
+        // A wallet has one such job, at the earliest time that was asked for: it stays until the last wait is over,
+        // also one that it began itself the turn before.
         tx.roll_back().await?;
         return Ok(Next::At(until));
     }

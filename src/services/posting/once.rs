@@ -26,9 +26,9 @@ pub struct Once<'a> {
     pub now: Timestamp,
 }
 
-/// What a transaction locks before it looks for an earlier answer, until it ends.
+/// The lock that a transaction takes before it looks for an earlier answer, and holds until it ends.
 pub trait Lock: Sync {
-    /// What the lock reads.
+    /// The rows that the lock reads.
     type Held: Send;
 
     /// Takes the lock. `key`: the idempotency key of the request, if it has one.
@@ -46,7 +46,7 @@ pub trait Lock: Sync {
 
 /// How an answer is stored, and read again.
 pub trait Codec<T>: Sync {
-    /// The JSON to store for 30 days. Secrets are in it only sealed.
+    /// The JSON to store for 30 days. Secrets in it are encrypted.
     ///
     /// # Errors
     /// [`Error::Corrupt`] where it cannot be written.
@@ -55,7 +55,8 @@ pub trait Codec<T>: Sync {
     /// The answer again, from the stored JSON and, where that holds only a part, from other rows.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] where it cannot be read; [`Error::Impossible`] where a secret no longer opens; those of the database.
+    /// [`Error::Corrupt`] where it cannot be read; [`Error::Impossible`] where a secret can no longer be decrypted;
+    /// those of the database.
     fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> impl Future<Output = Result<T>> + Send;
 }
 
@@ -64,8 +65,8 @@ impl Once<'_> {
     /// that was stored before, and rolls back.
     ///
     /// # Errors
-    /// [`Error::IdempotencyConflict`] where the key came with another input before; [`Error::OutcomeUnknown`] where there is
-    /// no key to ask by, or it cannot tell; those of the lock, the work, the codec and the database.
+    /// [`Error::IdempotencyConflict`] where the key was used with another input; [`Error::OutcomeUnknown`] where there
+    /// is no key to ask by, or it cannot tell; those of the lock, the work, the codec and the database.
     pub async fn run<T, L, C, W>(&self, lock: L, codec: C, work: W) -> Result<OnceAnswer<T>>
     where
         L: Lock,
@@ -135,7 +136,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for PlainJson {
     }
 }
 
-/// Writes what a codec stores.
+/// Serialises the stored part of an answer.
 ///
 /// # Errors
 /// [`Error::Corrupt`] where it cannot be JSON.
@@ -143,7 +144,7 @@ pub fn kept_json(kept: &impl Serialize) -> Result<Box<RawValue>> {
     to_raw_value(kept).map_err(|error| Error::Corrupt(format!("an idempotent answer: {error}")))
 }
 
-/// Reads what a codec stored.
+/// Deserialises the stored part of an answer.
 ///
 /// # Errors
 /// [`Error::Corrupt`] where the JSON is of another shape.

@@ -77,8 +77,8 @@ pub async fn create(billing: &Billing, terms: RateCardTerms, author: &Author) ->
 /// recorded.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Changed`], [`Error::Impossible`] where it may be in force, [`Error::InvalidFields`], and
-/// those of the database.
+/// [`Error::NotFound`], [`Error::Changed`], [`Error::Impossible`] where it may be in force, [`Error::InvalidFields`],
+/// and those of the database.
 pub async fn change(
     billing: &Billing,
     sid: RateCardSid,

@@ -18,8 +18,8 @@ use crate::storage::db::listing::{Filter, Listing, Sort};
 use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 
-/// Whether the business `b` of a query, or one above it, is suspended. Chains of parents are at most five businesses deep;
-/// most businesses have no parent, and then nothing is looked up.
+/// Whether the business `b` of a query, or one above it, is suspended. Chains of parents are at most five businesses
+/// deep; most businesses have no parent, and then nothing is looked up.
 macro_rules! is_suspended {
     () => {
         "CASE WHEN b.status = 'SUSPENDED' THEN TRUE WHEN b.parent_id IS NULL THEN FALSE ELSE \

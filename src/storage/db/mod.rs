@@ -198,8 +198,8 @@ impl Db {
             Db::Sqlite { readers, writer, turns } => {
                 readers.close().await;
                 writer.close().await;
-                // The last connection to close moves the write-ahead log into the database file. That may take a while, and
-                // whoever waits for it has a deadline.
+                // The last connection to close moves the write-ahead log into the database file. That may take a while,
+                // and whoever waits for it has a deadline.
                 let mut local = turns.local.clone().lock_owned().await;
                 let (closed, done) = oneshot::channel();
                 std::thread::spawn(move || {

@@ -148,8 +148,8 @@ async fn open_sqlite(path: &Path, pools: PoolSettings, if_missing: IfMissing) ->
     Ok(Db::Sqlite { readers, writer, turns })
 }
 
-/// Opens the connection that turns a new file to WAL. Where two processes do that at the same moment, SQLite tells one of
-/// them at once that the file is locked, whatever its busy timeout: then it is tried again for as long.
+/// Opens the connection that turns a new file to WAL. Where two processes do that at the same moment, SQLite tells one
+/// of them at once that the file is locked, whatever its busy timeout: then it is tried again for as long.
 async fn connect_to_sqlite(pool: SqlitePoolOptions, options: SqliteConnectOptions) -> sqlx::Result<SqlitePool> {
     let deadline = Instant::now() + SQLITE_BUSY_TIMEOUT;
     loop {

@@ -112,7 +112,8 @@ pub const FIRST_MARK_SINCE: &str = "WITH RECURSIVE bounds (low, high) AS ( \
      FROM bounds JOIN transaction_marks m ON m.wallet_id = $1 AND m.seq = 64 * ((low + high) / 2) WHERE high - low > 1 \
      ) SELECT high FROM bounds WHERE high - low = 1";
 
-/// From the row `$1` down the chain: the lowest `seq` that is not before the instant `$2`, if that row is not before it.
+/// From the row `$1` down the chain: the lowest `seq` that is not before the instant `$2`, if that row is not before
+/// it.
 pub const FIRST_SEQ_SINCE: &str = "WITH RECURSIVE chain (previous_uid, seq, created_at) AS ( \
      SELECT t.previous_uid, t.seq, t.created_at FROM transactions t WHERE t.uid = $1 \
      UNION ALL \

@@ -35,8 +35,8 @@ macro_rules! of_everybody {
 /// Of all wallets, from the id `$1` on and below the id `$2`: `$3` at most. The page is cut before anything is joined.
 pub const PAGE_OF_ALL: &str = of_everybody!("t.uid >= $1 AND t.uid < $2", "uid", "$3");
 
-/// The debits of the message `$1` in wallets from `$2` on and below `$3`: `$4` at most, those of the youngest wallets. That
-/// is the order of the index by message, which is not that of time.
+/// The debits of the message `$1` in wallets from `$2` on and below `$3`: `$4` at most, those of the youngest wallets.
+/// That is the order of the index by message, which is not that of time.
 pub const PAGE_OF_MESSAGE: &str =
     of_everybody!("t.message_sid = $1 AND t.wallet_id >= $2 AND t.wallet_id < $3", "wallet_id", "$4");
 

@@ -79,7 +79,8 @@ on_each_database! {
         assert_eq!(server.number("SELECT count(*) FROM sessions").await, 0);
     }
 
-    /// Ten guesses lock a user, also those made at once and with the right password after them; the lock ends by itself.
+    /// Ten guesses lock a user, also those made at once and with the right password after them; the lock ends by
+    /// itself.
     async fn guessing_locks_the_user(server) {
         server.user(ASHA, Role::Admin, None).await;
         let guesses = futures_util::future::join_all((0..16).map(|_| log_in(server, ASHA, "another password"))).await;

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use wecall_billing::domain::access::key_rules::{KeyKeeper, NewKey};
-use wecall_billing::domain::access::rights::{KeyMode, Reach, Role, Tenant};
-use wecall_billing::http::routes::ROUTES;
+use wecall_billing::domain::access::rights::{KeyMode, Reach, Right, Role, Tenant};
+use wecall_billing::http::edge::who::access::Access;
+use wecall_billing::http::routes::{PAGES, ROUTES};
 use wecall_billing::services;
 
 use crate::support::{Database, MPESA, REQUIRED, Server, answer, postgres};
@@ -153,8 +154,8 @@ const ACTORS: [&str; 13] = [
     "client a, logged in",
 ];
 
-/// What each is answered about business `a`, then about business `b`: `1` unauthorized (401), `3` forbidden (403), `4` not
-/// found (404), `+` something else, whatever the request itself deserves.
+/// What each is answered about business `a`, then about business `b`: `1` unauthorized (401), `3` forbidden (403), `4`
+/// not found (404), `+` something else, whatever the request itself deserves.
 const EXPECTED: &[(Needs, &str, &str)] = &[
     //          anon a b ra rb gw gwa adm rev exp sus test login
     (Nothing, "+ + + + + + + + + + + + +", "+ + + + + + + + + + + + +"),
@@ -173,9 +174,31 @@ const EXPECTED: &[(Needs, &str, &str)] = &[
 #[test]
 fn every_route_has_a_row() {
     let rows: BTreeSet<(&str, &str)> = ROWS.iter().map(|(method, path, _)| (*method, *path)).collect();
-    let served: BTreeSet<(&str, &str)> = ROUTES.iter().copied().collect();
+    let served: BTreeSet<(&str, &str)> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
     assert_eq!(rows, served, "say here who may call a new route");
     assert_eq!(rows.len(), ROWS.len(), "a row is there twice");
+}
+
+/// The route table says of every route what is written down here.
+#[test]
+fn the_route_table_says_the_same() {
+    for route in ROUTES {
+        let row = ROWS.iter().find(|(method, path, _)| (*method, *path) == (route.method, route.path));
+        let expected = match row.unwrap().2 {
+            Nothing | Signature => &[Access::Public][..],
+            Anybody => &[Access::Has(Right::ReadPrices), Access::Has(Right::Anyone)],
+            Read => &[Access::Has(Right::Read)],
+            Quote => &[Access::Has(Right::Quote)],
+            Charge => &[Access::Has(Right::Charge)],
+            TopUp => &[Access::Has(Right::TopUp)],
+            Manage => &[Access::Has(Right::Manage)],
+            Administer => &[Access::Has(Right::Administer)],
+            Login => &[Access::Has(Right::UseLogin)],
+            Watch => &[Access::Has(Right::Watch)],
+        };
+        assert!(expected.contains(&route.access), "{route:?}");
+    }
+    assert!(PAGES.iter().all(|page| page.access == Access::Public));
 }
 
 /// How each of [`ACTORS`] proves who they are.

@@ -350,8 +350,8 @@ on_each_database! {
     }
 }
 
-/// A login that another server ends is over here within a second, and a password that is set while somebody logs in by the
-/// old one lets nobody in.
+/// A login that another server ends is over here within a second, and a password that is set while somebody logs in by
+/// the old one lets nobody in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_servers_notice() {
     if !postgres::is_available() {

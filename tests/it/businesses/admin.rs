@@ -287,8 +287,8 @@ on_each_database! {
         assert_eq!(refused.refusal(), (400, "invalid_business_sid"));
     }
 
-    /// A suspended business, and who is below it, is charged nothing from the next message on, and changes nothing within a
-    /// second; both as before once the suspension ends.
+    /// A suspended business, and who is below it, is charged nothing from the next message on, and changes nothing
+    /// within a second; both as before once the suspension ends.
     async fn suspension(server) {
         let admin = server.admin().await;
         chain(&admin, &["top", "middle"]).await;

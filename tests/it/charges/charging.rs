@@ -124,8 +124,8 @@ on_each_database! {
         assert_eq!(usage["total_messages_sent"], 4, "usage follows the time of charging");
     }
 
-    /// The same request gets the same transaction; another one with its message_sid is refused. Another business is free
-    /// to use the same name.
+    /// The same request gets the same transaction; another one with its message_sid is refused. Another business is
+    /// free to use the same name.
     async fn a_message_is_charged_once(server) {
         let body = with(message("biz_test_001", "m1"), json!({"metadata": {"a": 1, "b": 2}}));
         let first = server.charge(body.clone()).await;

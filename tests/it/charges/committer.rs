@@ -120,8 +120,8 @@ async fn a_full_line() {
     server.charge(message("one-too-many")).await;
 }
 
-/// A connection that breaks during COMMIT, before anything is on disk: the batch is settled again, and each caller hears
-/// of one charge.
+/// A connection that breaks during COMMIT, before anything is on disk: the batch is settled again, and each caller
+/// hears of one charge.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_was_lost() {
     if !postgres::is_available() {
@@ -156,8 +156,8 @@ async fn a_commit_that_was_lost() {
     assert_eq!(debits(&server).await, 1);
 }
 
-/// A connection that breaks after the database committed, before it could say so: the charge is found by its message, and
-/// no second one is made.
+/// A connection that breaks after the database committed, before it could say so: the charge is found by its message,
+/// and no second one is made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_happened_unheard() {
     if !postgres::is_available() {

@@ -153,8 +153,8 @@ on_each_database! {
         ]).await;
     }
 
-    /// Between two times by the ids of entries. Made by hand and far ahead, because tests of one process share the order of
-    /// their ids, whatever time each has.
+    /// Between two times by the ids of entries. Made by hand and far ahead, because tests of one process share the
+    /// order of their ids, whatever time each has.
     async fn transactions_between_times(server) {
         for (seq, at) in (2..).zip(["10:00:00Z", "11:00:00Z", "12:00:00Z", "13:00:00Z"]) {
             let at: Timestamp = format!("2100-01-01T{at}").parse().unwrap();

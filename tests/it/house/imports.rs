@@ -1,7 +1,7 @@
 //! Finds the paths that Rust sources name, in `use` trees and in full, and the files they lead to.
 //!
-//! It reads tokens, not the grammar: comments and texts are passed over, names that a `use` brings in are followed, and so
-//! is a bare path that begins with a module beside it. Macros are read like all else.
+//! It reads tokens, not the grammar: comments and texts are passed over, names that a `use` brings in are followed, and
+//! so is a bare path that begins with a module beside it. Macros are read like all else.
 
 use std::collections::BTreeMap;
 

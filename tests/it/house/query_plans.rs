@@ -298,8 +298,8 @@ async fn plan(server: &Server, sql: &str) -> Vec<String> {
             rows.iter().map(|row| row.get::<String, _>("detail")).collect()
         }
         Db::Postgres(pool) => {
-            // The tables are small here, and a small table is best read whole: what counts is what the planner does when
-            // it may avoid that. A generic plan is one that holds for any values.
+            // The tables are small here, and a small table is best read whole: what counts is what the planner does
+            // when it may avoid that. A generic plan is one that holds for any values.
             let mut connection = pool.acquire().await.unwrap();
             let prepare = [
                 "SET enable_seqscan = off".to_owned(),
@@ -415,8 +415,8 @@ on_each_database! {
             ),
         ] {
             let plan = plan(server, sql).await.join("\n");
-            // The rows of a chain come in order, but only we know it; there are no more of them than the page shows. A page of
-            // all wallets is put in order again after it was cut.
+            // The rows of a chain come in order, but only we know it; there are no more of them than the page shows. A
+            // page of all wallets is put in order again after it was cut.
             let sorts_a_page = [
                 storage::wallets::history::CHAIN,
                 storage::wallets::ledger_lists::PAGE_OF_ALL,
@@ -436,8 +436,8 @@ on_each_database! {
         }
     }
 
-    /// Every order of every list, on its first page and on later ones. Where the list grows, an index has the rows in that
-    /// order already: nothing is sorted, and no table is read whole. (A filter may have to pass over many rows.)
+    /// Every order of every list, on its first page and on later ones. Where the list grows, an index has the rows in
+    /// that order already: nothing is sorted, and no table is read whole. (A filter may have to pass over many rows.)
     async fn lists_are_read_in_order(server) {
         let dialect = match server.database {
             Database::Sqlite => Dialect::Sqlite,

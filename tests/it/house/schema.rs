@@ -192,8 +192,8 @@ on_each_database! {
     }
 }
 
-/// The statements of one folder that make tables and indexes, without what each dialect must say in its own way; and the
-/// names of its triggers.
+/// The statements of one folder that make tables and indexes, without what each dialect must say in its own way; and
+/// the names of its triggers.
 fn statements(folder: &str) -> (Vec<String>, Vec<String>) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
     let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -547,7 +547,8 @@ async fn who_may_pay_at_once() {
     assert_eq!(server.post_as_admin(&path, "{}").await.0, StatusCode::OK);
 }
 
-/// What reconciling found, apart from what it says of the invoices themselves: here they are made by hand, of no messages.
+/// What reconciling found, apart from what it says of the invoices themselves: here they are made by hand, of no
+/// messages.
 fn told(report: &Report) -> Vec<String> {
     let is_of_others = |check: Check| !matches!(check, Check::Invoices | Check::Numbers);
     report.findings().filter(|(check, _)| is_of_others(*check)).flat_map(|(_, finding)| finding.told).collect()

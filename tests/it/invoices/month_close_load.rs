@@ -5,7 +5,8 @@
 //! CLOSE_PROGRAM=$PWD/target/release/wecall-billing cargo test --test it month_close_load -- --ignored --nocapture
 //! ```
 //!
-//! Without `CLOSE_PROGRAM` the program that was built with the tests closes the month. Nothing here fails for being slow.
+//! Without `CLOSE_PROGRAM` the program that was built with the tests closes the month. Nothing here fails for being
+//! slow.
 
 use std::time::{Duration, Instant};
 

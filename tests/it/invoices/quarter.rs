@@ -24,8 +24,8 @@ struct Quarter<'a> {
 }
 
 impl Quarter<'_> {
-    /// A day: messages at noon and what became of them, what the provider says half an hour later, and what is due in the
-    /// evening. Whether the provider declined a recharge.
+    /// A day: messages at noon and what became of them, what the provider says half an hour later, and what is due in
+    /// the evening. Whether the provider declined a recharge.
     async fn day(&mut self, day: &str, messages: u32, declines: bool) -> bool {
         self.server.set_clock(&format!("{day}T12:00:00Z"));
         worker::run_due(&self.server.billing).await.unwrap();
@@ -156,7 +156,8 @@ async fn a_quarter(server: &Server) {
     }
     let april = quarter.invoice(PREPAID, "2026-04").await;
     assert_eq!((&april["status"], &april["invoice_number"]), (&json!("DRAFT"), &json!("DRAFT")));
-    // May: April closes itself three days in. The provider declines one recharge, and the next, an hour later, comes through.
+    // May: April closes itself three days in. The provider declines one recharge, and the next, an hour later, comes
+    // through.
     let mut is_declined = false;
     for day in 1..=31 {
         is_declined |= quarter.day(&format!("2026-05-{day:02}"), 12, !is_declined).await;

@@ -60,7 +60,8 @@ on_each_database! {
         assert_eq!(alerts(server, "acme").await.len(), 2);
     }
 
-    /// After a pause of weeks an invoice is overdue, and not due soon; what is paid, cancelled or a draft is not told of.
+    /// After a pause of weeks an invoice is overdue, and not due soon; what is paid, cancelled or a draft is not told
+    /// of.
     async fn after_a_pause(server) {
         server.owe("acme", "30").await;
         for (month, status) in [(1, "SENT"), (2, "PAID"), (3, "CANCELLED")] {

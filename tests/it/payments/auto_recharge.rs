@@ -156,7 +156,8 @@ async fn late() {
     .await;
 }
 
-/// One that comes late gives back nothing of a day whose recharges are used up: the wallet waits for tomorrow as before.
+/// One that comes late gives back nothing of a day whose recharges are used up: the wallet waits for tomorrow as
+/// before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn late_on_a_day_that_is_used_up() {
     on_each(async |server| {

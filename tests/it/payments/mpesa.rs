@@ -275,7 +275,8 @@ on_each_stage! {
         assert_eq!(stage.daraja.checkout_of(250_000).push["PhoneNumber"], "254712340000");
     }
 
-    /// Where Daraja prompts the phone and its answer is lost, nobody prompts it again; the callback says what came of it.
+    /// Where Daraja prompts the phone and its answer is lost, nobody prompts it again; the callback says what came of
+    /// it.
     async fn a_lost_answer(stage) {
         let (daraja, adapter) = (&stage.daraja, &stage.adapter);
         daraja.lose_answers(2);

@@ -129,7 +129,8 @@ with_settings! {
         assert_eq!(none, json!([]));
     }
 
-    /// A server whose SECRET_KEY is another now cannot ask for money any more, but still learns what became of requests.
+    /// A server whose SECRET_KEY is another now cannot ask for money any more, but still learns what became of
+    /// requests.
     async fn another_secret_key(server, &["--payment-providers", "simulated"]) {
         let live = Live { sealer: Sealer::new(b"another"), ..(*server.billing.live).clone() };
         let another = Billing { live: Arc::new(live), ..server.billing.clone() };

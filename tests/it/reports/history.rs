@@ -120,8 +120,8 @@ on_each_database! {
         assert_eq!(server.get("/api/billing/transactions/biz_test_001/").await.as_array().unwrap().len(), 2);
     }
 
-    /// A history of several hundred rows, of two types in turns: every page, every filter and every bound of time agrees
-    /// with counting, wherever the marked rows lie.
+    /// A history of several hundred rows, of two types in turns: every page, every filter and every bound of time
+    /// agrees with counting, wherever the marked rows lie.
     async fn deep_in_a_long_history(server) {
         const ROWS: i64 = 300;
         for row in 1..=ROWS {

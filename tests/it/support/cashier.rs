@@ -387,7 +387,8 @@ async fn request(State(cashier): State<Cashier>, headers: HeaderMap, body: Bytes
         let mut book = cashier.book();
         book.enter(&sid, &request, life.number);
         let is_new = book.payment(&sid).asked == 1;
-        // The first new request of each server's life ends with it, and nobody says what became of it before it comes again.
+        // The first new request of each server's life ends with it, and nobody says what became of it before it comes
+        // again.
         let is_withheld = is_new && !life.is_last && book.withheld.insert(life.number);
         let payment = book.payment(&sid);
         let begins = !is_withheld && !payment.course.is_answered_at_once() && !payment.is_being_told;

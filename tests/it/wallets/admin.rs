@@ -328,8 +328,8 @@ on_each_database! {
     }
 }
 
-/// A connection that breaks during COMMIT leaves the outcome unknown: the key is looked up again, and the same key settles
-/// it.
+/// A connection that breaks during COMMIT leaves the outcome unknown: the key is looked up again, and the same key
+/// settles it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_whose_outcome_is_unknown() {
     use crate::support::{Database, postgres};

@@ -9,11 +9,14 @@ use bytes::Bytes;
 use super::error::Problem;
 use crate::http::edge::ask::bodies;
 use crate::http::edge::ask::extract::media_type;
+use crate::http::edge::who::access::Asks;
 use crate::http::state::AppState;
 
 /// A CSV body, within the size limit and in time. Its contents are not checked yet.
 #[derive(Debug)]
 pub struct Csv(pub Bytes);
+
+impl Asks for Csv {}
 
 impl FromRequest<AppState> for Csv {
     type Rejection = Problem;

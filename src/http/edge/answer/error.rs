@@ -43,7 +43,7 @@ pub struct Funds {
     pub currency: Currency,
 }
 
-/// The body of every error answer (RFC 9457).
+/// The body of every error (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem, example = json!({
     "type": "about:blank",
@@ -55,32 +55,32 @@ pub struct Funds {
     "request_id": "019abc34-5678-7def-8123-456789abcdef",
 }))]
 pub struct ProblemBody<'a> {
-    /// Always `about:blank`: `code` says what kind of problem it is.
+    /// Always `about:blank`; see `code` for the kind of problem.
     #[serde(rename = "type")]
     problem_type: &'static str,
-    /// The status in words.
+    /// The HTTP status in words.
     title: &'static str,
     /// The HTTP status code.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// A sentence to show to a person.
     detail: &'a str,
-    /// What kind of problem, for programs: one of a fixed set of words.
+    /// The kind of problem, for programs: one of a fixed set of codes.
     code: &'static str,
-    /// Which field or parameter is wrong, and how. Left out where no single one is.
+    /// What is wrong with which field or parameter. Left out if no single one is to blame.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
     errors: &'a BTreeMap<String, Vec<String>>,
-    /// With `insufficient_funds` alone: what a debit may take, the balance and the credit limit.
+    /// With `insufficient_funds` only: the amount available to debits, balance plus credit limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     available: Option<Money>,
-    /// With `insufficient_funds` alone: what the message costs.
+    /// With `insufficient_funds` only: the cost of the message.
     #[serde(skip_serializing_if = "Option::is_none")]
     required: Option<Money>,
-    /// With `insufficient_funds` alone.
+    /// With `insufficient_funds` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<Currency>,
-    /// The request's id, also in the `X-Request-Id` header: name it when you ask for help.
+    /// The id of the request, also in the `X-Request-Id` header: quote it when you ask for help.
     request_id: &'a str,
 }
 

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::pages::next_link;
+use super::pages;
 use crate::domain::values::listing::{ListCursor, ListPage, ListRequest};
 use crate::domain::values::paging::Limit;
 use crate::domain::values::text::SearchText;
@@ -15,15 +15,15 @@ use crate::http::edge::ask::extract::Json;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// Only rows in which this text stands, in any letter case: at most 100 characters.
+    /// Only rows that contain this text, ignoring case: at most 100 characters.
     #[param(value_type = Option<String>)]
     search: Option<SearchText>,
-    /// What to sort by, with a `-` before it for the other way round.
+    /// The field to sort by; put `-` before it for descending order.
     sort: Option<String>,
-    /// How many rows a page holds.
+    /// The number of rows per page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    /// Pagination cursor: take it unchanged from the `Link` header of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<ListCursor>,
 }
@@ -40,8 +40,7 @@ impl From<ListQuery> for ListRequest {
     }
 }
 
-/// The answer with a page: its rows, and the link to the next one.
+/// A page as it is answered, each row as its body.
 pub fn answer<T, B: From<T> + Serialize>(uri: &Uri, page: ListPage<T>) -> (HeaderMap, Json<Vec<B>>) {
-    let page = page.map(B::from);
-    (next_link(uri, page.next), Json(page.items))
+    pages::answer(uri, page.map(B::from))
 }

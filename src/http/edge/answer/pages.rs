@@ -4,20 +4,21 @@
 use std::fmt::Display;
 
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use crate::domain::values::paging::{Cursor, Limit};
+use crate::domain::values::paging::{Cursor, Limit, Page};
+use crate::http::edge::ask::extract::Json;
 
 /// The part of the query string that all such lists understand. A list's own filters are another
 /// [`crate::http::edge::ask::extract::Query`] of the same string.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// How many rows a page holds.
+    /// The number of rows per page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 50)]
     limit: Option<Limit>,
-    /// Where the page begins, taken unchanged from the `Link` header of the page before.
+    /// Pagination cursor: take it unchanged from the `Link` header of the previous page.
     #[param(value_type = Option<String>)]
     cursor: Option<Cursor>,
 }
@@ -27,6 +28,11 @@ impl PageQuery {
     pub fn bounds(self) -> (Cursor, Limit) {
         (self.cursor.unwrap_or(Cursor::START), self.limit.unwrap_or_default())
     }
+}
+
+/// A page as it is answered: its rows, and the way to the next.
+pub fn answer<B: Serialize, C: Display>(uri: &Uri, page: Page<B, C>) -> (HeaderMap, Json<Vec<B>>) {
+    (next_link(uri, page.next), Json(page.items))
 }
 
 /// The `Link` header to the next page, if there is one: the same address with the next cursor. It is relative, so that

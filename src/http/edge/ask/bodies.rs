@@ -108,8 +108,8 @@ fn refuse_too_large(request: &mut Request, limit: usize, patience: Duration) -> 
 
 async fn gather(mut body: Body, limit: usize, budget: &BodyBudget) -> Result<Bytes, Problem> {
     let mut held = Held { budget, bytes: 0 };
-    // Nearly every body comes in one piece, which is then taken as it is. Of several the bytes are copied: a piece holds on
-    // to all of the buffer that it was read into.
+    // Nearly every body comes in one piece, which is then taken as it is. Of several the bytes are copied: a piece
+    // holds on to all of the buffer that it was read into.
     let (mut first, mut gathered) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let broken = |_| Problem::new(StatusCode::BAD_REQUEST, "incomplete_body", "The body broke off before its end.");

@@ -4,8 +4,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::extract::Json;
 use crate::domain::values::versions::{Seen, Version};
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::who::access::Asks;
 use crate::http::state::AppState;
 
 const NAME: &str = "If-Match";
@@ -17,9 +19,14 @@ pub fn etag(version: Version) -> [(HeaderName, HeaderValue); 1] {
     [(header::ETAG, value)]
 }
 
+/// A thing as it is answered to who reads or changes it.
+pub type Versioned<T> = ([(HeaderName, HeaderValue); 1], Json<T>);
+
 /// The `If-Match` of a change: the version that the caller expects. Without the header the change is refused.
 #[derive(Debug)]
 pub struct IfMatch(pub Seen);
+
+impl Asks for IfMatch {}
 
 impl FromRequestParts<AppState> for IfMatch {
     type Rejection = Problem;
@@ -32,6 +39,8 @@ impl FromRequestParts<AppState> for IfMatch {
 /// The same where the header is optional: without it any version is overwritten.
 #[derive(Debug)]
 pub struct IfMatchOrAnything(pub Seen);
+
+impl Asks for IfMatchOrAnything {}
 
 impl FromRequestParts<AppState> for IfMatchOrAnything {
     type Rejection = Problem;

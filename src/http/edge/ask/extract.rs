@@ -10,14 +10,16 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{bodies, json_depth};
-use crate::domain::access::rights::Tenant;
-use crate::domain::prices::messages::ChargeKey;
+use crate::domain::access::rights::{Right, Tenant};
+use crate::domain::prices::messages::MessageSid;
 use crate::domain::prices::segments::SEGMENTS_MAX;
 use crate::domain::values::named_enum::deserialize_from_str;
 use crate::domain::values::sid::{
-    AlertSid, BusinessSid, InvalidBusinessSid, InvoiceSid, PaymentSid, PlanSid, RateCardSid, SuspenseSid, UserSid,
+    AlertSid, BusinessSid, InvalidBusinessSid, InvoiceSid, KeySid, MessageEventSid, PaymentSid, PlanSid, RateCardSid,
+    SuspenseSid, UserSid, WebhookSid,
 };
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::{May, Needs};
 use crate::http::state::AppState;
 
@@ -28,101 +30,51 @@ pub struct BusinessPath<R> {
     pub may: May<R>,
 }
 
+impl<R: Needs> Asks for BusinessPath<R> {
+    const RIGHT: Option<Right> = May::<R>::RIGHT;
+}
+
 impl<R: Needs> FromRequestParts<AppState> for BusinessPath<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<BusinessPath<R>, Problem> {
         let may = May::<R>::from_request_parts(parts, state).await?;
-        let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
-        let tenant = may.tenant(state, parse_business(&text.unwrap_or_default())?).await?;
+        let tenant = tenant(&may, parts, state).await?;
         Ok(BusinessPath { tenant, may })
     }
 }
 
-/// The `{business_sid}` and `{message_sid}` of a path, after a check of the right `R` over the business.
-#[derive(Debug)]
-pub struct ChargePath<R> {
-    pub key: ChargeKey,
-    pub may: May<R>,
+/// The business that a path names and nothing else, where the caller has the right over it.
+///
+/// # Errors
+/// 400 where it names none, 404 `business_not_found` where it is none of theirs.
+pub(in crate::http) async fn tenant<R>(may: &May<R>, parts: &mut Parts, state: &AppState) -> Result<Tenant, Problem> {
+    let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
+    may.tenant(state, parse_business(&text.unwrap_or_default())?).await
 }
 
-impl<R: Needs> FromRequestParts<AppState> for ChargePath<R> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<ChargePath<R>, Problem> {
-        let may = May::<R>::from_request_parts(parts, state).await?;
-        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let (business, message) = texts.map(|Path(texts)| texts).unwrap_or_default();
-        let business = parse_business(&business)?;
-        let message = message.parse().map_err(|problem: String| Problem::invalid("message_sid", problem))?;
-        let business = may.tenant(state, business).await?.into_sid();
-        Ok(ChargePath { key: ChargeKey { business, message }, may })
-    }
-}
-
-/// The `{business_sid}` and `{alert_sid}` of a path, after a check of the right `R` over the business.
+/// The `{business_sid}` of a path and the SID after it, of a business that the caller has the right `R` over.
 #[derive(Debug)]
-pub struct AlertPath<R> {
+pub struct OwnPath<R, S> {
     pub tenant: Tenant,
-    pub alert: AlertSid,
+    pub sid: S,
     pub may: May<R>,
 }
 
-impl<R: Needs> FromRequestParts<AppState> for AlertPath<R> {
+impl<R: Needs, S> Asks for OwnPath<R, S> {
+    const RIGHT: Option<Right> = May::<R>::RIGHT;
+}
+
+impl<R: Needs, S: InPath + Send> FromRequestParts<AppState> for OwnPath<R, S> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<AlertPath<R>, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<OwnPath<R, S>, Problem> {
         let may = May::<R>::from_request_parts(parts, state).await?;
         let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let (business, alert) = texts.map(|Path(texts)| texts).unwrap_or_default();
-        let business = parse_business(&business)?;
-        let alert = alert.parse().map_err(|problem: String| Problem::invalid("alert_sid", problem))?;
+        let (business, sid) = texts.map(|Path(texts)| texts).unwrap_or_default();
+        let (business, sid) = (parse_business(&business)?, parse_sid(&sid)?);
         let tenant = may.tenant(state, business).await?;
-        Ok(AlertPath { tenant, alert, may })
-    }
-}
-
-/// The `{business_sid}` and `{invoice_sid}` of a path, after a check of the right `R` over the business.
-#[derive(Debug)]
-pub struct InvoicePath<R> {
-    pub tenant: Tenant,
-    pub invoice: InvoiceSid,
-    pub may: May<R>,
-}
-
-impl<R: Needs> FromRequestParts<AppState> for InvoicePath<R> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<InvoicePath<R>, Problem> {
-        let may = May::<R>::from_request_parts(parts, state).await?;
-        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let (business, invoice) = texts.map(|Path(texts)| texts).unwrap_or_default();
-        let business = parse_business(&business)?;
-        let invoice = invoice.parse().map_err(|problem: String| Problem::invalid("invoice_sid", problem))?;
-        let tenant = may.tenant(state, business).await?;
-        Ok(InvoicePath { tenant, invoice, may })
-    }
-}
-
-/// The `{business_sid}` and `{payment_sid}` of a path, after a check of the right `R` over the business.
-#[derive(Debug)]
-pub struct PaymentPath<R> {
-    pub tenant: Tenant,
-    pub payment: PaymentSid,
-    pub may: May<R>,
-}
-
-impl<R: Needs> FromRequestParts<AppState> for PaymentPath<R> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<PaymentPath<R>, Problem> {
-        let may = May::<R>::from_request_parts(parts, state).await?;
-        let texts = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let (business, payment) = texts.map(|Path(texts)| texts).unwrap_or_default();
-        let business = parse_business(&business)?;
-        let payment = payment.parse().map_err(|problem: String| Problem::invalid("payment_sid", problem))?;
-        let tenant = may.tenant(state, business).await?;
-        Ok(PaymentPath { tenant, payment, may })
+        Ok(OwnPath { tenant, sid, may })
     }
 }
 
@@ -140,20 +92,28 @@ macro_rules! in_path {
 }
 
 in_path! {
-    PlanSid = "plan_sid", RateCardSid = "rate_card_sid", UserSid = "user_sid", InvoiceSid = "invoice_sid", SuspenseSid = "suspense_sid",
+    AlertSid = "alert_sid", InvoiceSid = "invoice_sid", KeySid = "key_sid", MessageEventSid = "delivery_sid",
+    MessageSid = "message_sid", PaymentSid = "payment_sid", PlanSid = "plan_sid", RateCardSid = "rate_card_sid",
+    SuspenseSid = "suspense_sid", UserSid = "user_sid", WebhookSid = "webhook_sid",
 }
 
 /// The SID in a path that has no other parameter.
 #[derive(Debug)]
 pub struct SidPath<S>(pub S);
 
+impl<S> Asks for SidPath<S> {}
+
 impl<S: InPath> FromRequestParts<AppState> for SidPath<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<SidPath<S>, Problem> {
         let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
-        text.unwrap_or_default().parse().map(SidPath).map_err(|problem| Problem::invalid(S::PART, problem))
+        parse_sid(&text.unwrap_or_default()).map(SidPath)
     }
+}
+
+pub(in crate::http) fn parse_sid<S: InPath>(text: &str) -> Result<S, Problem> {
+    text.parse().map_err(|problem| Problem::invalid(S::PART, problem))
 }
 
 pub(in crate::http) fn parse_business(text: &str) -> Result<BusinessSid, Problem> {
@@ -168,6 +128,8 @@ fn invalid_business_sid() -> Problem {
 /// The query string. Unknown and empty parameters are ignored.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
+
+impl<T> Asks for Query<T> {}
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
     type Rejection = Problem;
@@ -201,6 +163,8 @@ impl<T: Serialize> IntoResponse for Json<T> {
 pub fn json(body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
+
+impl<T> Asks for Json<T> {}
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Json<T> {
     type Rejection = Problem;

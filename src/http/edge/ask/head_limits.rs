@@ -15,10 +15,10 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// The most headers. A browser behind two proxies sends about thirty.
 const HEADERS_MAX: usize = 64;
 
-/// How much of a head hyper gathers before it gives up by itself, with a 431 that has no body, and how much of a body it
-/// holds at once. It is more than the limits above, so that a head a little too large is still told so in our words, and
-/// little enough for thousands of connections. (hyper also gives up by itself at 100 headers. That is left as it is: setting
-/// it makes every request allocate.)
+/// How much of a head hyper gathers before it gives up by itself, with a 431 that has no body, and how much of a body
+/// it holds at once. It is more than the limits above, so that a head a little too large is still told so in our words,
+/// and little enough for thousands of connections. (hyper also gives up by itself at 100 headers. That is left as it
+/// is: setting it makes every request allocate.)
 pub const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// The bytes of a header beside its name and value: a colon, a blank and the end of its line.

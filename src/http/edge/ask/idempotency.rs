@@ -8,11 +8,14 @@ use crate::domain::audit::Actor;
 use crate::domain::values::idempotency::{IdempotencyKey, KeyScope};
 use crate::domain::values::sid::BusinessSid;
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::who::access::Asks;
 use crate::http::state::AppState;
 
 /// The `Idempotency-Key` header, if there is one.
 #[derive(Debug)]
 pub struct IdempotencyHeader(Option<IdempotencyKey>);
+
+impl Asks for IdempotencyHeader {}
 
 impl FromRequestParts<AppState> for IdempotencyHeader {
     type Rejection = Problem;

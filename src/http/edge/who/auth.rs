@@ -8,8 +8,9 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 
+use super::access::Asks;
 use super::client_address::ClientAddress;
-use crate::domain::access::rights::{Denial, Principal, Reach, Right, Tenant, reach_of_anybody};
+use crate::domain::access::rights::{Denial, Principal, Reach, Right, Tenant, may_credit_at_once, reach_of_anybody};
 use crate::domain::audit::Actor;
 use crate::domain::values::sid::BusinessSid;
 use crate::http::edge::answer::error::Problem;
@@ -77,6 +78,10 @@ pub struct May<R> {
     right: PhantomData<fn() -> R>,
 }
 
+impl<R: Needs> Asks for May<R> {
+    const RIGHT: Option<Right> = Some(R::RIGHT);
+}
+
 impl<R: Needs> FromRequestParts<AppState> for May<R> {
     type Rejection = Problem;
 
@@ -124,6 +129,13 @@ impl May<ReadPrices> {
     /// Whether the caller may see the platform's own prices. Clients of a reseller see that reseller's only.
     pub fn sees_platform_prices(&self) -> bool {
         !self.principal.as_ref().is_some_and(|principal| principal.is_resold)
+    }
+}
+
+impl May<TopUp> {
+    /// Whether their word is enough to credit a wallet at once.
+    pub fn credits_at_once(&self, state: &AppState) -> bool {
+        may_credit_at_once(state.auth == AuthMode::Open, self.principal.as_deref())
     }
 }
 

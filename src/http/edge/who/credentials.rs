@@ -44,17 +44,17 @@ enum Carried {
     Session(SessionToken),
 }
 
-/// Authenticates a request.
+/// Who sends a request, where it may go on. What is public is nobody asked for.
 ///
 /// # Errors
-/// 401 where the server requires credentials and gets no valid ones, and for an invalid key of ours on any route; 403
-/// for a write with a cookie and without an origin.
-pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> {
+/// 401 where the server asks for credentials and gets none that it knows, and for a key of ours that does not count
+/// wherever it is shown; 403 for a write that comes with a cookie and without an origin.
+pub async fn caller(state: &AppState, parts: &Parts, is_public: bool) -> Result<Caller, Problem> {
     let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
     let ip = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
     let address = ip.map(|ip| ip.to_string());
     let anonymous = Caller { actor: Actor { name: "anonymous".into(), request_id, address }, principal: None };
-    if asks_nobody(parts.uri.path()) || parts.method == Method::OPTIONS {
+    if is_public || parts.method == Method::OPTIONS {
         return Ok(anonymous);
     }
     let is_tls = parts.extensions.get::<ClientAddress>().is_some_and(|client| client.is_tls);
@@ -94,20 +94,6 @@ pub async fn caller(state: &AppState, parts: &Parts) -> Result<Caller, Problem> 
 fn wrong(state: &AppState, ip: Option<IpAddr>, reason: NotLetIn) -> Problem {
     ip.into_iter().for_each(|ip| state.failed_credentials.count(ip));
     refusal(reason)
-}
-
-/// Whether a path is open to everybody: probes, the documentation, the login, and requests with a signature of their
-/// own.
-fn asks_nobody(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/readyz" | "/openapi.json" | "/docs" | "/api/auth/login/")
-        || path.starts_with("/docs/")
-        || is_confirmation(path)
-}
-
-/// Payment providers sign their messages instead ([`crate::http::api::confirmations`]).
-fn is_confirmation(path: &str) -> bool {
-    let rest = path.strip_prefix("/api/billing/payments/").and_then(|rest| rest.strip_suffix("/confirmations/"));
-    rest.is_some_and(|provider| !provider.is_empty() && !provider.contains('/'))
 }
 
 fn refusal(reason: NotLetIn) -> Problem {

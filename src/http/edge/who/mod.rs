@@ -1,5 +1,6 @@
 //! Finds out who sends a request, whether they may, and how often.
 
+pub mod access;
 pub mod auth;
 pub mod buckets;
 pub mod client_address;

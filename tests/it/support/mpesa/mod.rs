@@ -1,8 +1,8 @@
 //! Simulates M-Pesa as this server reaches it: an adapter for Safaricom's Daraja, and a Daraja.
 //!
-//! `adapter.rs` and `client.rs` are what an operator would write, but that they hold in memory what belongs into a database;
-//! `daraja.rs` is what Safaricom has. The adapter asks for one thing, an STK push: the payer's phone asks for the PIN, and
-//! the money goes from there to the operator's pay bill.
+//! `adapter.rs` and `client.rs` are what an operator would write, but that they hold in memory what belongs into a
+//! database; `daraja.rs` is what Safaricom has. The adapter asks for one thing, an STK push: the payer's phone asks for
+//! the PIN, and the money goes from there to the operator's pay bill.
 
 mod adapter;
 mod client;

@@ -203,7 +203,8 @@ fn tiers_begin_anew_each_month() {
     assert_eq!(days, ["2026-03-10", "2026-03-31", "2026-04-01"]);
 }
 
-/// Where the clock falls back over midnight, a wallet's entries do not: its day and month are those of its newest entry.
+/// Where the clock falls back over midnight, a wallet's entries do not: its day and month are those of its newest
+/// entry.
 #[test]
 fn the_clock_may_fall_back() {
     let mut database = database(TIERED, "1", "0");
