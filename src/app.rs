@@ -36,14 +36,15 @@ use crate::http::edge::who::failed_credentials::FailedCredentials;
 use crate::http::edge::who::rate_limits::RateLimits;
 use crate::http::state::{AppState, HttpState};
 use crate::outbound::Outbound;
-use crate::services::Billing;
 use crate::services::access::passwords::Passwords;
 use crate::services::access::presented::Credentials;
-use crate::services::charges::batch::BatchContext;
+use crate::services::charges::batch::context::BatchContext;
 use crate::services::charges::committer::Committer;
 use crate::services::payments::providers::{Endpoint, HttpProvider, Provider, Providers};
 use crate::services::prices::book::LivePriceBook;
+use crate::services::rules::Rules;
 use crate::services::wallets::reads::WalletReads;
+use crate::services::{Billing, Live};
 use crate::storage;
 use crate::storage::db::Db;
 use crate::storage::db::open::IfMissing;
@@ -59,36 +60,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`Error::Setup`] where the system gives no random bytes.
 pub fn billing(settings: &Settings, db: Db, clock: Clock) -> Result<Billing> {
-    let calendar = BillingCalendar::new(settings.billing_timezone);
-    let terms = OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() };
-    let watch = WatchRules { low_balance_threshold: settings.low_balance_threshold };
-    let prices = LivePriceBook::start(db.clone(), calendar);
-    let context = BatchContext {
-        db: db.clone(),
-        clock: clock.clone(),
-        calendar,
-        terms: terms.clone(),
-        watch,
-        prices: prices.clone(),
-    };
-    Ok(Billing {
+    let rules = Arc::new(Rules {
+        calendar: BillingCalendar::new(settings.billing_timezone),
+        terms: OpeningTerms { currency: settings.default_currency, plan_name: settings.default_plan.clone() },
+        watch: WatchRules { low_balance_threshold: settings.low_balance_threshold },
+        platform: settings.platform(),
+        tax_rates: settings.tax_rates.clone(),
+        session_hours: settings.session_hours,
+    });
+    let prices = LivePriceBook::start(db.clone(), rules.calendar);
+    let context = BatchContext { db: db.clone(), clock: clock.clone(), rules: rules.clone(), prices: prices.clone() };
+    let live = Live {
         providers: providers(settings, &clock)?,
         wallet_reads: WalletReads::start(db.clone()),
         credentials: Credentials::start(db.clone()),
         passwords: Passwords::default(),
-        session_hours: settings.session_hours,
         sealer: settings.sealer()?,
         outbound: Outbound::new(settings.webhooks_allow_private)?,
         committer: Committer::start(context, settings.charge_queue),
-        db,
-        clock,
-        calendar,
-        terms,
-        watch,
-        platform: settings.platform(),
-        tax_rates: settings.tax_rates.clone(),
         prices,
-    })
+    };
+    Ok(Billing { db, clock, rules, live: Arc::new(live) })
 }
 
 /// The payment providers, by the settings.
@@ -125,7 +117,7 @@ pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Bill
     let applied = storage::db::migrations::migrate(&db).await?;
     storage::db::migrations::fix_timezone(&db, settings.billing_timezone.name(), clock.now()).await?;
     let billing = billing(settings, db, clock)?;
-    billing.prices.refresh().await?;
+    billing.live.prices.refresh().await?;
     Ok((billing, applied))
 }
 
@@ -135,7 +127,7 @@ pub async fn open_and_migrate(settings: &Settings, clock: Clock) -> Result<(Bill
 /// # Errors
 /// [`Error::Setup`] where the plan is postpaid.
 pub async fn has_default_plan(billing: &Billing) -> Result<bool> {
-    let name = &billing.terms.plan_name;
+    let name = &billing.rules.terms.plan_name;
     match storage::prices::plans::find_type_by_name(&mut billing.db.read().await?.conn(), name).await? {
         Some(PlanType::Prepaid) => Ok(true),
         Some(PlanType::Postpaid) => {
@@ -160,7 +152,7 @@ pub fn http_service(settings: &Settings, billing: Billing) -> Result<Service> {
 pub fn http_state(settings: &Settings, billing: Billing) -> Result<AppState> {
     let header = |origin: &str| HeaderValue::from_str(origin).ok();
     Ok(Arc::new(HttpState {
-        metrics: Metrics::new(billing.committer.counts()),
+        metrics: Metrics::new(billing.live.committer.counts()),
         billing,
         auth: settings.auth,
         cors_origins: settings.cors_origins.iter().filter_map(|origin| header(origin.as_str())).collect(),

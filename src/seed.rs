@@ -95,7 +95,7 @@ pub async fn load(billing: &Billing, with_wallets: bool) -> Result<Loaded> {
         }
     }
     tx.commit().await?;
-    billing.prices.refresh().await?;
+    billing.live.prices.refresh().await?;
     Ok(loaded)
 }
 

@@ -149,7 +149,7 @@ impl Worker for Appender {
         tx.commit().await?;
         chain.stored.account.head = head;
         chain.marks.extend(rows.iter().map(|row| row.entry).filter(|entry| entry.seq % 64 == 0));
-        *chain.messages.entry(billing.calendar.day_of(now)).or_default() += rows.len() as i64;
+        *chain.messages.entry(billing.rules.calendar.day_of(now)).or_default() += rows.len() as i64;
         Ok(Done::charges(rows.len() as u64))
     }
 }

@@ -63,8 +63,8 @@ pub(crate) async fn load(
     let mut loader = Loader::connect(billing, database_url, businesses, transactions).await?;
     loader.open_wallets().await?;
     for day in (1..=DAYS).rev().map(|ago| days_before(billing.today(), ago)) {
-        let rows = loader.timing.rows_before(billing.calendar.start_of(day).micros())
-            ..loader.timing.rows_before(billing.calendar.end_of(day).micros() + 1);
+        let rows = loader.timing.rows_before(billing.rules.calendar.start_of(day).micros())
+            ..loader.timing.rows_before(billing.rules.calendar.end_of(day).micros() + 1);
         loader.append(rows, day).await?;
     }
     loader.finish().await?;
@@ -111,8 +111,8 @@ impl Loader {
     ) -> Result<Loader> {
         let rounds = 1 + transactions.div_ceil(WALLETS);
         let rows = i64::try_from(rounds * WALLETS)?;
-        let starts = billing.calendar.start_of(days_before(billing.today(), DAYS)).micros();
-        let ends = billing.calendar.start_of(billing.today()).micros();
+        let starts = billing.rules.calendar.start_of(days_before(billing.today(), DAYS)).micros();
+        let ends = billing.rules.calendar.start_of(billing.today()).micros();
         let connection = if database_url.starts_with("sqlite") {
             // What is lost with the power is loaded again.
             let options: SqliteConnectOptions = database_url.parse()?;

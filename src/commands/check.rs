@@ -73,7 +73,7 @@ async fn check_database(settings: &Settings, billing: Billing, problems: &mut Ve
     drop(reader);
     match app::has_default_plan(&billing).await {
         Ok(false) => problems.push(no_default_plan(&billing)),
-        Ok(true) => say!("ok       default plan: {}", billing.terms.plan_name),
+        Ok(true) => say!("ok       default plan: {}", billing.rules.terms.plan_name),
         Err(error) => problems.push(error.to_string()),
     }
     check_jobs(&billing, problems).await

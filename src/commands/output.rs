@@ -38,6 +38,6 @@ pub(super) fn not_migrated(pending: &[String]) -> String {
 }
 
 pub(super) fn no_default_plan(billing: &Billing) -> String {
-    let name = &billing.terms.plan_name;
+    let name = &billing.rules.terms.plan_name;
     format!("there is no plan {name}, which DEFAULT_PLAN names: new wallets get none; `seed` loads the sample plans")
 }

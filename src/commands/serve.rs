@@ -87,7 +87,7 @@ pub(super) async fn serve(settings: &Settings, args: ServeArgs) -> CliResult {
     let stop = async {
         tokio::select! {
             () = app::stop_signal() => {}
-            () = billing.committer.ended() => committer_died = true,
+            () = billing.live.committer.ended() => committer_died = true,
         }
     };
     let deadline = app::serve(listener, service, limits, stop).await;
@@ -98,7 +98,7 @@ pub(super) async fn serve(settings: &Settings, args: ServeArgs) -> CliResult {
             // An error means that it died, and the log says how.
             let _ = worker.await;
         }
-        billing.committer.drain().await;
+        billing.live.committer.drain().await;
         billing.db.close().await;
     };
     tokio::select! {

@@ -16,17 +16,15 @@ pub mod payments;
 pub mod posting;
 pub mod prices;
 pub mod reports;
+pub mod rules;
 pub mod wallets;
+
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use crate::clock::Clock;
-use crate::domain::invoices::parties::Party;
-use crate::domain::invoices::tax::TaxRates;
 use crate::domain::values::secrets::Sealer;
-use crate::domain::values::time::BillingCalendar;
-use crate::domain::wallets::OpeningTerms;
-use crate::domain::wallets::watch::WatchRules;
 use crate::outbound::Outbound;
 use crate::storage::db::Db;
 use access::passwords::Passwords;
@@ -34,30 +32,27 @@ use access::presented::Credentials;
 use charges::committer::Committer;
 use payments::providers::Providers;
 use prices::book::LivePriceBook;
+use rules::Rules;
 use wallets::reads::WalletReads;
 
-/// The state that every use case works with.
+/// The state that every use case works with. A clone shares all of it.
 #[derive(Clone, Debug)]
 pub struct Billing {
     pub db: Db,
     pub clock: Clock,
-    pub calendar: BillingCalendar,
-    /// The terms of new wallets.
-    pub terms: OpeningTerms,
-    /// The rules for warnings, with defaults for wallets without a threshold of their own.
-    pub watch: WatchRules,
-    /// The seller on invoices that no reseller issues; `None` where it is not configured.
-    pub platform: Option<Party>,
-    /// The tax rates for invoices.
-    pub tax_rates: TaxRates,
+    pub rules: Arc<Rules>,
+    pub live: Arc<Live>,
+}
+
+/// What lives in memory while the server runs: caches, queues with a task behind them, keys and connections to others.
+#[derive(Clone, Debug)]
+pub struct Live {
     pub wallet_reads: WalletReads,
     pub prices: LivePriceBook,
     /// Settles charges and delivery reports.
     pub committer: Committer,
     pub credentials: Credentials,
     pub passwords: Passwords,
-    /// How many hours a session lasts.
-    pub session_hours: u16,
     /// Encrypts secrets that must be read back.
     pub sealer: Sealer,
     /// Sends requests to servers that others name.
@@ -69,6 +64,6 @@ pub struct Billing {
 impl Billing {
     /// Today in the billing time zone.
     pub fn today(&self) -> NaiveDate {
-        self.calendar.day_of(self.clock.now())
+        self.rules.calendar.day_of(self.clock.now())
     }
 }

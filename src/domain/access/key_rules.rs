@@ -9,24 +9,25 @@ use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::text::Title;
 use crate::domain::values::time::Timestamp;
 
-/// The most live keys of a business: enough for every program it runs, and none to spread requests over.
+/// The most keys of a business that are not revoked: enough for every program it runs, and none to spread requests
+/// over.
 const LIVE_KEYS_MAX: i64 = 100;
 
 /// The most businesses that a gateway's key may list.
 const LISTED_MAX: usize = 1_000;
 
-/// The caller that creates or changes keys, with its role and reach.
+/// The author of a change to keys, with their role and the businesses whose keys they may manage.
 #[derive(Clone, Debug)]
 pub struct KeyKeeper {
     pub role: Role,
     pub reach: Reach,
     pub actor: Actor,
-    /// When the caller's own key expires, if it does.
+    /// When the author's own key expires, if it does.
     pub expires_at: Option<Timestamp>,
 }
 
 impl KeyKeeper {
-    /// The keeper of subcommands on the server's own machine: an admin.
+    /// The operator who runs a subcommand on the server's own machine, with the rights of an admin.
     pub fn command_line() -> KeyKeeper {
         KeyKeeper { role: Role::Admin, reach: Reach::All, actor: Actor::command_line(), expires_at: None }
     }
@@ -38,15 +39,15 @@ pub struct NewKey {
     pub name: Title,
     pub mode: KeyMode,
     pub role: Role,
-    /// The business it belongs to; only clients and resellers have one.
+    /// The business it is to belong to: for clients and resellers only.
     pub business: Option<Tenant>,
-    /// The businesses that a gateway's key is for; none: all.
+    /// The businesses that a gateway's key is limited to; `None`: all.
     pub businesses: Option<Vec<BusinessSid>>,
     pub expires_at: Option<Timestamp>,
 }
 
 impl NewKey {
-    /// The same with each business once and in order, and with the keeper's expiry where it has none of its own.
+    /// Sorts the businesses and removes duplicates; a key created with another key expires no later than that one.
     pub fn tidied(mut self, keeper: &KeyKeeper) -> NewKey {
         if let Some(businesses) = &mut self.businesses {
             businesses.sort_unstable();

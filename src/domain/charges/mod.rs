@@ -125,7 +125,7 @@ pub struct Delivery {
     pub reported_at: Timestamp,
 }
 
-/// A refund that an admin asks for.
+/// A request for a refund by hand.
 #[derive(Clone, Debug)]
 pub struct RefundRequest {
     pub key: ChargeKey,
@@ -135,6 +135,8 @@ pub struct RefundRequest {
 }
 
 impl RefundRequest {
+    /// A valid request.
+    ///
     /// # Errors
     /// Names the field `amount` where it is not above zero.
     pub fn new(key: ChargeKey, amount: Option<Money>, reason: Reason) -> Result<RefundRequest, FieldError> {

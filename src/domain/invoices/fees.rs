@@ -7,11 +7,11 @@ use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::money::Money;
 use crate::domain::values::text::{LongText, Reason, Reference};
 
-/// The most that one fee may take, or give.
+/// The highest fee, and the largest credit.
 const FEE_MAX: Money = Money::from_units(1_000_000_000);
 const FEE_MIN: Money = Money::from_units(-1_000_000_000);
 
-/// A fee to add.
+/// A fee, or a credit, to add.
 #[derive(Clone, Debug)]
 pub struct Fee {
     pub business: Tenant,
@@ -24,6 +24,8 @@ pub struct Fee {
 }
 
 impl Fee {
+    /// Checks the fields.
+    ///
     /// # Errors
     /// Names the first invalid field.
     pub fn check(self) -> Result<Fee, FieldError> {

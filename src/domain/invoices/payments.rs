@@ -7,10 +7,10 @@ use crate::domain::values::money::Money;
 use crate::domain::values::sid::InvoiceSid;
 use crate::domain::values::text::Reference;
 
-/// The most that one payment may bring.
+/// The largest payment.
 const PAYMENT_MAX: Money = Money::from_units(1_000_000_000);
 
-/// Money that pays an invoice.
+/// A payment of an invoice, to enter.
 #[derive(Clone, Debug)]
 pub struct InvoicePayment {
     pub business: Tenant,
@@ -21,6 +21,8 @@ pub struct InvoicePayment {
 }
 
 impl InvoicePayment {
+    /// A valid payment.
+    ///
     /// # Errors
     /// Names the field `amount` where it is not above zero, or above 1,000,000,000.
     pub fn new(

@@ -6,7 +6,7 @@ use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::money::Money;
 use crate::domain::values::text::{Reason, Reference};
 
-/// The most that one adjustment may add or take.
+/// The largest adjustment, either way.
 const ADJUSTMENT_MAX: Money = Money::from_units(1_000_000_000);
 const ADJUSTMENT_MIN: Money = Money::from_units(-1_000_000_000);
 
@@ -21,6 +21,8 @@ pub struct Adjustment {
 }
 
 impl Adjustment {
+    /// A valid adjustment.
+    ///
     /// # Errors
     /// Names the field `amount` where it is zero, or above 1,000,000,000 either way.
     pub fn new(

@@ -6,10 +6,10 @@ use crate::domain::values::idempotency::InputHash;
 use crate::domain::values::money::Money;
 use crate::domain::values::text::Reference;
 
-/// The most that one top-up may add.
+/// The largest top-up.
 const TOPUP_MAX: Money = Money::from_units(1_000_000_000);
 
-/// Money to put into a wallet.
+/// A top-up to enter.
 #[derive(Clone, Debug)]
 pub struct Topup {
     pub business: Tenant,
@@ -19,6 +19,8 @@ pub struct Topup {
 }
 
 impl Topup {
+    /// A valid top-up.
+    ///
     /// # Errors
     /// Names the field `amount` where it is not above zero, or above 1,000,000,000.
     pub fn new(business: Tenant, amount: Money, reference: Reference) -> Result<Topup, FieldError> {

@@ -107,7 +107,7 @@ pub async fn list_all_transactions(
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<TransactionBody>>), Problem> {
     let (cursor, limit) = (query.cursor.take(), query.limit.unwrap_or_default());
-    let query = query.query(state.billing.calendar)?;
+    let query = query.query(state.billing.rules.calendar)?;
     let page = services::reports::history::ledger(&state.billing, query, cursor, limit).await?;
     Ok(listing::answer(&uri, page))
 }

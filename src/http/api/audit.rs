@@ -108,7 +108,7 @@ pub async fn list_audit(
     Query(query): Query<AuditQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<AuditBody>>), Problem> {
-    let calendar = state.billing.calendar;
+    let calendar = state.billing.rules.calendar;
     let text = |text: AuditText| ListValue::text(text.as_str());
     let request = ListRequest::from(list)
         .filtered("actor", query.actor.map(text))

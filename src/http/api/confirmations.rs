@@ -40,7 +40,7 @@ impl FromRequest<AppState> for Signed {
         let (mut parts, body) = request.into_parts();
         let name = Path::<String>::from_request_parts(&mut parts, state).await.map(|Path(text)| text);
         let provider = name.unwrap_or_default().parse::<ProviderName>().map_err(|_| unknown_provider())?;
-        let secret = state.billing.providers.secret(&provider).ok_or_else(unknown_provider)?.clone();
+        let secret = state.billing.live.providers.secret(&provider).ok_or_else(unknown_provider)?.clone();
         let headers = std::mem::take(&mut parts.headers);
         let body = bodies::read(Request::from_parts(parts, body), state).await?;
         let header = |name: &str| header(&headers, name);

@@ -219,7 +219,7 @@ pub async fn export_transactions(
     Query(TypeQuery { transaction_type }): Query<TypeQuery>,
     Query(within): Query<WithinQuery>,
 ) -> Result<Response, Problem> {
-    let (from, until) = state.billing.calendar.bounds(within.from, within.to);
+    let (from, until) = state.billing.rules.calendar.bounds(within.from, within.to);
     let filter = TransactionFilter { transaction_type, status: None, from, until };
     let export = services::reports::exports::transactions(&state.billing, &admitted.tenant, filter).await?;
     admitted.send(&state, "transactions", export).await
@@ -245,7 +245,7 @@ pub async fn export_charges(
     admitted: Admitted,
     Query(within): Query<WithinQuery>,
 ) -> Result<Response, Problem> {
-    let (from, until) = state.billing.calendar.bounds(within.from, within.to);
+    let (from, until) = state.billing.rules.calendar.bounds(within.from, within.to);
     let export = services::reports::exports::charges(&state.billing, &admitted.tenant, from, until).await?;
     admitted.send(&state, "charges", export).await
 }

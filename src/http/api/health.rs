@@ -81,7 +81,7 @@ async fn render(state: &AppState) -> Result<MetricsText, Problem> {
     let billing = &state.billing;
     // A database that does not answer is no reason to tell nothing.
     let jobs = services::operations::jobs::counts(billing).await.unwrap_or_default();
-    let (pools, waiting) = (services::operations::health::pools(billing), billing.committer.waiting());
+    let (pools, waiting) = (services::operations::health::pools(billing), billing.live.committer.waiting());
     let text = state.metrics.render(&pools, waiting, &jobs, billing.clock.now());
     let text = text.map_err(|error| Problem::internal(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))

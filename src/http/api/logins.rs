@@ -112,7 +112,7 @@ pub async fn login(
         }
     };
     let opened = to_the_end(login).await?;
-    let seconds = i64::from(state.billing.session_hours) * 3_600;
+    let seconds = i64::from(state.billing.rules.session_hours) * 3_600;
     let cookie = session_cookie(opened.token.reveal(), seconds, is_secure)?;
     Ok((cookie, Json(LoginBody { user: opened.user.into(), expires_at: opened.expires_at })))
 }

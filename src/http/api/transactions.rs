@@ -69,7 +69,7 @@ pub async fn list_transactions(
     Query(query): Query<TransactionQuery>,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<TransactionBody>>), Problem> {
-    let filter = query.filter(state.billing.calendar);
+    let filter = query.filter(state.billing.rules.calendar);
     let (cursor, limit) = (query.cursor.unwrap_or(HistoryCursor::START), query.limit.unwrap_or_default());
     let history = services::reports::history::list(&state.billing, tenant, filter, cursor, limit).await?;
     Ok((next_link(&uri, history.page.next), Json(TransactionBody::list(history))))

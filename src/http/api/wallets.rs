@@ -104,7 +104,7 @@ pub async fn top_up(
             to_the_end(async move { services::wallets::top_up(&state.billing, topup, key, &actor).await }).await?;
         return Ok((StatusCode::OK, replayed(answer.replayed), Json(answer.value.try_into()?)));
     }
-    let provider = state.billing.providers.choose(request.provider.as_ref())?;
+    let provider = state.billing.live.providers.choose(request.provider.as_ref())?;
     let topup = ProviderTopup { business, amount: request.amount, reference, provider, method: request.method };
     let answer =
         to_the_end(async move { services::payments::request(&state.billing, topup, key, &actor).await }).await?;

@@ -32,7 +32,7 @@ pub enum NotLetIn {
 
 /// Whether these credentials, or others for the same key or session, were looked up lately. Looks into memory only.
 pub fn is_known(billing: &Billing, presented: &Presented) -> bool {
-    billing.credentials.is_known(&handle(presented))
+    billing.live.credentials.is_known(&handle(presented))
 }
 
 fn handle(presented: &Presented) -> Handle {
@@ -52,7 +52,7 @@ pub async fn authenticate(
 ) -> Result<std::result::Result<Arc<Principal>, NotLetIn>> {
     let now = billing.clock.now();
     let handle = handle(presented);
-    let Some(known) = billing.credentials.find(&handle).await? else { return Ok(Err(NotLetIn::Unknown)) };
+    let Some(known) = billing.live.credentials.find(&handle).await? else { return Ok(Err(NotLetIn::Unknown)) };
     let verdict = match (presented, &known.stored) {
         (Presented::Key(presented), Stored::Key(key)) => {
             let hash = presented.hash();
@@ -66,7 +66,7 @@ pub async fn authenticate(
             } else if key.expires_at.is_some_and(|end| end <= now) {
                 Err(NotLetIn::Expired)
             } else {
-                billing.credentials.note_use(&handle, key.id, now);
+                billing.live.credentials.note_use(&handle, key.id, now);
                 Ok(())
             }
         }

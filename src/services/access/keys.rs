@@ -47,14 +47,14 @@ struct SealedKey<'a>(&'a Billing);
 
 impl Codec<IssuedKey> for SealedKey<'_> {
     fn encode(&self, IssuedKey { key, secret }: &IssuedKey) -> Result<Box<RawValue>> {
-        let sealed = self.0.sealer.seal(&key.sid.to_string(), secret, random::bytes()?);
+        let sealed = self.0.live.sealer.seal(&key.sid.to_string(), secret, random::bytes()?);
         let sealed = sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))?;
         kept_json(&Remembered { key: key.sid, sealed })
     }
 
     async fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> Result<IssuedKey> {
         let Remembered { key, sealed } = from_kept(kept)?;
-        let secret = self.0.sealer.open(&key.to_string(), &sealed);
+        let secret = self.0.live.sealer.open(&key.to_string(), &sealed);
         let key = storage::access::keys::find(conn, key).await?;
         match (key, secret) {
             (Some(key), Some(secret)) => Ok(IssuedKey { key, secret }),
@@ -167,7 +167,7 @@ async fn find(conn: &mut Conn<'_>, sid: KeySid, keeper: &KeyKeeper) -> Result<Ap
     if may_touch(conn, keeper, &key).await? { Ok(key) } else { Err(NOT_FOUND) }
 }
 
-/// Whether a key is the keeper's to see and to change. One above their own role is not: by rotating it they would have it.
+/// Whether the author may see and change a key. Not one above their own role: by rotating it they would obtain it.
 async fn may_touch(conn: &mut Conn<'_>, keeper: &KeyKeeper, key: &ApiKey) -> Result<bool> {
     if !keeper.role.may_grant(key.role) {
         return Ok(false);
@@ -215,8 +215,8 @@ pub async fn rotate(
     if !issued.replayed {
         let public_id = &issued.value.key.public_id;
         forget(billing, public_id);
-        // So that it stays one that is known.
-        billing.credentials.find(&Handle::Key(public_id.clone())).await?;
+        // Cached at once, so that the key counts as known.
+        billing.live.credentials.find(&Handle::Key(public_id.clone())).await?;
     }
     Ok(issued)
 }
@@ -267,5 +267,5 @@ pub async fn revoke(billing: &Billing, sid: KeySid, keeper: &KeyKeeper) -> Resul
 }
 
 fn forget(billing: &Billing, public_id: &PublicId) {
-    billing.credentials.forget(&Handle::Key(public_id.clone()));
+    billing.live.credentials.forget(&Handle::Key(public_id.clone()));
 }

@@ -38,13 +38,13 @@ pub async fn login(
 ) -> Result<OpenedSession> {
     let now = billing.clock.now();
     // Before the attempt is counted: a caller who is told to come back has not failed.
-    let place = billing.passwords.line_up()?;
+    let place = billing.live.passwords.line_up()?;
     let subjects = [Some(FailureSubject::user(email)), network.map(FailureSubject::address)];
     let subjects: Vec<FailureSubject> = subjects.into_iter().flatten().collect();
     count_attempt(billing, &subjects, now).await?;
     let stored = storage::access::users::find_by_email(&mut billing.db.read().await?.conn(), email).await?;
     let hash = stored.as_ref().map(|stored| stored.password_hash.as_str());
-    let is_right = billing.passwords.verify(&place, password, hash).await?;
+    let is_right = billing.live.passwords.verify(&place, password, hash).await?;
     let is_let_in = |stored: &StoredUser| is_right && stored.user.status == UserStatus::Active;
     let Some(stored) = stored.filter(is_let_in) else {
         tracing::warn!(address = actor.address, "a login failed");
@@ -52,7 +52,7 @@ pub async fn login(
     };
     let actor = Actor { name: stored.user.sid.to_string().into(), ..actor };
     let token = SessionToken::from_random(random::bytes()?);
-    let expires_at = now.plus_seconds(i64::from(billing.session_hours) * 3_600);
+    let expires_at = now.plus_seconds(i64::from(billing.rules.session_hours) * 3_600);
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::access::sessions::forget_some(&mut conn, now).await?;
@@ -72,7 +72,7 @@ pub async fn login(
     storage::audit::append(&mut conn.bulk(), &entry, &actor, now).await?;
     tx.commit().await?;
     // So that it is known from its first request on.
-    billing.credentials.find(&Handle::session(&token.hash())).await?;
+    billing.live.credentials.find(&Handle::session(&token.hash())).await?;
     Ok(OpenedSession { token, user: User { last_login_at: Some(now), ..stored.user }, expires_at })
 }
 
@@ -126,7 +126,7 @@ pub async fn logout(billing: &Billing, user: UserSid, session_id: i64, actor: &A
     let entry = deed(AuditAction::LoggedOut, user, json!({"sessions": 1}));
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     tx.commit().await?;
-    billing.credentials.forget_user(user);
+    billing.live.credentials.forget_user(user);
     Ok(())
 }
 
@@ -142,7 +142,7 @@ pub async fn logout_everywhere(billing: &Billing, user: UserSid, actor: &Actor) 
     let entry = deed(AuditAction::LoggedOut, user, json!({"sessions": ended}));
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     tx.commit().await?;
-    billing.credentials.forget_user(user);
+    billing.live.credentials.forget_user(user);
     Ok(ended)
 }
 
@@ -169,14 +169,14 @@ pub async fn change_password(
     if current == new {
         return Err(Error::invalid("new_password", "must be another one than the current"));
     }
-    let place = billing.passwords.line_up()?;
+    let place = billing.live.passwords.line_up()?;
     // Counted apart from failed logins: others who cause those must not keep the user from this.
     let subject = FailureSubject::password_change(email);
     count_attempt(billing, std::slice::from_ref(&subject), now).await?;
-    if !billing.passwords.verify(&place, current, Some(&stored.password_hash)).await? {
+    if !billing.live.passwords.verify(&place, current, Some(&stored.password_hash)).await? {
         return Err(Error::invalid("current_password", "is wrong"));
     }
-    let hash = billing.passwords.hash(&place, new).await?;
+    let hash = billing.live.passwords.hash(&place, new).await?;
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     storage::access::login_failures::forgive(&mut conn, &subject).await?;
@@ -189,6 +189,6 @@ pub async fn change_password(
     let entry = deed(AuditAction::PasswordChanged, user, json!({"sessions_ended": ended}));
     storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     tx.commit().await?;
-    billing.credentials.forget_user(user);
+    billing.live.credentials.forget_user(user);
     Ok(())
 }

@@ -59,7 +59,7 @@ pub async fn show(billing: &Billing, sid: UserSid) -> Result<User> {
 pub async fn create(billing: &Billing, new: NewUser, author: &Author) -> Result<User> {
     check_belonging(new.role, new.business.as_ref())?;
     new.password.check_for(&new.email).map_err(|problem| Error::invalid("password", problem))?;
-    let hash = billing.passwords.hash(&billing.passwords.line_up()?, &new.password).await?;
+    let hash = billing.live.passwords.hash(&billing.live.passwords.line_up()?, &new.password).await?;
     let now = billing.clock.now();
     let user = User {
         sid: UserSid::new(billing.clock.new_id()),
@@ -120,7 +120,7 @@ pub async fn change(
     note(&mut conn, entry, &keeper.author, now).await?;
     tx.commit().await?;
     if is_out {
-        billing.credentials.forget_user(sid);
+        billing.live.credentials.forget_user(sid);
     }
     Ok(after)
 }
@@ -132,7 +132,7 @@ pub async fn change(
 pub async fn set_password(billing: &Billing, sid: UserSid, password: &Password, author: &Author) -> Result<()> {
     let email = show(billing, sid).await?.email;
     password.check_for(&email).map_err(|problem| Error::invalid("password", problem))?;
-    let hash = billing.passwords.hash(&billing.passwords.line_up()?, password).await?;
+    let hash = billing.live.passwords.hash(&billing.live.passwords.line_up()?, password).await?;
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
@@ -145,7 +145,7 @@ pub async fn set_password(billing: &Billing, sid: UserSid, password: &Password, 
     let entry = AuditEntry::created(AuditAction::PasswordSet, sid.to_string(), json!({"sessions_ended": ended}));
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
-    billing.credentials.forget_user(sid);
+    billing.live.credentials.forget_user(sid);
     Ok(())
 }
 
@@ -164,7 +164,7 @@ pub async fn delete(billing: &Billing, sid: UserSid, seen: &Seen, keeper: &UserK
     let entry = AuditEntry::deleted(AuditAction::UserDeleted, sid.to_string(), described(&before));
     note(&mut conn, entry, &keeper.author, now).await?;
     tx.commit().await?;
-    billing.credentials.forget_user(sid);
+    billing.live.credentials.forget_user(sid);
     Ok(())
 }
 

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot, watch};
 
-use super::batch::{self, BatchContext, CommandResult, Replays, RowIds};
+use super::batch::context::BatchContext;
+use super::batch::reads::Replays;
+use super::batch::writes::RowIds;
+use super::batch::{self, CommandResult};
 use super::counts::Counts;
 use crate::domain::charges::Refusal;
 use crate::domain::charges::charging::{Command, CommandOutcome};

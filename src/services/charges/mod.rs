@@ -29,7 +29,9 @@ use crate::services::posting::once::{HeldWallet, Once, PlainJson};
 use crate::storage;
 use crate::storage::charges::Owner;
 use crate::storage::db::Conn;
-use batch::{BatchContext, Replays, RowIds};
+use batch::context::BatchContext;
+use batch::reads::Replays;
+use batch::writes::RowIds;
 
 /// A request to charge a message.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Res
         key,
         destination: message
             .given
-            .resolve(&billing.prices.book(), message.submitted_at.unwrap_or_else(|| billing.clock.now())),
+            .resolve(&billing.live.prices.book(), message.submitted_at.unwrap_or_else(|| billing.clock.now())),
         sent_to: message.given.to.as_ref().map(PhoneNumber::masked),
         size: message.size()?,
         submitted_at: message.submitted_at,
@@ -70,7 +72,7 @@ fn prepare(billing: &Billing, request: ChargeRequest, actor: &Arc<Actor>) -> Res
 /// [`Error::Invalid`] where the message is invalid; [`Error::Refused`]; [`Error::Busy`]; those of the database.
 pub async fn charge(billing: &Billing, request: ChargeRequest, actor: Actor) -> Result<Charged> {
     let command = prepare(billing, request, &Arc::new(actor))?;
-    match only(billing.committer.submit(vec![command]).await?)? {
+    match only(billing.live.committer.submit(vec![command]).await?)? {
         CommandOutcome::Charged(charged) => Ok(charged),
         other => Err(mixed_up(&other)),
     }
@@ -101,7 +103,7 @@ pub async fn charge_many(
 /// [`Error::Refused`] where there is no such charge; [`Error::Busy`]; those of the database.
 pub async fn report(billing: &Billing, request: ReportRequest, actor: Actor) -> Result<Reported> {
     let command = to_command(billing, request, &Arc::new(actor));
-    match only(billing.committer.submit(vec![command]).await?)? {
+    match only(billing.live.committer.submit(vec![command]).await?)? {
         CommandOutcome::Reported(reported) => Ok(reported),
         other => Err(mixed_up(&other)),
     }
@@ -145,7 +147,7 @@ async fn submit_valid(billing: &Billing, prepared: Vec<Result<Command>>) -> Resu
             Err(problem) => problems.push(Some(problem)),
         }
     }
-    let mut answers = billing.committer.submit(commands).await?.into_iter();
+    let mut answers = billing.live.committer.submit(commands).await?.into_iter();
     let missing = || Err(Error::Corrupt("a command without an answer".to_owned()));
     let place = |problem: Option<Error>| match problem {
         Some(problem) => Err(problem),
@@ -240,7 +242,12 @@ pub async fn refund(
     let business = order.key().business.clone();
     let once = Once { billing, key: key.as_ref(), input, now };
     let work = async |conn: &mut Conn<'_>, (): ()| {
-        let context = batch_context(billing);
+        let context = BatchContext {
+            db: billing.db.clone(),
+            clock: billing.clock.clone(),
+            rules: billing.rules.clone(),
+            prices: billing.live.prices.clone(),
+        };
         let settled = batch::settle(&context, &mut conn.bulk(), &[order], Replays::LookUp, &RowIds::default()).await?;
         match only(settled.outcomes.into_iter().map(Ok).collect())? {
             CommandOutcome::Refunded(refunded) => Ok(RefundReceipt::new(refunded)),
@@ -248,15 +255,4 @@ pub async fn refund(
         }
     };
     once.run(HeldWallet(&business), PlainJson, work).await
-}
-
-fn batch_context(billing: &Billing) -> BatchContext {
-    BatchContext {
-        db: billing.db.clone(),
-        clock: billing.clock.clone(),
-        calendar: billing.calendar,
-        terms: billing.terms.clone(),
-        watch: billing.watch,
-        prices: billing.prices.clone(),
-    }
 }

@@ -23,9 +23,9 @@ const CHUNK: usize = 500;
 pub async fn message(billing: &Billing, tenant: &Tenant, message: &OfferedMessage) -> Result<Quote> {
     let now = billing.clock.now();
     let account = account(billing, tenant, now).await?;
-    let book = billing.prices.book_with(account.plan.into_iter()).await?;
+    let book = billing.live.prices.book_with(account.plan.into_iter()).await?;
     let offered = message.resolve(&book, now)?;
-    let rules = Rules { book: &book, calendar: billing.calendar, watch: billing.watch };
+    let rules = Rules { book: &book, calendar: billing.rules.calendar, watch: billing.rules.watch };
     let mut estimate = Estimate::new(rules, &account, offered.size, message.submitted_at, now);
     let rating = estimate.add_message(offered.destination).map_err(Refusal::from)?;
     let quote = estimate.finish(message.body.as_deref()).map_err(Refusal::from)?;
@@ -42,8 +42,8 @@ pub async fn campaign(billing: &Billing, tenant: &Tenant, campaign: &Campaign) -
     let Campaign { recipients, message } = campaign;
     let size = message.measure(now)?;
     let account = account(billing, tenant, now).await?;
-    let book = billing.prices.book_with(account.plan.into_iter()).await?;
-    let rules = Rules { book: &book, calendar: billing.calendar, watch: billing.watch };
+    let book = billing.live.prices.book_with(account.plan.into_iter()).await?;
+    let rules = Rules { book: &book, calendar: billing.rules.calendar, watch: billing.rules.watch };
     let mut estimate = Estimate::new(rules, &account, size, message.submitted_at, now);
     for chunk in recipients.chunks(CHUNK) {
         for recipient in chunk {
@@ -65,5 +65,5 @@ async fn account(billing: &Billing, tenant: &Tenant, now: Timestamp) -> Result<A
     }
     let known = storage::wallets::accounts::load_unopened(&mut reader.conn().bulk(), &[business]).await?.pop();
     let known = known.map(|known| (known.is_suspended, known.currency));
-    Ok(Account::unopened(business, known, &billing.terms, &billing.prices.book(), now))
+    Ok(Account::unopened(business, known, &billing.rules.terms, &billing.live.prices.book(), now))
 }

@@ -80,7 +80,7 @@ pub async fn cancel(
     let (_, cancelled) = find(&mut conn, business.sid(), sid).await?;
     let events = vec![cancelled.event(EventType::InvoiceCancelled, now)];
     let consequences = Consequences { events, ..Consequences::of(wallet_id, &account, account.watch) };
-    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
     consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     tx.commit().await?;
     Ok(cancelled)
@@ -182,7 +182,7 @@ async fn store(
     reason: &Reason,
     now: Timestamp,
 ) -> Result<InvoiceSummary> {
-    let today = billing.calendar.day_of(now);
+    let today = billing.rules.calendar.day_of(now);
     let sid = InvoiceSid::new(billing.clock.new_id());
     let tax = Money::ZERO.checked_sub(note.tax)?;
     let new = NewCreditNote { sid, invoice_id, issue_date: today, tax, reason: reason.as_str() };
@@ -194,7 +194,7 @@ async fn store(
     storage::invoices::credit_notes::finalise(conn, stored.id, &numbered(&series, number), total, today).await?;
     // It is between the same two, as they were called on the invoice.
     if !storage::invoices::parties::copy(conn, invoice_id, stored.id).await? {
-        storage::invoices::parties::freeze(&mut conn.bulk(), &[stored.id], billing.platform.as_ref()).await?;
+        storage::invoices::parties::freeze(&mut conn.bulk(), &[stored.id], billing.rules.platform.as_ref()).await?;
     }
     Ok(find(conn, &invoice.business_sid, sid).await?.1)
 }

@@ -53,14 +53,14 @@ pub async fn charge(
     let now = billing.clock.now();
     let business = fee.business.sid();
     let once = Once { billing, key: key.as_ref(), input: fee.hash(), now };
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
         let posting = fee_posting(fee.category, &fee.description, &fee.reason, fee.reference.clone());
         let amount = Money::ZERO.checked_sub(fee.amount)?;
         let new = NewPosting { amount, posting, actor, events: Vec::new() };
         let posted = posting::enter(billing, conn, business, new, now).await?;
         let item = InvoiceItem {
-            day: billing.calendar.day_of(posted.entry.created_at),
+            day: billing.rules.calendar.day_of(posted.entry.created_at),
             category: fee.category,
             description: fee.description.as_str().to_owned(),
             amount: fee.amount,

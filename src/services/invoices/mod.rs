@@ -47,7 +47,7 @@ pub async fn show(
 
 fn resolve(billing: &Billing, bounds: Option<(Moment, Moment)>) -> Result<DayRange> {
     let Some((start, end)) = bounds else { return Ok(DayRange::month_of(billing.today())) };
-    let period = billing.calendar.range(start, end).map_err(|problem| Error::invalid("period_end", problem))?;
+    let period = billing.rules.calendar.range(start, end).map_err(|problem| Error::invalid("period_end", problem))?;
     if period.len_days() > LONGEST_PERIOD_DAYS {
         let problem = format!("must leave a period of at most {LONGEST_PERIOD_DAYS} days");
         return Err(Error::invalid("period_end", problem));
@@ -72,7 +72,7 @@ async fn draft(billing: &Billing, business: &BusinessSid, month: DayRange, actor
     let now = billing.clock.now();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let wallet = storage::wallets::lock_or_open(&mut conn, &opening).await?;
     let sid = InvoiceSid::new(billing.clock.new_id());
     if storage::invoices::insert_draft(&mut conn, sid, wallet.id, month, now).await? {
@@ -122,7 +122,7 @@ async fn preview(billing: &Billing, business: BusinessSid, period: DayRange) -> 
     let mut snapshot = billing.db.snapshot().await?;
     let mut conn = snapshot.conn();
     let Some(StoredWallet { id, wallet, .. }) = storage::wallets::find(&mut conn, &business).await? else {
-        return Ok(Invoice::new((business, billing.terms.currency), period, header, Vec::new())?);
+        return Ok(Invoice::new((business, billing.rules.terms.currency), period, header, Vec::new())?);
     };
     let lines = computed_lines(&mut conn, id, period, wallet.currency).await?;
     Ok(Invoice::new((business, wallet.currency), period, header, lines)?)
@@ -218,7 +218,7 @@ pub async fn find_own(billing: &Billing, tenant: &Tenant, sid: InvoiceSid) -> Re
     let seller = match (frozen.remove(&PartyRole::Seller), reseller) {
         (Some(seller), _) => Some(seller),
         (None, Some(reseller)) => storage::businesses::find(&mut conn, reseller).await?.as_ref().map(Party::from),
-        (None, None) => billing.platform.clone(),
+        (None, None) => billing.rules.platform.clone(),
     };
     let buyer = frozen.remove(&PartyRole::Buyer).unwrap_or_else(|| Party::from(&business));
     Ok(OwnInvoice { invoice, buyer, seller, is_platforms, credited })

@@ -36,7 +36,7 @@ pub async fn remind(billing: &Billing) -> Result<Next> {
         tell(billing, invoice).await?;
     }
     let is_all = i64::try_from(due.len()).is_ok_and(|count| count < MOST);
-    Ok(Next::At(if is_all { billing.calendar.start_of(day_after(today)) } else { billing.clock.now() }))
+    Ok(Next::At(if is_all { billing.rules.calendar.start_of(day_after(today)) } else { billing.clock.now() }))
 }
 
 /// Sends the reminder of one invoice, if it is still due.
@@ -49,7 +49,7 @@ async fn tell(billing: &Billing, due: &DueInvoice) -> Result<()> {
     let Some(StoredAccount { wallet_id, account }) = stored else { return Ok(()) };
     // It may have been paid or cancelled meanwhile.
     let Some((id, mut invoice)) = storage::invoices::find_by_sid(&mut conn, due.sid).await? else { return Ok(()) };
-    let Some(kind) = due_reminder(&invoice, billing.calendar.day_of(now)) else { return Ok(()) };
+    let Some(kind) = due_reminder(&invoice, billing.rules.calendar.day_of(now)) else { return Ok(()) };
     let is_first = storage::invoices::reminders::insert(&mut conn, id, kind, now).await?;
     let mut consequences = Consequences::of(wallet_id, &account, account.watch);
     if kind == ReminderKind::Overdue {
@@ -60,7 +60,7 @@ async fn tell(billing: &Billing, due: &DueInvoice) -> Result<()> {
     if is_first {
         consequences.alerts.push(reminder_alert(&invoice, kind));
     }
-    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
     consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     tx.commit().await
 }

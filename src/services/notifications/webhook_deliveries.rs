@@ -82,7 +82,7 @@ async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Re
         (Err(DeliveryError::SecretUnreadable), Duration::ZERO)
     } else {
         let headers = headers(&secrets, &message, now);
-        let called = billing.outbound.post(&stored.webhook.url, headers, message.payload.clone()).await;
+        let called = billing.live.outbound.post(&stored.webhook.url, headers, message.payload.clone()).await;
         (called.answer, called.duration)
     };
     let (status, retry_after) = match answer {
@@ -108,7 +108,7 @@ async fn send(billing: &Billing, stored: &StoredWebhook, message: Message) -> Re
 /// The secrets that sign now. Empty where the current one cannot be decrypted, because `SECRET_KEY` has changed.
 fn secrets(billing: &Billing, stored: &StoredWebhook, now: Timestamp) -> Vec<WebhookSecret> {
     let open = |sealed: &String| {
-        let opened = billing.sealer.open(&stored.webhook.sid.to_string(), sealed);
+        let opened = billing.live.sealer.open(&stored.webhook.sid.to_string(), sealed);
         opened.as_deref().and_then(WebhookSecret::parse)
     };
     let Some(current) = open(&stored.secret) else { return Vec::new() };
@@ -168,7 +168,7 @@ async fn disable(billing: &Billing, webhook: &Webhook, id: i64, health: Health) 
     storage::audit::append(&mut conn.bulk(), &entry, &Actor::scheduled(), now).await?;
     let consequences =
         Consequences { alerts: vec![alert(webhook, health)], watch, ..Consequences::of(wallet_id, &account, watch) };
-    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
     consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     tx.commit().await
 }

@@ -63,11 +63,16 @@ pub async fn create(
 ) -> Result<OnceAnswer<IssuedWebhook>> {
     let now = billing.clock.now();
     let sid = WebhookSid::new(billing.clock.new_id());
-    let webhook = Webhook::new(sid, tenant.sid().clone(), new, billing.outbound.allows_private(), now)?;
+    let webhook = Webhook::new(sid, tenant.sid().clone(), new, billing.live.outbound.allows_private(), now)?;
     let once = Once { billing, key: idempotency.as_ref(), input: webhook.hash(), now };
     let work = async |conn: &mut Conn<'_>, (): ()| {
-        let opening =
-            Opening { business: tenant.sid(), terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+        let opening = Opening {
+            business: tenant.sid(),
+            terms: &billing.rules.terms,
+            wallet_id: billing.clock.new_id(),
+            now,
+            actor,
+        };
         let wallet = storage::wallets::lock_or_open(conn, &opening).await?;
         check_room(storage::notifications::webhooks::count(conn, tenant.sid()).await?)?;
         let secret = WebhookSecret::from_random(random::bytes()?);
@@ -82,7 +87,7 @@ pub async fn create(
 }
 
 fn seal(billing: &Billing, sid: WebhookSid, secret: &WebhookSecret) -> Result<String> {
-    let sealed = billing.sealer.seal(&sid.to_string(), &secret.reveal(), random::bytes()?);
+    let sealed = billing.live.sealer.seal(&sid.to_string(), &secret.reveal(), random::bytes()?);
     sealed.ok_or_else(|| Error::Corrupt("a secret that cannot be sealed".to_owned()))
 }
 
@@ -99,7 +104,7 @@ impl Codec<IssuedWebhook> for SealedWebhook<'_> {
 
     async fn decode(&self, conn: &mut Conn<'_>, kept: &RawValue) -> Result<IssuedWebhook> {
         let Remembered { webhook, sealed } = from_kept(kept)?;
-        let secret = self.billing.sealer.open(&webhook.to_string(), &sealed);
+        let secret = self.billing.live.sealer.open(&webhook.to_string(), &sealed);
         let stored = storage::notifications::webhooks::find(conn, self.business, webhook).await?.ok_or(NOT_FOUND)?;
         let secret = secret.as_deref().and_then(WebhookSecret::parse).ok_or_else(|| Error::Impossible {
             code: "secret_not_shown_again",
@@ -139,7 +144,7 @@ pub async fn change(
     actor: &Actor,
 ) -> Result<Webhook> {
     let now = billing.clock.now();
-    let changes = changes.check(billing.outbound.allows_private())?;
+    let changes = changes.check(billing.live.outbound.allows_private())?;
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let (wallet_id, StoredWebhook { id, webhook: before, .. }) = hold(&mut conn, tenant.sid(), sid).await?;

@@ -11,8 +11,11 @@ use crate::services::Billing;
 /// # Errors
 /// [`Error::Setup`] where the system gives no random bytes.
 pub fn seal(billing: &Billing, business: &BusinessSid, method: &PaymentMethod) -> Result<String> {
-    let sealed =
-        billing.sealer.seal(&PaymentMethod::seal_context(business), method.reveal(), crate::random::bytes::<24>()?);
+    let sealed = billing.live.sealer.seal(
+        &PaymentMethod::seal_context(business),
+        method.reveal(),
+        crate::random::bytes::<24>()?,
+    );
     sealed.ok_or_else(|| Error::Setup("a payment method cannot be sealed".to_owned()))
 }
 
@@ -24,5 +27,5 @@ pub fn masked(billing: &Billing, business: &BusinessSid, sealed: Option<&str>) -
 
 /// A payment method in clear; `None` where it was encrypted under another `SECRET_KEY`.
 pub fn open(billing: &Billing, business: &BusinessSid, sealed: &str) -> Option<PaymentMethod> {
-    billing.sealer.open(&PaymentMethod::seal_context(business), sealed)?.parse().ok()
+    billing.live.sealer.open(&PaymentMethod::seal_context(business), sealed)?.parse().ok()
 }

@@ -78,7 +78,7 @@ pub async fn request(
     let now = billing.clock.now();
     let business = topup.business.sid();
     let once = Once { billing, key: key.as_ref(), input: topup.hash(), now };
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
         check_decimals(topup.amount, stored.wallet.currency).map_err(|problem| Error::invalid("amount", problem))?;
         let payment = Payment {
@@ -146,7 +146,7 @@ pub async fn perform(billing: &Billing, subject: &str) -> Result<Next> {
     else {
         return Ok(Next::Done);
     };
-    let Some(provider) = billing.providers.find(&payment.provider) else {
+    let Some(provider) = billing.live.providers.find(&payment.provider) else {
         return fail(billing, &payment, "this provider is no longer set up here").await;
     };
     let sealed = payment.method.as_ref();

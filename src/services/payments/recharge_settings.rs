@@ -103,7 +103,7 @@ pub async fn change(
     let business = tenant.sid();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let wallet = storage::wallets::lock_or_open(&mut conn, &opening).await?;
     let before =
         storage::payments::recharges::load(&mut conn.bulk(), &[wallet.id]).await?.pop().map(|stored| stored.recharging);
@@ -115,7 +115,7 @@ pub async fn change(
     terms.check()?;
     let recharging = decide(billing, business, before, &terms, &changes)?;
     if changes.enabled {
-        billing.providers.choose(Some(&recharging.provider))?;
+        billing.live.providers.choose(Some(&recharging.provider))?;
         check_decimals(terms.amount, wallet.wallet.currency).map_err(|problem| Error::invalid("amount", problem))?;
     }
     let stored = StoredRecharging { wallet_id: wallet.id, recharging };
@@ -165,7 +165,7 @@ fn decide(
     let named = changes.provider.as_ref();
     let provider = match (named, &before) {
         (None, Some(before)) => before.provider.clone(),
-        _ => billing.providers.choose(named)?,
+        _ => billing.live.providers.choose(named)?,
     };
     let kept = before.as_ref().filter(|before| before.provider == provider).and_then(|before| before.method.clone());
     let method = match &changes.method {
@@ -196,7 +196,7 @@ async fn judge(billing: &Billing, conn: &mut Conn<'_>, business: &BusinessSid, n
         return Ok(());
     }
     let consequences = Consequences { wants_recharge: true, ..Consequences::of(wallet_id, &account, account.watch) };
-    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
     consequences::write(context, &mut conn.bulk(), vec![consequences]).await
 }
 
@@ -212,8 +212,8 @@ fn view(
         enabled: own.enabled,
         amount: own.amount,
         threshold: own.threshold,
-        currency: wallet.map_or(billing.terms.currency, |stored| stored.wallet.currency),
-        provider: provider.or_else(|| billing.providers.default_name().cloned()),
+        currency: wallet.map_or(billing.rules.terms.currency, |stored| stored.wallet.currency),
+        provider: provider.or_else(|| billing.live.providers.default_name().cloned()),
         method: methods::masked(billing, business, recharging.and_then(|one| one.method.as_deref())),
         max_per_day: recharging.map_or(MOST_PER_DAY, |recharging| recharging.most_per_day),
         max_amount_per_day: recharging.and_then(|recharging| recharging.most_sum_per_day),
@@ -226,7 +226,7 @@ async fn standing(billing: &Billing, conn: &mut Conn<'_>, stored: &StoredWallet)
     let account = storage::wallets::accounts::load(&mut conn.bulk(), std::slice::from_ref(business)).await?.pop();
     let recharging =
         storage::payments::recharges::load(&mut conn.bulk(), &[stored.id]).await?.pop().map(|one| one.recharging);
-    let today = billing.calendar.day_of(now);
+    let today = billing.rules.calendar.day_of(now);
     let of_today = recharging.as_ref().filter(|recharging| recharging.day == Some(today));
     let watch = account.map(|stored| stored.account.watch.recharge).unwrap_or_default();
     let state = RechargeState {

@@ -33,7 +33,7 @@ pub async fn judge(billing: &Billing, subject: &str) -> Result<Next> {
     if watch.is_wanted(account.head.balance, now) {
         let consequences =
             Consequences { wants_recharge: true, ..Consequences::of(wallet_id, &account, account.watch) };
-        let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+        let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
         consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     }
     tx.commit().await?;

@@ -116,8 +116,8 @@ async fn end_recharge(
     before: &Payment,
     now: Timestamp,
 ) -> Result<()> {
-    let today = billing.calendar.day_of(now);
-    let tomorrow = billing.calendar.start_of(day_after(today));
+    let today = billing.rules.calendar.day_of(now);
+    let tomorrow = billing.rules.calendar.start_of(day_after(today));
     let mut watch = account.account.watch.recharge;
     let was_open = before.status == PaymentStatus::Pending;
     if was_open {
@@ -127,7 +127,7 @@ async fn end_recharge(
     for stored in &mut stored {
         let recharging = &mut stored.recharging;
         if !was_open {
-            recharging.count_again(billing.calendar.day_of(before.created_at), before.amount);
+            recharging.count_again(billing.rules.calendar.day_of(before.created_at), before.amount);
         }
         watch.not_before = recharging.forgive(watch.not_before, (today, tomorrow));
     }
@@ -151,7 +151,7 @@ async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, 
         let mut stored = storage::payments::recharges::load(&mut conn.bulk(), &[wallet_id]).await?;
         for stored in &mut stored {
             let recharging = &mut stored.recharging;
-            recharging.take_back(billing.calendar.day_of(payment.created_at), payment.amount);
+            recharging.take_back(billing.rules.calendar.day_of(payment.created_at), payment.amount);
             let until = recharging.fail(now);
             let watch = &mut consequences.watch.recharge;
             let threshold = watch.threshold;
@@ -170,7 +170,7 @@ async fn fail(billing: &Billing, conn: &mut Conn<'_>, held: Held, reason: &str, 
         }
         storage::payments::recharges::update(&mut conn.bulk(), &stored).await?;
     }
-    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
     consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     storage::jobs::schedule(&mut conn.bulk(), &jobs, now).await
 }

@@ -40,7 +40,7 @@ pub async fn assign(
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     // The wallet first, as everywhere.
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let wallet = storage::wallets::lock_or_open_existing(&mut conn, &opening).await?;
     let wallet = wallet.ok_or_else(Error::no_such_business)?.wallet;
     let found = open_one(&mut conn, sid).await?;

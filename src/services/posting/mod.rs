@@ -117,7 +117,7 @@ async fn enter_with(
         storage::wallets::transactions::append(conn, wallet_id, &taken, actor).await?;
     }
     storage::wallets::accounts::update(&mut conn.bulk(), &[(wallet_id, before.last_seq, &account)]).await?;
-    let day = billing.calendar.day_of(entry.created_at);
+    let day = billing.rules.calendar.day_of(entry.created_at);
     let settled = credits::write(conn, credit, sid, day, now).await?;
     events.extend(settled.events);
     let change = BalanceChange {
@@ -127,11 +127,11 @@ async fn enter_with(
         currency: account.currency,
         month: DayRange::month_of(day).first,
     };
-    let alerts = account.watch.follow(change, billing.watch);
+    let alerts = account.watch.follow(change, billing.rules.watch);
     let wants_recharge = account.watch.recharge.is_wanted(account.head.balance, now);
     let consequences =
         Consequences { alerts, events, wants_recharge, ..Consequences::of(wallet_id, &account, watch_before) };
-    let context = Context { clock: &billing.clock, calendar: billing.calendar, now };
+    let context = Context { clock: &billing.clock, calendar: billing.rules.calendar, now };
     consequences::write(context, &mut conn.bulk(), vec![consequences]).await?;
     Ok(Posted { entry, account, paid: settled.paid })
 }

@@ -29,7 +29,7 @@ pub async fn try_import(billing: &Billing, file: &[u8]) -> Result<PlanImport> {
     let rows = csv::read(file, COLUMNS).map_err(Error::MalformedCsv)?;
     let mut snapshot = billing.db.snapshot().await?;
     let known = storage::prices::plans::list(&mut snapshot.conn()).await?;
-    Ok(plan_csv::compare(rows, &known, &billing.terms.plan_name))
+    Ok(plan_csv::compare(rows, &known, &billing.rules.terms.plan_name))
 }
 
 /// Imports a CSV: creates its new plans and changes those that differ, all of them or none.
@@ -43,7 +43,7 @@ pub async fn import(billing: &Billing, file: &[u8], author: &Author) -> Result<P
     let mut conn = tx.conn();
     storage::db::deployment::lock_prices(&mut conn).await?;
     let known = storage::prices::plans::list(&mut conn).await?;
-    let mut import = plan_csv::compare(rows, &known, &billing.terms.plan_name);
+    let mut import = plan_csv::compare(rows, &known, &billing.rules.terms.plan_name);
     if !import.refused.is_empty() {
         tx.roll_back().await?;
         return Err(Error::LinesRefused(std::mem::take(&mut import.refused)));
@@ -72,7 +72,7 @@ pub async fn import(billing: &Billing, file: &[u8], author: &Author) -> Result<P
     }
     storage::audit::append_many(&mut conn.bulk(), &entries, &author.actor, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(import)
 }
 

@@ -47,7 +47,7 @@ pub async fn show(billing: &Billing, sid: PlanSid) -> Result<PricingPlan> {
 /// would get a postpaid plan, and those of the database.
 pub async fn create(billing: &Billing, terms: PlanTerms, author: &Author) -> Result<PricingPlan> {
     let now = billing.clock.now();
-    check_default(&billing.terms.plan_name, None, Some(&terms))?;
+    check_default(&billing.rules.terms.plan_name, None, Some(&terms))?;
     let plan = terms.into_plan(PlanSid::new(billing.clock.new_id()), now, now).map_err(Error::InvalidFields)?;
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
@@ -59,7 +59,7 @@ pub async fn create(billing: &Billing, terms: PlanTerms, author: &Author) -> Res
     let entry = AuditEntry::created(AuditAction::PlanCreated, plan.sid.to_string(), json(&plan)?);
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(plan)
 }
 
@@ -78,7 +78,7 @@ pub async fn change(
     let mut tx = billing.db.begin().await?;
     let before = lock(&mut tx.conn(), sid, seen).await?;
     let terms = changes.apply_to(before.terms());
-    check_default(&billing.terms.plan_name, Some(&before.terms()), Some(&terms))?;
+    check_default(&billing.rules.terms.plan_name, Some(&before.terms()), Some(&terms))?;
     let after = terms.into_plan(sid, before.created_at, now).map_err(Error::InvalidFields)?;
     if after.terms() == before.terms() {
         tx.roll_back().await?;
@@ -92,7 +92,7 @@ pub async fn change(
     let entry = AuditEntry::changed(AuditAction::PlanChanged, sid.to_string(), json(&before)?, json(&after)?);
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(after)
 }
 
@@ -109,12 +109,12 @@ pub async fn delete(billing: &Billing, sid: PlanSid, seen: &Seen, author: &Autho
     if storage::prices::plans::is_in_use(&mut conn, sid).await? {
         return Err(PlanRefusal::InUse.into());
     }
-    check_default(&billing.terms.plan_name, Some(&before.terms()), None)?;
+    check_default(&billing.rules.terms.plan_name, Some(&before.terms()), None)?;
     storage::prices::plans::delete(&mut conn, sid).await?;
     let entry = AuditEntry::deleted(AuditAction::PlanDeleted, sid.to_string(), json(&before)?);
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub async fn export(billing: &Billing, request: &ListRequest) -> Result<String> 
 pub async fn try_import(billing: &Billing, file: &[u8]) -> Result<RateCardImport> {
     let rows = csv::read(file, COLUMNS).map_err(Error::MalformedCsv)?;
     let known = storage::prices::rate_cards::list(&mut billing.db.read().await?.conn()).await?;
-    Ok(rate_card_csv::compare(rows, &known, PriceDays::at(billing.clock.now(), billing.calendar)))
+    Ok(rate_card_csv::compare(rows, &known, PriceDays::at(billing.clock.now(), billing.rules.calendar)))
 }
 
 /// Imports a CSV: adds its new cards, all of them or none.
@@ -41,7 +41,7 @@ pub async fn import(billing: &Billing, file: &[u8], author: &Author) -> Result<R
     let mut conn = tx.conn();
     storage::db::deployment::lock_prices(&mut conn).await?;
     let known = storage::prices::rate_cards::list(&mut conn).await?;
-    let mut import = rate_card_csv::compare(rows, &known, PriceDays::at(now, billing.calendar));
+    let mut import = rate_card_csv::compare(rows, &known, PriceDays::at(now, billing.rules.calendar));
     if !import.refused.is_empty() {
         tx.roll_back().await?;
         return Err(Error::LinesRefused(std::mem::take(&mut import.refused)));
@@ -61,6 +61,6 @@ pub async fn import(billing: &Billing, file: &[u8], author: &Author) -> Result<R
     let entries = entries.collect::<Result<Vec<_>>>()?;
     storage::audit::append_many(&mut conn.bulk(), &entries, &author.actor, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(import)
 }

@@ -62,14 +62,14 @@ pub async fn create(billing: &Billing, terms: RateCardTerms, author: &Author) ->
             "has a row of that destination and currency already; rows are not replaced, so choose another day";
         return Err(Error::exists("effective_from", problem));
     }
-    if let Some(error) = PriceDays::at(now, billing.calendar).check_start(card.effective_from, has_rows) {
+    if let Some(error) = PriceDays::at(now, billing.rules.calendar).check_start(card.effective_from, has_rows) {
         tx.roll_back().await?;
         return Err(Error::InvalidFields(vec![error]));
     }
     let entry = AuditEntry::created(AuditAction::RateCardCreated, card.sid.to_string(), json(&card)?);
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(card)
 }
 
@@ -90,7 +90,7 @@ pub async fn change(
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let before = lock(&mut conn, sid, seen).await?;
-    PriceDays::at(now, billing.calendar).check_untouched(before.effective_from)?;
+    PriceDays::at(now, billing.rules.calendar).check_untouched(before.effective_from)?;
     let terms = changes.apply_to(before.terms()).map_err(Error::InvalidFields)?;
     if terms == before.terms() {
         tx.roll_back().await?;
@@ -101,7 +101,7 @@ pub async fn change(
     let entry = AuditEntry::changed(AuditAction::RateCardChanged, sid.to_string(), json(&before)?, json(&after)?);
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(after)
 }
 
@@ -114,12 +114,12 @@ pub async fn delete(billing: &Billing, sid: RateCardSid, seen: &Seen, author: &A
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
     let before = lock(&mut conn, sid, seen).await?;
-    PriceDays::at(now, billing.calendar).check_untouched(before.effective_from)?;
+    PriceDays::at(now, billing.rules.calendar).check_untouched(before.effective_from)?;
     storage::prices::rate_cards::delete(&mut conn, sid).await?;
     let entry = AuditEntry::deleted(AuditAction::RateCardDeleted, sid.to_string(), json(&before)?);
     note(&mut conn, entry, author, now).await?;
     tx.commit().await?;
-    billing.prices.notice_change().await;
+    billing.live.prices.notice_change().await;
     Ok(())
 }
 

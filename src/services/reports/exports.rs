@@ -112,9 +112,9 @@ pub async fn charges(
 /// # Errors
 /// [`Error::Invalid`] where a custom period runs backwards or over a year, and those of the database.
 pub async fn usage(billing: &Billing, tenant: &Tenant, request: PeriodRequest) -> Result<Export> {
-    let (_, days) = request.resolve(billing.today(), billing.calendar)?;
+    let (_, days) = request.resolve(billing.today(), billing.rules.calendar)?;
     let stored = storage::wallets::find(&mut billing.db.read().await?.conn(), tenant.sid()).await?;
-    let currency = stored.as_ref().map_or(billing.terms.currency, |stored| stored.wallet.currency);
+    let currency = stored.as_ref().map_or(billing.rules.terms.currency, |stored| stored.wallet.currency);
     let source = stored.map(|stored| Source::Usage { wallet_id: stored.id, days, after: None });
     Ok(Export::begin(billing, currency, source.unwrap_or(Source::Nothing(header::<UsageLine>))))
 }
@@ -128,7 +128,7 @@ async fn span(
     until: Option<Timestamp>,
 ) -> Result<(Currency, Option<Span>)> {
     let Some(stored) = storage::wallets::find(conn, tenant.sid()).await? else {
-        return Ok((billing.terms.currency, None));
+        return Ok((billing.rules.terms.currency, None));
     };
     let Some(last_sid) = stored.last_sid else { return Ok((stored.wallet.currency, None)) };
     let last = (stored.wallet.last_seq, last_sid);

@@ -40,7 +40,7 @@ pub async fn list(
     let mut conn = reader.conn();
     let Some(stored) = storage::wallets::find(&mut conn, &business).await? else {
         let page = Page { items: Vec::new(), next: None };
-        return Ok(History { business_sid: business, currency: billing.terms.currency, page });
+        return Ok(History { business_sid: business, currency: billing.rules.terms.currency, page });
     };
     let payments = unsettled(&mut conn, stored.id, filter, cursor, limit).await?;
     let entries = entries(&mut conn, &stored, filter, Cursor::below(cursor.seq), limit).await?;
@@ -90,7 +90,7 @@ async fn history(
     let mut conn = reader.conn();
     let Some(stored) = storage::wallets::find(&mut conn, &business).await? else {
         let empty = Page { items: Vec::new(), next: None };
-        return Ok(Statement { business_sid: business, currency: billing.terms.currency, page: empty });
+        return Ok(Statement { business_sid: business, currency: billing.rules.terms.currency, page: empty });
     };
     let page = entries(&mut conn, &stored, filter, cursor, limit).await?;
     Ok(Statement { business_sid: business, currency: stored.wallet.currency, page })

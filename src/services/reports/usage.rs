@@ -13,11 +13,11 @@ use crate::storage;
 pub async fn show(billing: &Billing, tenant: Tenant, request: PeriodRequest) -> Result<UsageMetrics> {
     let business = tenant.into_sid();
     let today = billing.today();
-    let (period, days) = request.resolve(today, billing.calendar)?;
+    let (period, days) = request.resolve(today, billing.rules.calendar)?;
     let mut snapshot = billing.db.snapshot().await?;
     let mut conn = snapshot.conn();
     let Some(stored) = storage::wallets::find(&mut conn, &business).await? else {
-        return Ok(summarise(business, billing.terms.currency, (period, days), today, Vec::new(), &[])?);
+        return Ok(summarise(business, billing.rules.terms.currency, (period, days), today, Vec::new(), &[])?);
     };
     let operators = storage::charges::usage::by_operator(&mut conn, stored.id, days).await?;
     let active_days = storage::charges::usage::by_day(&mut conn, stored.id, days).await?;

@@ -51,7 +51,7 @@ pub async fn adjust(
     let now = billing.clock.now();
     let business = adjustment.business.sid();
     let once = Once { billing, key: key.as_ref(), input: adjustment.hash(), now };
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
         let posting = adjustment_posting(&adjustment.reason, adjustment.reference.clone());
         let new = NewPosting { amount: adjustment.amount, posting, actor, events: Vec::new() };

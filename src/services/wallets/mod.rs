@@ -26,11 +26,11 @@ use crate::storage::wallets::{Opening, StoredWallet};
 /// Those of the database.
 pub async fn show(billing: &Billing, tenant: &Tenant, actor: &Actor) -> Result<Wallet> {
     let business = tenant.sid();
-    if let Some(wallet) = billing.wallet_reads.find(business).await? {
+    if let Some(wallet) = billing.live.wallet_reads.find(business).await? {
         return Ok(wallet);
     }
     let now = billing.clock.now();
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let mut tx = billing.db.begin().await?;
     let stored = storage::wallets::lock_or_open(&mut tx.conn(), &opening).await?;
     tx.commit().await?;
@@ -52,7 +52,7 @@ pub async fn top_up(
     let now = billing.clock.now();
     let business = topup.business.sid();
     let once = Once { billing, key: key.as_ref(), input: topup.hash(), now };
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let work = async |conn: &mut Conn<'_>, stored: StoredWallet| {
         let posting = Posting {
             transaction_type: TransactionType::Topup,

@@ -29,9 +29,9 @@ pub struct Thresholds {
 pub async fn show(billing: &Billing, tenant: &Tenant) -> Result<Thresholds> {
     let mut reader = billing.db.read().await?;
     let mut conn = reader.conn();
-    let low_balance_default = billing.watch.low_balance_threshold;
+    let low_balance_default = billing.rules.watch.low_balance_threshold;
     let Some(stored) = storage::wallets::find(&mut conn, tenant.sid()).await? else {
-        return Ok(Thresholds { currency: billing.terms.currency, low_balance: None, low_balance_default });
+        return Ok(Thresholds { currency: billing.rules.terms.currency, low_balance: None, low_balance_default });
     };
     let low_balance = storage::wallets::watches::threshold(&mut conn, stored.id).await?;
     Ok(Thresholds { currency: stored.wallet.currency, low_balance, low_balance_default })
@@ -48,7 +48,7 @@ pub async fn set(billing: &Billing, tenant: &Tenant, low_balance: Option<Money>,
     let business = tenant.sid();
     let mut tx = billing.db.begin().await?;
     let mut conn = tx.conn();
-    let opening = Opening { business, terms: &billing.terms, wallet_id: billing.clock.new_id(), now, actor };
+    let opening = Opening { business, terms: &billing.rules.terms, wallet_id: billing.clock.new_id(), now, actor };
     let stored = storage::wallets::lock_or_open(&mut conn, &opening).await?;
     let before = storage::wallets::watches::threshold(&mut conn, stored.id).await?;
     if before != low_balance {
@@ -59,6 +59,6 @@ pub async fn set(billing: &Billing, tenant: &Tenant, low_balance: Option<Money>,
         storage::audit::append(&mut conn.bulk(), &entry, actor, now).await?;
     }
     tx.commit().await?;
-    let low_balance_default = billing.watch.low_balance_threshold;
+    let low_balance_default = billing.rules.watch.low_balance_threshold;
     Ok(Thresholds { currency: stored.wallet.currency, low_balance, low_balance_default })
 }

@@ -85,7 +85,7 @@ on_each_database! {
     async fn no_price_no_charge(server) {
         server.execute("UPDATE rate_cards SET currency = 'KES' WHERE country_code = 'RW'").await.unwrap();
         server.execute("UPDATE rate_cards SET effective_from = '2026-03-19' WHERE country_code = 'ET'").await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         let before = server.row_counts().await;
         for (given, code) in [
             (json!({"country_code": "FR"}), "no_rate"),
@@ -110,7 +110,7 @@ on_each_database! {
                 "SELECT uid, country", if server.database == crate::support::Database::Sqlite {
                     "SELECT randomblob(16), country" } else { "SELECT gen_random_uuid(), country" }).as_str(),
         ).await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         for (number, (submitted_at, total)) in (1..).zip([
             (json!(null), json!(0.03)),
             (json!("2026-03-18T00:00:00Z"), json!(0.03)),
@@ -177,7 +177,7 @@ on_each_database! {
         server.set_clock("2026-03-25T10:00:00Z");
         assert_eq!(server.charge(body.clone()).await["transaction"], first["transaction"], "submitted a week ago");
         server.execute("DELETE FROM rate_cards").await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         assert_eq!(server.charge(body.clone()).await["transaction"], first["transaction"], "no price any more");
         let conflict = with(body, json!({"segments": 9}));
         assert_eq!(post(server, CHARGES, &conflict).await.0, StatusCode::CONFLICT);
@@ -322,7 +322,7 @@ on_each_database! {
     /// A price of nothing is charged too, and opens the wallet that did not exist.
     async fn a_free_message_opens_a_wallet(server) {
         server.execute("UPDATE rate_cards SET price_per_sms = 0 WHERE operator = 'Safaricom'").await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         let charge = server.charge(message("newcomer", "m1")).await;
         assert_eq!((&charge["transaction"]["amount"], &charge["transaction"]["seq"]), (&json!(0), &json!(1)));
         assert!(charge["transaction"]["details"].get("price_per_sms").is_none(), "{charge}");

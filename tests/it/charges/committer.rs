@@ -84,7 +84,7 @@ on_each_database! {
         while debits(server).await == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        server.billing.committer.drain().await;
+        server.billing.live.committer.drain().await;
         let mut charged = 0;
         while let Some(status) = tasks.join_next().await {
             match status.unwrap() {
@@ -107,7 +107,7 @@ async fn a_full_line() {
     let batch: Vec<_> = (0..1_000).map(|number| message(&format!("m{number}"))).collect();
     let batch = server.request(Method::POST, "/api/billing/charges/batch/").json(&json!({"charges": batch}));
     let waiting = tokio::spawn(async move { batch.send().await.unwrap().json::<Value>().await.unwrap() });
-    while server.billing.committer.waiting() < 1_000 {
+    while server.billing.live.committer.waiting() < 1_000 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let response = server.request(Method::POST, CHARGES).json(&message("one-too-many")).send().await.unwrap();

@@ -74,10 +74,10 @@ on_each_database! {
     /// The plan says how much of a failed message is given back, as it said when the message was charged.
     async fn a_share_is_given_back(server) {
         server.execute("UPDATE pricing_plans SET failed_refund = 3333 WHERE name = 'Starter'").await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         charge(server, "m1").await;
         server.execute("UPDATE pricing_plans SET failed_refund = 10000 WHERE name = 'Starter'").await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         assert_eq!(report(server, "m1", json!({"status": "failed"})).await["refunded"], json!(0.013332));
         // A part moves money and cost only.
         assert_eq!(usage(server).await, [json!(1), json!(0), json!(1), json!(2), json!(0.026668)]);

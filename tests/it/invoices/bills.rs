@@ -441,7 +441,7 @@ on_each_database! {
         ] {
             let now = server.billing.clock.now();
             let mut tx = server.billing.db.begin().await.unwrap();
-            services::invoices::month_close::pay_with_earlier_credits(&server.billing, &mut tx.conn(), &acme, since, now)
+            services::invoices::month_close::credits::pay_with_earlier_credits(&server.billing, &mut tx.conn(), &acme, since, now)
                 .await
                 .unwrap();
             tx.commit().await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wecall_billing::domain::audit::Actor;
-use wecall_billing::services::invoices::month_close::{self, CloseOutcome};
+use wecall_billing::services::invoices::month_close::{self, outcome::CloseOutcome};
 use wecall_billing::worker;
 
 use crate::support::gateway::{Random, assert_reconciles};
@@ -349,7 +349,7 @@ async fn months_of_another_zone() {
                     'UGX', effective_from, notes, created_at FROM rate_cards WHERE operator = 'Safaricom'";
         let uid = if database == Database::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
         server.execute(&card.replacen("SELECT uid", &format!("SELECT {uid}"), 1)).await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         on_credit(server, "ug").await;
         let limit = "UPDATE wallets SET credit_limit = 1000000000000 WHERE currency = 'UGX'";
         server.execute(limit).await.unwrap();

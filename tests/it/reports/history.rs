@@ -105,7 +105,7 @@ on_each_database! {
     /// What the debit of a message looks like on the wire: details are there, numbers as numbers, exactly.
     async fn details_of_a_debit(server) {
         server.execute("UPDATE rate_cards SET price_per_sms = 18001 WHERE country_code = 'UG'").await.unwrap();
-        server.billing.prices.refresh().await.unwrap();
+        server.billing.live.prices.refresh().await.unwrap();
         server.charge(json!({"business_sid": "biz_test_001", "message_sid": "m", "to": "+256772123456", "segments": 2,
                              "metadata": {"campaign": 7.50}})).await;
         let entries = server.get("/api/billing/transactions/biz_test_001/?type=SMS_DEBIT").await;
