@@ -12,11 +12,11 @@ use crate::http::edge::who::access::{Access, right_of};
 use crate::http::state::AppState;
 use crate::http::{admin, api};
 
-/// A line of the route table.
+/// One line of the route table.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     pub method: &'static str,
-    /// The template of its path.
+    /// The path template.
     pub path: &'static str,
     pub access: Access,
 }
@@ -30,7 +30,7 @@ macro_rules! access {
     };
 }
 
-/// A part of the table, served and listed. A line whose handler asks for another right than the line says does not compile.
+/// Lists and serves a part of the table. A line that names another right than its handler does not compile.
 macro_rules! table {
     ($list:ident, $router:ident: $($method:ident $who:ident $path:literal => $face:ident :: $module:ident :: $handler:ident;)+) => {
         pub const $list: &[Route] =
@@ -48,9 +48,9 @@ macro_rules! table {
     };
 }
 
-/// THE route table: method, who may, path, handler. It serves the routes and lists them for the OpenAPI document, so that
-/// neither can miss one, and says whom the guard lets on unasked ([`PUBLIC`]). Addresses of the API end in a slash; without
-/// it they are the same address.
+/// Declares THE route table: method, who may, path, handler. It serves the routes and lists them for the OpenAPI
+/// document, so that neither can miss one, and the guard takes the public paths from it. Addresses of the API end in a
+/// slash; without it they are the same address.
 macro_rules! routes {
     ($($method:ident $who:ident $path:literal => $face:ident :: $module:ident :: $handler:ident;)+) => {
         table! { ROUTES, routes: $($method $who $path => $face :: $module :: $handler;)+ }
@@ -163,7 +163,7 @@ routes! {
     get    Public     "/openapi.json" => api::docs::openapi_document;
 }
 
-// The pages that show the OpenAPI document; it does not list them.
+// The pages that show the OpenAPI document, which does not list them.
 table! { PAGES, pages:
     get    Public     "/" => api::docs::index;
     get    Public     "/docs" => api::docs::to_page;
@@ -171,7 +171,7 @@ table! { PAGES, pages:
     get    Public     "/docs/{*file}" => api::docs::asset;
 }
 
-/// The paths of which the guard asks nobody who they are, whatever the method.
+/// The paths on which the guard asks for no credentials, whatever the method.
 static PUBLIC: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let all = ROUTES.iter().chain(PAGES);
     all.filter(|route| route.access == Access::Public).map(|route| route.path).collect()
@@ -192,9 +192,9 @@ pub fn metrics_service(state: AppState) -> Service {
 mod tests {
     use super::*;
 
-    /// The guard knows a path, not yet what is done there: one for everybody must be so by every method.
+    /// The guard goes by the path alone, so that a wrong method is answered 405 and not 401.
     #[test]
-    fn a_public_path_is_public_by_every_method() {
+    fn a_public_path_is_public_for_every_method() {
         for route in ROUTES.iter().chain(PAGES) {
             assert_eq!(PUBLIC.contains(&route.path), route.access == Access::Public, "{} {}", route.method, route.path);
         }

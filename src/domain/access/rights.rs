@@ -187,8 +187,8 @@ pub fn reach_of_anybody(right: Right) -> Result<Reach, Denial> {
     }
 }
 
-/// Whether somebody's word is enough to credit a wallet at once: anybody's where the server asks nobody who they are
-/// (`is_open`), else an admin's. Everybody else's money has to come from somewhere first.
+/// Whether money may be credited at once: by anybody where the server asks nobody who they are (`is_open`), else by an
+/// admin. Anybody else has to pay through a provider.
 pub fn may_credit_at_once(is_open: bool, principal: Option<&Principal>) -> bool {
     is_open || principal.is_some_and(|principal| principal.role == Role::Admin)
 }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn an_admins_word_is_money() {
+    fn only_admins_credit_at_once() {
         assert!(!may_credit_at_once(false, None));
         assert!(may_credit_at_once(true, None));
         for role in Role::ALL {

@@ -35,15 +35,15 @@ impl ReasonQuery {
     }
 }
 
-/// An admin's change of something that is there: of what, in which state they saw it, and why.
+/// A change or deletion by an admin: its target, the version that they expect, and who does it for which reason.
 ///
-/// It is refused in this order: 403 for who may not, 400 or 404 for the path, 428 or 400 for `If-Match`, 400 for the reason.
+/// Refusals come in this order: of the caller, the path, `If-Match`, the reason.
 #[derive(Debug)]
 pub struct Edit<T> {
     pub target: T,
     pub seen: Seen,
     pub author: Author,
-    /// Whose login it comes by; none for a key.
+    /// The admin's own user, where they are logged in.
     pub login: Option<UserSid>,
 }
 
@@ -67,10 +67,10 @@ impl<T: Target> FromRequestParts<AppState> for Edit<T> {
     }
 }
 
-/// What an admin can change, as the path names it.
+/// The target of an edit, found by the path.
 pub trait Target: Sized + Send {
     /// # Errors
-    /// Where the path names none.
+    /// 400 for an invalid SID, 404 for a business that does not exist.
     fn find(
         may: &May<Administer>,
         parts: &mut Parts,
@@ -90,10 +90,10 @@ impl Target for Tenant {
     }
 }
 
-/// The changes, if they are any.
+/// The changes of a body, if there are any.
 ///
 /// # Errors
-/// 400 where nothing is to change.
+/// 400 for a body that changes nothing.
 pub fn some_change<C: Default + PartialEq>(changes: C) -> Result<C, Problem> {
     if changes == C::default() { Err(Problem::no_change()) } else { Ok(changes) }
 }

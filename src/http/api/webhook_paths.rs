@@ -24,7 +24,8 @@ pub struct WebhookParams {
     webhook_sid: WebhookSid,
 }
 
-/// The `{business_sid}`, `{webhook_sid}` and `{delivery_sid}` of a path, of a business that the caller has the right `R` over.
+/// The `{business_sid}`, `{webhook_sid}` and `{delivery_sid}` of a path, after a check of the right `R` over the
+/// business.
 #[derive(Debug)]
 pub struct DeliveryPath<R> {
     pub tenant: Tenant,

@@ -28,7 +28,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The whole HTTP service.
 pub type Service = tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible>;
 
-/// The templates of the paths that ask nobody who they are.
+/// The path templates of the public routes.
 pub type PublicPaths = &'static [&'static str];
 
 /// Wraps the routes in layers, the outermost last: routes → compression → guard (limits, authentication, deadline,

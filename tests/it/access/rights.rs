@@ -527,6 +527,14 @@ async fn required_credentials_close_everything() {
     for path in ["/healthz", "/readyz", "/openapi.json", "/docs/", "/docs/index.html"] {
         assert_eq!(server.request(Method::GET, path).send().await.unwrap().status(), StatusCode::OK, "{path}");
     }
+    for (method, path) in [
+        (Method::DELETE, "/healthz"),
+        (Method::GET, "/api/auth/login"),
+        (Method::GET, "/api/billing/payments/mpesa/confirmations/"),
+    ] {
+        let status = server.request(method, path).send().await.unwrap().status();
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{path} is public whatever the method");
+    }
     let preflight = server.request(Method::OPTIONS, "/api/billing/wallet/a/").header("origin", "http://localhost:3000");
     let preflight = preflight.header("access-control-request-method", "GET").send().await.unwrap();
     assert_eq!(preflight.status(), StatusCode::OK, "a preflight carries no credentials");

@@ -40,7 +40,7 @@ impl From<ListQuery> for ListRequest {
     }
 }
 
-/// A page as it is answered, each row as its body.
+/// The answer with a page: its rows, and the link to the next one.
 pub fn answer<T, B: From<T> + Serialize>(uri: &Uri, page: ListPage<T>) -> (HeaderMap, Json<Vec<B>>) {
     pages::answer(uri, page.map(B::from))
 }

@@ -30,7 +30,7 @@ impl PageQuery {
     }
 }
 
-/// A page as it is answered: its rows, and the way to the next.
+/// The answer with a page: its rows, and the link to the next one.
 pub fn answer<B: Serialize, C: Display>(uri: &Uri, page: Page<B, C>) -> (HeaderMap, Json<Vec<B>>) {
     (next_link(uri, page.next), Json(page.items))
 }

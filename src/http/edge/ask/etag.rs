@@ -19,7 +19,7 @@ pub fn etag(version: Version) -> [(HeaderName, HeaderValue); 1] {
     [(header::ETAG, value)]
 }
 
-/// A thing as it is answered to who reads or changes it.
+/// The answer with one thing, and its `ETag`.
 pub type Versioned<T> = ([(HeaderName, HeaderValue); 1], Json<T>);
 
 /// The `If-Match` of a change: the version that the caller expects. Without the header the change is refused.

@@ -44,16 +44,16 @@ impl<R: Needs> FromRequestParts<AppState> for BusinessPath<R> {
     }
 }
 
-/// The business that a path names and nothing else, where the caller has the right over it.
+/// The business of a path that has no other parameter, after a check of the right `R` over it.
 ///
 /// # Errors
-/// 400 where it names none, 404 `business_not_found` where it is none of theirs.
+/// 400 for an invalid SID, 404 `business_not_found` for a business that the right does not reach.
 pub(in crate::http) async fn tenant<R>(may: &May<R>, parts: &mut Parts, state: &AppState) -> Result<Tenant, Problem> {
     let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text);
     may.tenant(state, parse_business(&text.unwrap_or_default())?).await
 }
 
-/// The `{business_sid}` of a path and the SID after it, of a business that the caller has the right `R` over.
+/// The `{business_sid}` and the SID after it in a path, after a check of the right `R` over the business.
 #[derive(Debug)]
 pub struct OwnPath<R, S> {
     pub tenant: Tenant,

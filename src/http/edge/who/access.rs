@@ -1,4 +1,4 @@
-//! Compares who may call a route with the right that its handler's signature asks for, while the program is compiled.
+//! Checks at compile time that the route table and a handler's signature name the same right.
 
 use axum::extract::{Path, State};
 use axum::handler::Handler;
@@ -7,18 +7,18 @@ use axum::http::{HeaderMap, Uri};
 use crate::domain::access::rights::Right;
 use crate::http::state::AppState;
 
-/// Who may call a route: its column of the route table.
+/// Who may call a route, as the route table says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody, and nobody is asked who they are: what anyone may see, and what takes a proof of its own, such as a
+    /// Everybody, without credentials: probes, the documentation, and requests with a proof of their own, such as a
     /// password or a signature.
     Public,
-    /// Who has this right.
+    /// Callers with this right.
     Has(Right),
 }
 
 impl Access {
-    /// Whether a handler that asks for this right keeps out whoever may not, and nobody else.
+    /// Whether a handler whose signature asks for this right lets in the same callers.
     pub const fn is_kept_by(self, asked: Option<Right>) -> bool {
         match (self, asked) {
             (Access::Public, asked) => matches!(asked, None | Some(Right::Anyone)),
@@ -28,13 +28,14 @@ impl Access {
     }
 }
 
-/// What an argument of a handler asks of the caller. Every extractor says it, so that none can ask unnoticed.
+/// An argument of a handler, and the right that it asks of the caller. Every extractor has to say, so that none is
+/// missed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether it asks the caller for a right",
     note = "an argument of a handler implements `Asks`: empty where it asks for none"
 )]
 pub trait Asks {
-    /// The right without which the caller is refused; none where who calls does not matter.
+    /// None: the extractor does not look at the caller.
     const RIGHT: Option<Right> = None;
 }
 
@@ -43,7 +44,7 @@ impl Asks for State<AppState> {}
 impl Asks for Uri {}
 impl<T> Asks for Path<T> {}
 
-/// axum knows a handler by the tuple of its arguments, after a mark of its own.
+/// axum names a handler by a tuple: a mark of its own, then the arguments.
 macro_rules! arguments {
     ($(($($argument:ident),*)),+ $(,)?) => {$(
         impl<Mark, $($argument: Asks),*> Asks for (Mark, $($argument,)*) {

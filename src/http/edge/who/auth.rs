@@ -133,7 +133,7 @@ impl May<ReadPrices> {
 }
 
 impl May<TopUp> {
-    /// Whether their word is enough to credit a wallet at once.
+    /// Whether they may credit a wallet at once, without a payment provider.
     pub fn credits_at_once(&self, state: &AppState) -> bool {
         may_credit_at_once(state.auth == AuthMode::Open, self.principal.as_deref())
     }

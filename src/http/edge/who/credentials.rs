@@ -44,11 +44,11 @@ enum Carried {
     Session(SessionToken),
 }
 
-/// Who sends a request, where it may go on. What is public is nobody asked for.
+/// Authenticates a request. On a public route everybody is anonymous.
 ///
 /// # Errors
-/// 401 where the server asks for credentials and gets none that it knows, and for a key of ours that does not count
-/// wherever it is shown; 403 for a write that comes with a cookie and without an origin.
+/// 401 where the server requires credentials and gets no valid ones, and for an invalid key of ours on any route; 403
+/// for a write with a cookie and without an origin.
 pub async fn caller(state: &AppState, parts: &Parts, is_public: bool) -> Result<Caller, Problem> {
     let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
     let ip = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
