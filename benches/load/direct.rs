@@ -18,10 +18,9 @@ use wecall_billing::domain::wallets::ledger::Entry;
 use wecall_billing::services::Billing;
 use wecall_billing::storage;
 use wecall_billing::storage::charges::usage::RollupKey;
-use wecall_billing::storage::db::rows::Column;
 use wecall_billing::storage::db::{Conn, Tx};
 use wecall_billing::storage::wallets::accounts::StoredAccount;
-use wecall_billing::storage::wallets::transactions::INSERT_MARKS;
+use wecall_billing::storage::wallets::transactions::{GivenMarks, INSERT_MARKS};
 
 use crate::Result;
 use crate::calls::{Businesses, Charges, ID_LENGTH, Random, sid};
@@ -85,13 +84,8 @@ impl Chain {
         }
         let mut tx = billing.db.begin().await?;
         storage::wallets::accounts::update(&mut tx.conn().bulk(), &[(wallet_id, self.seq_before, account)]).await?;
-        let marks = vec![
-            Column::integers(self.marks.iter().map(|_| wallet_id)),
-            Column::integers(self.marks.iter().map(|mark| mark.seq)),
-            Column::ids(self.marks.iter().map(|mark| mark.sid.uuid())),
-            Column::integers(self.marks.iter().map(|mark| mark.created_at.micros())),
-        ];
-        INSERT_MARKS.execute(&mut tx.conn().bulk(), marks).await?;
+        let marks: Vec<_> = self.marks.iter().map(|mark| (wallet_id, mark)).collect();
+        INSERT_MARKS.execute(&mut tx.conn().bulk(), GivenMarks::of(&marks)).await?;
         for (day, messages) in &self.messages {
             let key = RollupKey {
                 wallet_id,

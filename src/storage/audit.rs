@@ -9,24 +9,30 @@ use crate::domain::values::listing::{ListPage, ListRequest, ValueKind};
 use crate::domain::values::time::Timestamp;
 use crate::error::Result;
 use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::given::given;
 use crate::storage::db::listing::{Filter, Listing, Sort};
-use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn};
 
-pub static INSERT: Bulk = Bulk::new(
-    &[
-        ("actor", "TEXT"),
-        ("action", "TEXT"),
-        ("subject", "TEXT"),
-        ("before", "JSONB"),
-        ("after", "JSONB"),
-        ("reason", "TEXT"),
-        ("request_id", "TEXT"),
-        ("address", "TEXT"),
-        ("created_at", "BIGINT"),
-    ],
-    Action::InsertInto("audit_log"),
-);
+given! {
+    /// What somebody did, with the state before and after as JSON.
+    pub struct GivenEntries(
+        entries: &'v [(&'v AuditEntry, Option<String>, Option<String>)],
+        actor: &'v Actor,
+        now: Timestamp,
+    ) for (entry, before, after) in entries {
+        actor: TEXT = &*actor.name,
+        action: TEXT = entry.action.as_str(),
+        subject: TEXT = entry.subject.as_str(),
+        before: JSONB = before.as_deref(),
+        after: JSONB = after.as_deref(),
+        reason: TEXT = entry.reason.as_deref(),
+        request_id: TEXT = actor.request_id.as_deref(),
+        address: TEXT = actor.address.as_deref(),
+        created_at: BIGINT = now.micros(),
+    }
+}
+
+pub static INSERT: Bulk<GivenEntries> = Bulk::new(Action::InsertInto("audit_log"));
 
 pub static LISTING: Listing = Listing {
     select: "l.id, l.actor, l.action, l.subject, l.before, l.after, l.reason, l.request_id, l.address, l.created_at",
@@ -88,19 +94,8 @@ pub async fn append(conn: &mut BulkConn<'_>, entry: &AuditEntry, actor: &Actor, 
 /// Appends several records of one actor.
 pub async fn append_many(conn: &mut BulkConn<'_>, entries: &[AuditEntry], actor: &Actor, now: Timestamp) -> Result<()> {
     let as_text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-    let before: Vec<Option<String>> = entries.iter().map(|entry| as_text(&entry.before)).collect();
-    let after: Vec<Option<String>> = entries.iter().map(|entry| as_text(&entry.after)).collect();
-    let columns = vec![
-        Column::texts(entries.iter().map(|_| &*actor.name)),
-        Column::texts(entries.iter().map(|entry| entry.action.as_str())),
-        Column::texts(entries.iter().map(|entry| entry.subject.as_str())),
-        Column::Text(before.iter().map(Option::as_deref).collect()),
-        Column::Text(after.iter().map(Option::as_deref).collect()),
-        Column::Text(entries.iter().map(|entry| entry.reason.as_deref()).collect()),
-        Column::Text(entries.iter().map(|_| actor.request_id.as_deref()).collect()),
-        Column::Text(entries.iter().map(|_| actor.address.as_deref()).collect()),
-        Column::integers(entries.iter().map(|_| now.micros())),
-    ];
-    INSERT.execute(conn, columns).await?;
+    let as_rows = entries.iter().map(|entry| (entry, as_text(&entry.before), as_text(&entry.after)));
+    let entries: Vec<_> = as_rows.collect();
+    INSERT.execute(conn, GivenEntries::of(&entries, actor, now)).await?;
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage::businesses::is_suspended;
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::Column;
+use crate::storage::db::given::given;
 use crate::storage::db::{BulkConn, Conn, on};
 
 /// A stored key with all that authentication needs.
@@ -81,15 +81,19 @@ pub const ROTATE: &str = "UPDATE api_keys SET previous_secret_hash = CASE WHEN C
 
 pub const REVOKE: &str = "UPDATE api_keys SET revoked_at = $2 WHERE uid = $1 AND revoked_at IS NULL";
 
+given! {
+    pub struct GivenUses(used: &'v [(i64, Timestamp)]) for (id, at) in used {
+        id: BIGINT = *id,
+        used_at: BIGINT = at.micros(),
+    }
+}
+
 /// Sets when keys were last used, if that is later than the stored time.
-pub static TOUCH: Bulk = Bulk::new(
-    &[("id", "BIGINT"), ("used_at", "BIGINT")],
-    Action::Update {
-        table: "api_keys",
-        set: "last_used_at = given.used_at",
-        by: "api_keys.id = given.id AND COALESCE(api_keys.last_used_at, 0) < given.used_at",
-    },
-);
+pub static TOUCH: Bulk<GivenUses> = Bulk::new(Action::Update {
+    table: "api_keys",
+    set: "last_used_at = given.used_at",
+    by: "api_keys.id = given.id AND COALESCE(api_keys.last_used_at, 0) < given.used_at",
+});
 
 #[derive(FromRow)]
 struct Row {
@@ -277,10 +281,6 @@ pub async fn revoke(conn: &mut Conn<'_>, sid: KeySid, now: Timestamp) -> Result<
 
 /// Sets when keys were last used: each key's row id, and the time.
 pub async fn touch(conn: &mut BulkConn<'_>, used: &[(i64, Timestamp)]) -> Result<()> {
-    let columns = vec![
-        Column::integers(used.iter().map(|(id, _)| *id)),
-        Column::integers(used.iter().map(|(_, at)| at.micros())),
-    ];
-    TOUCH.execute(conn, columns).await?;
+    TOUCH.execute(conn, GivenUses::of(used)).await?;
     Ok(())
 }

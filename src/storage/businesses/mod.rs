@@ -14,8 +14,8 @@ use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage::audit;
 use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::given::given;
 use crate::storage::db::listing::{Filter, Listing, Sort};
-use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 
 /// Whether the business `b` of a query, or one above it, is suspended. Chains of parents are at most five businesses
@@ -70,25 +70,25 @@ pub async fn is_below(conn: &mut Conn<'_>, business: &BusinessSid, reseller: &Bu
     Ok(found > 0)
 }
 
-pub static INSERT: Bulk = Bulk::new(
-    &[("sid", "TEXT"), ("kind", "TEXT"), ("status", "TEXT"), ("created_at", "BIGINT")],
-    Action::Insert {
-        into: "businesses (sid, kind, status, name, email, address, country_code, tax_id, created_at, updated_at)",
-        values: "given.sid, given.kind, given.status, given.sid, '', '', '', '', given.created_at, given.created_at",
-        unless: "ON CONFLICT (sid) DO NOTHING",
-    },
-);
+given! {
+    pub struct GivenBusiness(sid: &'v BusinessSid, kind: BusinessKind, status: BusinessStatus, now: Timestamp) {
+        sid: TEXT = sid.as_str(),
+        kind: TEXT = kind.as_str(),
+        status: TEXT = status.as_str(),
+        created_at: BIGINT = now.micros(),
+    }
+}
+
+pub static INSERT: Bulk<GivenBusiness> = Bulk::new(Action::Insert {
+    into: "businesses (sid, kind, status, name, email, address, country_code, tax_id, created_at, updated_at)",
+    values: "given.sid, given.kind, given.status, given.sid, '', '', '', '', given.created_at, given.created_at",
+    unless: "ON CONFLICT (sid) DO NOTHING",
+});
 
 /// Creates a business, as an active client, if it does not exist.
 pub async fn create(conn: &mut BulkConn<'_>, sid: &BusinessSid, now: Timestamp, actor: &Actor) -> Result<()> {
     let (kind, status) = (BusinessKind::Client, BusinessStatus::Active);
-    let columns = vec![
-        Column::texts([sid.as_str()]),
-        Column::texts([kind.as_str()]),
-        Column::texts([status.as_str()]),
-        Column::integers([now.micros()]),
-    ];
-    if INSERT.execute(conn, columns).await? == 1 {
+    if INSERT.execute(conn, GivenBusiness::of(sid, kind, status, now)).await? == 1 {
         let after = json!({"kind": kind, "status": status});
         let entry = AuditEntry::created(AuditAction::BusinessCreated, sid.as_str(), after);
         audit::append(conn, &entry, actor, now).await?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use serde_json::value::RawValue;
 
+use crate::domain::charges::charging::NewDelivery;
 use crate::domain::charges::{Charge, ChargeState, Delivery, DeliveryStatus};
 use crate::domain::prices::messages::{MessageSid, MessageSize};
 use crate::domain::prices::rating::{AppliedRate, RatedPart};
@@ -24,36 +25,42 @@ use crate::domain::wallets::ledger::Entry;
 use crate::error::{Error, Result};
 use crate::storage::db::BulkConn;
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::{Column, FromRow, Row};
+use crate::storage::db::given::given;
+use crate::storage::db::rows::{FromRow, Row};
 use crate::storage::prices::applied_rates;
 
 /// The unique index that refuses a second charge of a message, by its name in the databases' errors.
 pub const UNIQUE_INDEX: &str = "transactions_by_message";
 
-pub static FIND: Bulk = Bulk::new(
-    &[("message_sid", "TEXT"), ("wallet_id", "BIGINT")],
-    Action::With(
-        "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, CAST(t.metadata AS TEXT), \
-         t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, CAST(t.more_parts AS TEXT), \
-         d.status, d.error_code, d.created_at AS reported_at, \
-         CAST(COALESCE((SELECT SUM(refund.amount) FROM transactions refund WHERE refund.charge_uid = t.uid AND refund.type = 'REFUND'), 0) \
-         AS BIGINT) AS refunded \
-         FROM given JOIN transactions t ON t.message_sid = given.message_sid AND t.wallet_id = given.wallet_id \
-         AND t.message_sid IS NOT NULL LEFT JOIN deliveries d ON d.charge_uid = t.uid",
-    ),
-);
+given! {
+    pub struct GivenMessages(messages: &'v [(&'v Owner, &'v MessageSid)]) for (owner, message) in messages {
+        message_sid: TEXT = message.as_str(),
+        wallet_id: BIGINT = owner.wallet_id,
+    }
+}
 
-pub static INSERT_DELIVERIES: Bulk = Bulk::new(
-    &[
-        ("charge_uid", "UUID"),
-        ("status", "TEXT"),
-        ("error_code", "TEXT"),
-        ("actor", "TEXT"),
-        ("request_id", "TEXT"),
-        ("created_at", "BIGINT"),
-    ],
-    Action::InsertInto("deliveries"),
-);
+pub static FIND: Bulk<GivenMessages> = Bulk::new(Action::With(
+    "SELECT t.wallet_id, t.uid, t.previous_uid, t.seq, t.amount, t.balance_after, t.created_at, CAST(t.metadata AS TEXT), \
+     t.message_sid, t.input_hash, t.rate_id, t.segments, t.encoding, t.sent_to, t.submitted_at, CAST(t.more_parts AS TEXT), \
+     d.status, d.error_code, d.created_at AS reported_at, \
+     CAST(COALESCE((SELECT SUM(refund.amount) FROM transactions refund WHERE refund.charge_uid = t.uid AND refund.type = 'REFUND'), 0) \
+     AS BIGINT) AS refunded \
+     FROM given JOIN transactions t ON t.message_sid = given.message_sid AND t.wallet_id = given.wallet_id \
+     AND t.message_sid IS NOT NULL LEFT JOIN deliveries d ON d.charge_uid = t.uid",
+));
+
+given! {
+    pub struct GivenDeliveries(deliveries: &'v [NewDelivery]) for new in deliveries {
+        charge_uid: UUID = new.charge.uuid(),
+        status: TEXT = new.delivery.status.as_str(),
+        error_code: TEXT = new.delivery.error_code.as_ref().map(ErrorCode::as_str),
+        actor: TEXT = &*new.actor.name,
+        request_id: TEXT = new.actor.request_id.as_deref(),
+        created_at: BIGINT = new.delivery.reported_at.micros(),
+    }
+}
+
+pub static INSERT_DELIVERIES: Bulk<GivenDeliveries> = Bulk::new(Action::InsertInto("deliveries"));
 
 struct StoredCharge {
     wallet_id: i64,
@@ -120,11 +127,7 @@ pub struct Owner {
 
 /// The charges of these messages, as far as there are any, with their delivery reports and refunds.
 pub async fn find(conn: &mut BulkConn<'_>, messages: &[(&Owner, &MessageSid)]) -> Result<Vec<ChargeState>> {
-    let columns = vec![
-        Column::texts(messages.iter().map(|(_, message)| message.as_str())),
-        Column::integers(messages.iter().map(|(owner, _)| owner.wallet_id)),
-    ];
-    let rows = FIND.fetch::<StoredCharge>(conn, columns).await?;
+    let rows = FIND.fetch::<StoredCharge>(conn, GivenMessages::of(messages)).await?;
     let ids: BTreeSet<i64> = rows.iter().flat_map(|row| part_rates(row).map(|(id, _)| id)).collect();
     let rates: HashMap<i64, Arc<AppliedRate>> = applied_rates::load(conn, ids).await?.into_iter().collect();
     let owners: HashMap<i64, &Owner> = messages.iter().map(|(owner, _)| (owner.wallet_id, *owner)).collect();
@@ -186,19 +189,8 @@ fn to_state(row: StoredCharge, owner: &Owner, rates: &HashMap<i64, Arc<AppliedRa
 }
 
 /// Inserts delivery reports.
-pub async fn insert_deliveries(
-    conn: &mut BulkConn<'_>,
-    deliveries: &[crate::domain::charges::charging::NewDelivery],
-) -> Result<()> {
-    let columns = vec![
-        Column::ids(deliveries.iter().map(|new| new.charge.uuid())),
-        Column::texts(deliveries.iter().map(|new| new.delivery.status.as_str())),
-        Column::Text(deliveries.iter().map(|new| new.delivery.error_code.as_ref().map(ErrorCode::as_str)).collect()),
-        Column::texts(deliveries.iter().map(|new| &*new.actor.name)),
-        Column::Text(deliveries.iter().map(|new| new.actor.request_id.as_deref()).collect()),
-        Column::integers(deliveries.iter().map(|new| new.delivery.reported_at.micros())),
-    ];
-    INSERT_DELIVERIES.execute(conn, columns).await?;
+pub async fn insert_deliveries(conn: &mut BulkConn<'_>, deliveries: &[NewDelivery]) -> Result<()> {
+    INSERT_DELIVERIES.execute(conn, GivenDeliveries::of(deliveries)).await?;
     Ok(())
 }
 

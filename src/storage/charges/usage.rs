@@ -12,7 +12,8 @@ use crate::domain::values::money::Money;
 use crate::domain::values::time::DayRange;
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::{self, Column};
+use crate::storage::db::given::given;
+use crate::storage::db::rows;
 use crate::storage::db::{BulkConn, Conn, on};
 
 /// The sums of any group of rollup rows. `SUM(bigint)` is NUMERIC on Postgres, hence the casts.
@@ -134,56 +135,49 @@ pub struct RollupKey {
     pub unit_price: Money,
 }
 
-macro_rules! rollup_columns {
-    () => {
-        &[
-            ("wallet_id", "BIGINT"),
-            ("day", "DATE"),
-            ("country_code", "TEXT"),
-            ("operator", "TEXT"),
-            ("unit_price", "BIGINT"),
-        ]
-    };
+given! {
+    pub struct GivenRollups(keys: &'v [&'v RollupKey]) for key in keys {
+        wallet_id: BIGINT = key.wallet_id,
+        day: DATE = key.day,
+        country_code: TEXT = key.country.as_str(),
+        operator: TEXT = &*key.operator,
+        unit_price: BIGINT = key.unit_price.micros(),
+    }
 }
 
-pub static OPEN_ROLLUPS: Bulk = Bulk::new(
-    rollup_columns!(),
-    Action::Insert {
-        into: "usage_metrics (wallet_id, day, country_code, operator, unit_price, messages_sent, messages_delivered, \
-               messages_failed, segments, cost)",
-        values: "given.wallet_id, given.day, given.country_code, given.operator, given.unit_price, 0, 0, 0, 0, 0",
-        unless: "ON CONFLICT (wallet_id, day, country_code, operator, unit_price) DO NOTHING",
-    },
-);
+pub static OPEN_ROLLUPS: Bulk<GivenRollups> = Bulk::new(Action::Insert {
+    into: "usage_metrics (wallet_id, day, country_code, operator, unit_price, messages_sent, messages_delivered, \
+           messages_failed, segments, cost)",
+    values: "given.wallet_id, given.day, given.country_code, given.operator, given.unit_price, 0, 0, 0, 0, 0",
+    unless: "ON CONFLICT (wallet_id, day, country_code, operator, unit_price) DO NOTHING",
+});
 
-pub static FIND_ROLLUPS: Bulk = Bulk::new(
-    rollup_columns!(),
-    Action::With(
-        "SELECT u.id, u.wallet_id, u.day, u.country_code, u.operator, u.unit_price FROM given \
-         JOIN usage_metrics u ON u.wallet_id = given.wallet_id AND u.day = given.day \
-         AND u.country_code = given.country_code AND u.operator = given.operator AND u.unit_price = given.unit_price",
-    ),
-);
+pub static FIND_ROLLUPS: Bulk<GivenRollups> = Bulk::new(Action::With(
+    "SELECT u.id, u.wallet_id, u.day, u.country_code, u.operator, u.unit_price FROM given \
+     JOIN usage_metrics u ON u.wallet_id = given.wallet_id AND u.day = given.day \
+     AND u.country_code = given.country_code AND u.operator = given.operator AND u.unit_price = given.unit_price",
+));
+
+given! {
+    pub struct GivenCounts(counts: &'v [(i64, UsageCounts)]) for (id, counts) in counts {
+        id: BIGINT = *id,
+        sent: BIGINT = counts.messages_sent,
+        delivered: BIGINT = counts.messages_delivered,
+        failed: BIGINT = counts.messages_failed,
+        segments: BIGINT = counts.segments,
+        cost: BIGINT = counts.cost.micros(),
+    }
+}
 
 /// By the row's id, which costs half of what its five key columns would.
-pub static ADD: Bulk = Bulk::new(
-    &[
-        ("id", "BIGINT"),
-        ("sent", "BIGINT"),
-        ("delivered", "BIGINT"),
-        ("failed", "BIGINT"),
-        ("segments", "BIGINT"),
-        ("cost", "BIGINT"),
-    ],
-    Action::Update {
-        table: "usage_metrics",
-        set: "messages_sent = usage_metrics.messages_sent + given.sent, \
-              messages_delivered = usage_metrics.messages_delivered + given.delivered, \
-              messages_failed = usage_metrics.messages_failed + given.failed, \
-              segments = usage_metrics.segments + given.segments, cost = usage_metrics.cost + given.cost",
-        by: "usage_metrics.id = given.id",
-    },
-);
+pub static ADD: Bulk<GivenCounts> = Bulk::new(Action::Update {
+    table: "usage_metrics",
+    set: "messages_sent = usage_metrics.messages_sent + given.sent, \
+          messages_delivered = usage_metrics.messages_delivered + given.delivered, \
+          messages_failed = usage_metrics.messages_failed + given.failed, \
+          segments = usage_metrics.segments + given.segments, cost = usage_metrics.cost + given.cost",
+    by: "usage_metrics.id = given.id",
+});
 
 /// In the column order of [`FIND_ROLLUPS`].
 impl rows::FromRow for (i64, RollupKey) {
@@ -197,30 +191,13 @@ impl rows::FromRow for (i64, RollupKey) {
 
 /// The ids of rollup rows, which are inserted where they do not exist.
 pub async fn open_rollups(conn: &mut BulkConn<'_>, keys: &[&RollupKey]) -> Result<Vec<(RollupKey, i64)>> {
-    let columns = || {
-        vec![
-            Column::integers(keys.iter().map(|key| key.wallet_id)),
-            Column::days(keys.iter().map(|key| key.day)),
-            Column::texts(keys.iter().map(|key| key.country.as_str())),
-            Column::texts(keys.iter().map(|key| &*key.operator)),
-            Column::integers(keys.iter().map(|key| key.unit_price.micros())),
-        ]
-    };
-    OPEN_ROLLUPS.execute(conn, columns()).await?;
-    let rows = FIND_ROLLUPS.fetch::<(i64, RollupKey)>(conn, columns()).await?;
+    OPEN_ROLLUPS.execute(conn, GivenRollups::of(keys)).await?;
+    let rows = FIND_ROLLUPS.fetch::<(i64, RollupKey)>(conn, GivenRollups::of(keys)).await?;
     Ok(rows.into_iter().map(|(id, key)| (key, id)).collect())
 }
 
 /// Adds counts to rollup rows, by their ids.
 pub async fn add(conn: &mut BulkConn<'_>, counts: &[(i64, UsageCounts)]) -> Result<()> {
-    let columns = vec![
-        Column::integers(counts.iter().map(|(id, _)| *id)),
-        Column::integers(counts.iter().map(|(_, counts)| counts.messages_sent)),
-        Column::integers(counts.iter().map(|(_, counts)| counts.messages_delivered)),
-        Column::integers(counts.iter().map(|(_, counts)| counts.messages_failed)),
-        Column::integers(counts.iter().map(|(_, counts)| counts.segments)),
-        Column::integers(counts.iter().map(|(_, counts)| counts.cost.micros())),
-    ];
-    let updated = ADD.execute(conn, columns).await?;
+    let updated = ADD.execute(conn, GivenCounts::of(counts)).await?;
     if updated == counts.len() as u64 { Ok(()) } else { Err(Error::Stale) }
 }

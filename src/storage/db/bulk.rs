@@ -5,19 +5,78 @@
 //! prepared once: the simplest statements it has are the fastest.
 
 use std::fmt::Write;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use sqlx::Arguments;
 use sqlx::postgres::{PgArguments, PgQueryResult};
 use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
 
+use super::given::{Columns, Rows};
 use super::rows::{Column, FromRow, Row};
 use super::{BulkConn, Conn};
 use crate::error::Result;
 
-/// A statement that runs over many rows of values.
+/// A statement that runs over many rows of the columns `C`.
 #[derive(Debug)]
-pub struct Bulk {
+pub struct Bulk<C> {
+    statement: Statement,
+    declared: PhantomData<fn(C)>,
+}
+
+impl<C: Columns> Bulk<C> {
+    pub const fn new(action: Action) -> Bulk<C> {
+        let statement = Statement { columns: C::COLUMNS, action, of_one: OnceLock::new(), of_many: OnceLock::new() };
+        Bulk { statement, declared: PhantomData }
+    }
+
+    /// Runs the statement over all rows; returns how many rows it changed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn execute<'a>(
+        &'static self,
+        conn: &'a mut BulkConn<'_>,
+        rows: Rows<'a, C>,
+    ) -> impl Future<Output = Result<u64>> {
+        self.statement.execute(conn, rows.columns)
+    }
+
+    /// Runs the statement over all rows; returns its answer, in any order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn fetch<'a, T: FromRow>(
+        &'static self,
+        conn: &'a mut BulkConn<'_>,
+        rows: Rows<'a, C>,
+    ) -> impl Future<Output = Result<Vec<T>>> {
+        self.statement.fetch(conn, rows.columns)
+    }
+}
+
+/// The SQL texts of a statement, whatever its columns.
+pub trait SqlTexts: Sync {
+    /// The text for SQLite, for one row.
+    fn on_sqlite(&'static self) -> &'static str;
+
+    /// The text for Postgres, for any number of rows.
+    fn on_postgres(&'static self) -> &'static str;
+}
+
+impl<C> SqlTexts for Bulk<C> {
+    fn on_sqlite(&'static self) -> &'static str {
+        self.statement.on_sqlite()
+    }
+
+    fn on_postgres(&'static self) -> &'static str {
+        self.statement.on_postgres()
+    }
+}
+
+/// The part of [`Bulk`] that is the same for all columns, and so is compiled once.
+#[derive(Debug)]
+struct Statement {
     columns: &'static [(&'static str, &'static str)],
     action: Action,
     /// The SQL texts, built at first use.
@@ -41,14 +100,8 @@ pub enum Action {
     OfOne { on_sqlite: &'static str, on_postgres: &'static str },
 }
 
-impl Bulk {
-    /// A statement with these columns, each with its type in Postgres.
-    pub const fn new(columns: &'static [(&'static str, &'static str)], action: Action) -> Bulk {
-        Bulk { columns, action, of_one: OnceLock::new(), of_many: OnceLock::new() }
-    }
-
-    /// The text for SQLite, for one row.
-    pub fn on_sqlite(&'static self) -> &'static str {
+impl Statement {
+    fn on_sqlite(&'static self) -> &'static str {
         self.of_one.get_or_init(|| {
             let values = (1..=self.columns.len()).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ");
             match self.action {
@@ -67,8 +120,7 @@ impl Bulk {
         })
     }
 
-    /// The text for Postgres, for any number of rows.
-    pub fn on_postgres(&'static self) -> &'static str {
+    fn on_postgres(&'static self) -> &'static str {
         self.of_many.get_or_init(|| {
             let mut arrays = String::new();
             for (number, (_, kind)) in (1..).zip(self.columns) {
@@ -103,12 +155,7 @@ impl Bulk {
         numbered.into_iter().fold(text.to_owned(), replace)
     }
 
-    /// Runs the statement over all rows; returns how many rows it changed.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn execute(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column<'_>>) -> Result<u64> {
-        debug_assert_eq!(columns.len(), self.columns.len());
+    async fn execute(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column<'_>>) -> Result<u64> {
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
             return Ok(0);
@@ -130,12 +177,7 @@ impl Bulk {
         }
     }
 
-    /// Runs the statement over all rows; returns its answer, in any order.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn fetch<T: FromRow>(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column<'_>>) -> Result<Vec<T>> {
-        debug_assert_eq!(columns.len(), self.columns.len());
+    async fn fetch<T: FromRow>(&'static self, conn: &mut BulkConn<'_>, columns: Vec<Column<'_>>) -> Result<Vec<T>> {
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
             return Ok(Vec::new());
@@ -221,19 +263,28 @@ fn arrays_of(columns: Vec<Column<'_>>) -> Result<PgArguments> {
 mod tests {
     use super::*;
 
+    #[derive(Debug)]
+    enum GivenNames {}
+
+    impl Columns for GivenNames {
+        const COLUMNS: &'static [(&'static str, &'static str)] =
+            &[("id", "BIGINT"), ("idle", "BIGINT"), ("name", "TEXT")];
+    }
+
     #[test]
     fn texts_of_both_dialects() {
-        const COLUMNS: &[(&str, &str)] = &[("id", "BIGINT"), ("idle", "BIGINT"), ("name", "TEXT")];
-        static INSERT: Bulk = Bulk::new(COLUMNS, Action::InsertInto("t"));
-        static INSERT_ONCE: Bulk = Bulk::new(
-            COLUMNS,
-            Action::Insert { into: "t (a, b)", values: "given.id, given.idle", unless: "ON CONFLICT (a) DO NOTHING" },
-        );
-        static SELECT: Bulk = Bulk::new(COLUMNS, Action::With("SELECT id FROM given"));
-        static UPDATE: Bulk = Bulk::new(
-            COLUMNS,
-            Action::Update { table: "t", set: "name = given.name, idle = t.idle + given.idle", by: "t.id = given.id" },
-        );
+        static INSERT: Bulk<GivenNames> = Bulk::new(Action::InsertInto("t"));
+        static INSERT_ONCE: Bulk<GivenNames> = Bulk::new(Action::Insert {
+            into: "t (a, b)",
+            values: "given.id, given.idle",
+            unless: "ON CONFLICT (a) DO NOTHING",
+        });
+        static SELECT: Bulk<GivenNames> = Bulk::new(Action::With("SELECT id FROM given"));
+        static UPDATE: Bulk<GivenNames> = Bulk::new(Action::Update {
+            table: "t",
+            set: "name = given.name, idle = t.idle + given.idle",
+            by: "t.id = given.id",
+        });
         let unnest = "SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[])";
         assert_eq!(INSERT.on_sqlite(), "INSERT INTO t (id, idle, name) VALUES (?1, ?2, ?3)");
         assert_eq!(INSERT.on_postgres(), format!("INSERT INTO t (id, idle, name) {unnest}"));

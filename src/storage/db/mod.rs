@@ -4,6 +4,7 @@ pub mod backup;
 pub mod bulk;
 pub mod deployment;
 pub mod dialects;
+pub mod given;
 pub mod idempotency;
 pub mod listing;
 pub mod local;

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::sqlite_errors::to_sqlx;
 use crate::error::Result;
 
-/// The values of one column of `given`, one per row.
-#[derive(Clone, Debug)]
+/// The values of one column of `given`, one per row; NULL where there is none.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Column<'v> {
     Integer(Vec<Option<i64>>),
     Text(Vec<Option<&'v str>>),
@@ -21,20 +21,24 @@ pub enum Column<'v> {
 }
 
 impl<'v> Column<'v> {
-    pub fn integers(values: impl IntoIterator<Item = i64>) -> Column<'v> {
-        Column::Integer(values.into_iter().map(Some).collect())
+    pub fn integers(values: impl Iterator<Item: Into<Option<i64>>>) -> Column<'v> {
+        Column::Integer(values.map(Into::into).collect())
     }
 
-    pub fn texts(values: impl IntoIterator<Item = &'v str>) -> Column<'v> {
-        Column::Text(values.into_iter().map(Some).collect())
+    pub fn texts(values: impl Iterator<Item: Into<Option<&'v str>>>) -> Column<'v> {
+        Column::Text(values.map(Into::into).collect())
     }
 
-    pub fn ids(values: impl IntoIterator<Item = Uuid>) -> Column<'v> {
-        Column::Id(values.into_iter().map(Some).collect())
+    pub fn ids(values: impl Iterator<Item: Into<Option<Uuid>>>) -> Column<'v> {
+        Column::Id(values.map(Into::into).collect())
     }
 
-    pub fn days(values: impl IntoIterator<Item = NaiveDate>) -> Column<'v> {
-        Column::Day(values.into_iter().map(Some).collect())
+    pub fn bytes(values: impl Iterator<Item: Into<Option<&'v [u8]>>>) -> Column<'v> {
+        Column::Bytes(values.map(Into::into).collect())
+    }
+
+    pub fn days(values: impl Iterator<Item: Into<Option<NaiveDate>>>) -> Column<'v> {
+        Column::Day(values.map(Into::into).collect())
     }
 
     pub(super) fn len(&self) -> usize {

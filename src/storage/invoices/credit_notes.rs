@@ -10,7 +10,7 @@ use crate::domain::values::sid::InvoiceSid;
 use crate::domain::values::time::Timestamp;
 use crate::error::Result;
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::Column;
+use crate::storage::db::given::given;
 use crate::storage::db::{BulkConn, Conn, on};
 
 /// The sums credited on an invoice: the amounts of credit notes are below 0.
@@ -25,19 +25,24 @@ pub const INSERT: &str = "INSERT INTO invoices (uid, wallet_id, kind, status, pe
 
 pub const FINALISE: &str = "UPDATE invoices SET number = $2, status = 'PAID', total = $3, paid_date = $4 WHERE id = $1";
 
-pub static INSERT_LINES: Bulk = Bulk::new(
-    &[
-        ("invoice_id", "BIGINT"),
-        ("position", "BIGINT"),
-        ("description", "TEXT"),
-        ("quantity", "BIGINT"),
-        ("unit_price", "BIGINT"),
-        ("total", "BIGINT"),
-        ("category", "TEXT"),
-        ("details", "JSONB"),
-    ],
-    Action::InsertInto("invoice_line_items"),
-);
+given! {
+    /// Lines: their positions, and their details as JSON.
+    pub struct GivenLines(
+        invoice_id: i64,
+        lines: &'v [(i64, &'v InvoiceLine, String)],
+    ) for (position, line, details) in lines {
+        invoice_id: BIGINT = invoice_id,
+        position: BIGINT = *position,
+        description: TEXT = line.description.as_str(),
+        quantity: BIGINT = line.quantity,
+        unit_price: BIGINT = line.unit_price.micros(),
+        total: BIGINT = line.total.micros(),
+        category: TEXT = line.category.as_str(),
+        details: JSONB = details.as_str(),
+    }
+}
+
+pub static INSERT_LINES: Bulk<GivenLines> = Bulk::new(Action::InsertInto("invoice_line_items"));
 
 #[derive(FromRow)]
 struct EarlierRow {
@@ -83,19 +88,9 @@ pub async fn insert(conn: &mut Conn<'_>, new: &NewCreditNote<'_>, now: Timestamp
 
 /// Inserts the lines of a draft.
 pub async fn insert_lines(conn: &mut BulkConn<'_>, invoice_id: i64, lines: &[InvoiceLine]) -> Result<()> {
-    let details: Vec<String> =
-        lines.iter().map(|line| serde_json::Value::Object(line.details.clone()).to_string()).collect();
-    let columns = vec![
-        Column::integers(lines.iter().map(|_| invoice_id)),
-        Column::integers((1..).zip(lines).map(|(position, _)| position)),
-        Column::texts(lines.iter().map(|line| line.description.as_str())),
-        Column::integers(lines.iter().map(|line| line.quantity)),
-        Column::integers(lines.iter().map(|line| line.unit_price.micros())),
-        Column::integers(lines.iter().map(|line| line.total.micros())),
-        Column::texts(lines.iter().map(|line| line.category.as_str())),
-        Column::texts(details.iter().map(String::as_str)),
-    ];
-    INSERT_LINES.execute(conn, columns).await?;
+    let details = |line: &InvoiceLine| serde_json::Value::Object(line.details.clone()).to_string();
+    let lines: Vec<_> = (1..).zip(lines).map(|(position, line)| (position, line, details(line))).collect();
+    INSERT_LINES.execute(conn, GivenLines::of(invoice_id, &lines)).await?;
     Ok(())
 }
 

@@ -25,8 +25,9 @@ use crate::domain::values::time::{DayRange, Timestamp};
 use crate::error::Result;
 use crate::storage::businesses::wallet_of;
 use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::given::given;
 use crate::storage::db::listing::{Filter, Listing, Sort};
-use crate::storage::db::rows::{self, Column};
+use crate::storage::db::rows;
 use crate::storage::db::{BulkConn, Conn, on};
 
 macro_rules! header {
@@ -94,27 +95,32 @@ pub const SET_STATUS: &str = "UPDATE invoices SET status = $2, paid_date = $3, u
 pub const LINES: &str = "SELECT description, quantity, unit_price, total, category, details, cost \
      FROM invoice_line_items WHERE invoice_id = $1 ORDER BY position";
 
-/// Months whose invoice is finalised.
-pub static CLOSED: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
-    Action::With(
-        "SELECT i.wallet_id, i.period_start FROM given JOIN invoices i ON i.wallet_id = given.wallet_id \
-         AND i.period_start = given.period_start AND i.kind = 'INVOICE' AND i.status <> 'CANCELLED' \
-         WHERE i.status <> 'DRAFT'",
-    ),
-);
+given! {
+    pub struct GivenMonths(months: &'v [(i64, NaiveDate)]) for (wallet_id, first) in months {
+        wallet_id: BIGINT = *wallet_id,
+        period_start: DATE = *first,
+    }
+}
 
-pub static INSERT_ITEMS: Bulk = Bulk::new(
-    &[
-        ("transaction_uid", "UUID"),
-        ("wallet_id", "BIGINT"),
-        ("day", "DATE"),
-        ("category", "TEXT"),
-        ("description", "TEXT"),
-        ("amount", "BIGINT"),
-    ],
-    Action::InsertInto("invoice_items"),
-);
+/// Months whose invoice is finalised.
+pub static CLOSED: Bulk<GivenMonths> = Bulk::new(Action::With(
+    "SELECT i.wallet_id, i.period_start FROM given JOIN invoices i ON i.wallet_id = given.wallet_id \
+     AND i.period_start = given.period_start AND i.kind = 'INVOICE' AND i.status <> 'CANCELLED' \
+     WHERE i.status <> 'DRAFT'",
+));
+
+given! {
+    pub struct GivenItems(items: &'v [NewItem]) for new in items {
+        transaction_uid: UUID = new.transaction.uuid(),
+        wallet_id: BIGINT = new.wallet_id,
+        day: DATE = new.item.day,
+        category: TEXT = new.item.category.as_str(),
+        description: TEXT = new.item.description.as_str(),
+        amount: BIGINT = new.item.amount.micros(),
+    }
+}
+
+pub static INSERT_ITEMS: Bulk<GivenItems> = Bulk::new(Action::InsertInto("invoice_items"));
 
 pub const ITEMS: &str = "SELECT day, category, description, amount FROM invoice_items \
      WHERE wallet_id = $1 AND day BETWEEN $2 AND $3 ORDER BY day, transaction_uid";
@@ -301,11 +307,7 @@ impl rows::FromRow for (i64, NaiveDate) {
 
 /// Of these wallets' months (by their first day), those whose invoice is finalised.
 pub async fn closed(conn: &mut BulkConn<'_>, months: &[(i64, NaiveDate)]) -> Result<Vec<(i64, NaiveDate)>> {
-    let columns = vec![
-        Column::integers(months.iter().map(|(wallet_id, _)| *wallet_id)),
-        Column::days(months.iter().map(|(_, first)| *first)),
-    ];
-    CLOSED.fetch(conn, columns).await
+    CLOSED.fetch(conn, GivenMonths::of(months)).await
 }
 
 /// An item that an invoice lists beside messages, with its transaction and wallet.
@@ -317,15 +319,7 @@ pub struct NewItem {
 }
 
 pub async fn insert_items(conn: &mut BulkConn<'_>, items: &[NewItem]) -> Result<()> {
-    let columns = vec![
-        Column::ids(items.iter().map(|new| new.transaction.uuid())),
-        Column::integers(items.iter().map(|new| new.wallet_id)),
-        Column::days(items.iter().map(|new| new.item.day)),
-        Column::texts(items.iter().map(|new| new.item.category.as_str())),
-        Column::texts(items.iter().map(|new| new.item.description.as_str())),
-        Column::integers(items.iter().map(|new| new.item.amount.micros())),
-    ];
-    INSERT_ITEMS.execute(conn, columns).await?;
+    INSERT_ITEMS.execute(conn, GivenItems::of(items)).await?;
     Ok(())
 }
 

@@ -1,10 +1,9 @@
 //! Reads and writes what the month close needs, many wallets at a time.
 
-use chrono::NaiveDate;
 use sqlx::FromRow;
 
 use crate::domain::invoices::close::ClosedInvoice;
-use crate::domain::invoices::{ChargedUsage, InvoiceItem, InvoiceStatus};
+use crate::domain::invoices::{ChargedUsage, InvoiceItem, InvoiceLine, InvoiceStatus};
 use crate::domain::notifications::events::EventSet;
 use crate::domain::prices::plans::PlanType;
 use crate::domain::values::countries::CountryCode;
@@ -14,7 +13,8 @@ use crate::domain::values::sid::{BusinessSid, InvoiceSid, TransactionSid};
 use crate::domain::values::time::{DayRange, Timestamp};
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::{self, Column};
+use crate::storage::db::given::given;
+use crate::storage::db::rows;
 use crate::storage::db::{BulkConn, Conn, on};
 
 macro_rules! next {
@@ -42,129 +42,157 @@ pub const NEXT_ON_POSTGRES: &str = next!(" FOR UPDATE OF w");
 
 pub const LAST_WALLET: &str = "SELECT COALESCE(MAX(id), 0) FROM wallets";
 
+given! {
+    pub struct GivenMonths(wallets: &'v [i64], month: DayRange) for wallet_id in wallets {
+        wallet_id: BIGINT = *wallet_id,
+        period_start: DATE = month.first,
+    }
+}
+
 /// The existing invoices of a month: drafts, and those that another server finalised before this one had the lock.
-pub static EXISTING: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("period_start", "DATE")],
-    Action::With(
-        "SELECT i.wallet_id, i.id, i.uid, i.status, i.created_at FROM given JOIN invoices i \
-         ON i.wallet_id = given.wallet_id AND i.period_start = given.period_start AND i.kind = 'INVOICE' \
-         AND i.status <> 'CANCELLED'",
-    ),
-);
+pub static EXISTING: Bulk<GivenMonths> = Bulk::new(Action::With(
+    "SELECT i.wallet_id, i.id, i.uid, i.status, i.created_at FROM given JOIN invoices i \
+     ON i.wallet_id = given.wallet_id AND i.period_start = given.period_start AND i.kind = 'INVOICE' \
+     AND i.status <> 'CANCELLED'",
+));
 
-pub static USAGE: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("first", "DATE"), ("last", "DATE")],
-    Action::With(
-        "SELECT u.wallet_id, u.country_code, u.operator, u.unit_price, CAST(SUM(u.messages_sent) AS BIGINT), \
-         CAST(SUM(u.segments) AS BIGINT), CAST(SUM(u.cost) AS BIGINT) FROM given JOIN usage_metrics u \
-         ON u.wallet_id = given.wallet_id AND u.day BETWEEN given.first AND given.last \
-         GROUP BY u.wallet_id, u.country_code, u.operator, u.unit_price \
-         ORDER BY u.wallet_id, u.country_code, u.operator, u.unit_price DESC",
-    ),
-);
+given! {
+    pub struct GivenDays(wallets: &'v [i64], days: DayRange) for wallet_id in wallets {
+        wallet_id: BIGINT = *wallet_id,
+        first: DATE = days.first,
+        last: DATE = days.last,
+    }
+}
 
-pub static ITEMS: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("first", "DATE"), ("last", "DATE")],
-    Action::With(
-        "SELECT x.wallet_id, x.day, x.category, x.description, x.amount FROM given JOIN invoice_items x \
-         ON x.wallet_id = given.wallet_id AND x.day BETWEEN given.first AND given.last \
-         ORDER BY x.wallet_id, x.day, x.transaction_uid",
-    ),
-);
+pub static USAGE: Bulk<GivenDays> = Bulk::new(Action::With(
+    "SELECT u.wallet_id, u.country_code, u.operator, u.unit_price, CAST(SUM(u.messages_sent) AS BIGINT), \
+     CAST(SUM(u.segments) AS BIGINT), CAST(SUM(u.cost) AS BIGINT) FROM given JOIN usage_metrics u \
+     ON u.wallet_id = given.wallet_id AND u.day BETWEEN given.first AND given.last \
+     GROUP BY u.wallet_id, u.country_code, u.operator, u.unit_price \
+     ORDER BY u.wallet_id, u.country_code, u.operator, u.unit_price DESC",
+));
+
+pub static ITEMS: Bulk<GivenDays> = Bulk::new(Action::With(
+    "SELECT x.wallet_id, x.day, x.category, x.description, x.amount FROM given JOIN invoice_items x \
+     ON x.wallet_id = given.wallet_id AND x.day BETWEEN given.first AND given.last \
+     ORDER BY x.wallet_id, x.day, x.transaction_uid",
+));
+
+given! {
+    /// Wallets with their newest entries.
+    pub struct GivenHeads(wallets: &'v [&'v ClosingWallet], instant: Timestamp) for wallet in wallets {
+        wallet_id: BIGINT = wallet.id,
+        last_seq: BIGINT = wallet.last.0,
+        last_uid: UUID = wallet.last.1.map(TransactionSid::uuid),
+        instant: BIGINT = instant.micros(),
+    }
+}
 
 /// Balances before an instant. The first marked row at or after it is found by binary search, as in `history`; from
 /// there (or from the newest row) the chain leads down to the first row before the instant, which is not far.
-pub static BALANCES: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("last_seq", "BIGINT"), ("last_uid", "UUID"), ("instant", "BIGINT")],
-    Action::With(
-        "SELECT wallet_id, balance_after FROM ( \
-         WITH RECURSIVE bounds (wallet_id, last_uid, instant, low, high) AS ( \
-         SELECT given.wallet_id, given.last_uid, given.instant, CAST(0 AS BIGINT), given.last_seq / 64 + 1 FROM given \
-         UNION ALL \
-         SELECT o.wallet_id, o.last_uid, o.instant, CASE WHEN m.created_at < o.instant THEN m.seq / 64 ELSE o.low END, \
-         CASE WHEN m.created_at < o.instant THEN o.high ELSE m.seq / 64 END FROM bounds o \
-         JOIN transaction_marks m ON m.wallet_id = o.wallet_id AND m.seq = 64 * ((o.low + o.high) / 2) \
-         WHERE o.high - o.low > 1 \
-         ), chain (wallet_id, instant, previous_uid, balance_after, created_at) AS ( \
-         SELECT o.wallet_id, o.instant, t.previous_uid, t.balance_after, t.created_at FROM bounds o \
-         LEFT JOIN transaction_marks m ON m.wallet_id = o.wallet_id AND m.seq = 64 * o.high \
-         JOIN transactions t ON t.uid = COALESCE(m.uid, o.last_uid) WHERE o.high - o.low = 1 \
-         UNION ALL \
-         SELECT c.wallet_id, c.instant, t.previous_uid, t.balance_after, t.created_at FROM chain c \
-         JOIN transactions t ON t.uid = c.previous_uid WHERE c.created_at >= c.instant \
-         ) SELECT wallet_id, balance_after FROM chain WHERE created_at < instant) found",
-    ),
-);
+pub static BALANCES: Bulk<GivenHeads> = Bulk::new(Action::With(
+    "SELECT wallet_id, balance_after FROM ( \
+     WITH RECURSIVE bounds (wallet_id, last_uid, instant, low, high) AS ( \
+     SELECT given.wallet_id, given.last_uid, given.instant, CAST(0 AS BIGINT), given.last_seq / 64 + 1 FROM given \
+     UNION ALL \
+     SELECT o.wallet_id, o.last_uid, o.instant, CASE WHEN m.created_at < o.instant THEN m.seq / 64 ELSE o.low END, \
+     CASE WHEN m.created_at < o.instant THEN o.high ELSE m.seq / 64 END FROM bounds o \
+     JOIN transaction_marks m ON m.wallet_id = o.wallet_id AND m.seq = 64 * ((o.low + o.high) / 2) \
+     WHERE o.high - o.low > 1 \
+     ), chain (wallet_id, instant, previous_uid, balance_after, created_at) AS ( \
+     SELECT o.wallet_id, o.instant, t.previous_uid, t.balance_after, t.created_at FROM bounds o \
+     LEFT JOIN transaction_marks m ON m.wallet_id = o.wallet_id AND m.seq = 64 * o.high \
+     JOIN transactions t ON t.uid = COALESCE(m.uid, o.last_uid) WHERE o.high - o.low = 1 \
+     UNION ALL \
+     SELECT c.wallet_id, c.instant, t.previous_uid, t.balance_after, t.created_at FROM chain c \
+     JOIN transactions t ON t.uid = c.previous_uid WHERE c.created_at >= c.instant \
+     ) SELECT wallet_id, balance_after FROM chain WHERE created_at < instant) found",
+));
+
+given! {
+    pub struct GivenEnds(wallets: &'v [i64], month: DayRange, ends_at: Timestamp) for wallet_id in wallets {
+        wallet_id: BIGINT = *wallet_id,
+        period_start: DATE = month.first,
+        ends_at: BIGINT = ends_at.micros(),
+    }
+}
 
 /// The amounts still due on invoices of earlier months when this one ended, without the tax on top: payments since have
 /// reduced them, but are not in the balance of the month's end.
-pub static STILL_DUE: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("period_start", "DATE"), ("ends_at", "BIGINT")],
-    Action::With(
-        "SELECT i.wallet_id, CAST(SUM(i.amount_due - CASE WHEN i.tax_included THEN 0 ELSE i.tax_amount END \
-         - COALESCE((SELECT SUM(p.net) FROM invoice_payments p JOIN transactions t ON t.uid = p.transaction_uid \
-         WHERE p.invoice_id = i.id AND t.created_at < given.ends_at), 0)) AS BIGINT) \
-         FROM given JOIN invoices i ON i.wallet_id = given.wallet_id AND i.period_start < given.period_start \
-         AND i.kind = 'INVOICE' AND i.status IN ('SENT', 'OVERDUE', 'PAID') AND i.amount_due > 0 GROUP BY i.wallet_id",
-    ),
-);
+pub static STILL_DUE: Bulk<GivenEnds> = Bulk::new(Action::With(
+    "SELECT i.wallet_id, CAST(SUM(i.amount_due - CASE WHEN i.tax_included THEN 0 ELSE i.tax_amount END \
+     - COALESCE((SELECT SUM(p.net) FROM invoice_payments p JOIN transactions t ON t.uid = p.transaction_uid \
+     WHERE p.invoice_id = i.id AND t.created_at < given.ends_at), 0)) AS BIGINT) \
+     FROM given JOIN invoices i ON i.wallet_id = given.wallet_id AND i.period_start < given.period_start \
+     AND i.kind = 'INVOICE' AND i.status IN ('SENT', 'OVERDUE', 'PAID') AND i.amount_due > 0 GROUP BY i.wallet_id",
+));
 
-pub static INSERT_DRAFTS: Bulk = Bulk::new(
-    &[
-        ("uid", "UUID"),
-        ("wallet_id", "BIGINT"),
-        ("period_start", "DATE"),
-        ("period_end", "DATE"),
-        ("created_at", "BIGINT"),
-    ],
-    Action::Insert {
-        into: "invoices (uid, wallet_id, kind, status, period_start, period_end, created_at, updated_at)",
-        values: "given.uid, given.wallet_id, 'INVOICE', 'DRAFT', given.period_start, given.period_end, given.created_at, \
-                 given.created_at",
-        unless: "RETURNING wallet_id, id",
-    },
-);
+given! {
+    pub struct GivenDrafts(
+        drafts: &'v [(i64, InvoiceSid)],
+        month: DayRange,
+        now: Timestamp,
+    ) for (wallet_id, sid) in drafts {
+        uid: UUID = sid.uuid(),
+        wallet_id: BIGINT = *wallet_id,
+        period_start: DATE = month.first,
+        period_end: DATE = month.last,
+        created_at: BIGINT = now.micros(),
+    }
+}
 
-pub static INSERT_LINES: Bulk = Bulk::new(
-    &[
-        ("invoice_id", "BIGINT"),
-        ("position", "BIGINT"),
-        ("description", "TEXT"),
-        ("quantity", "BIGINT"),
-        ("unit_price", "BIGINT"),
-        ("total", "BIGINT"),
-        ("cost", "BIGINT"),
-        ("category", "TEXT"),
-        ("details", "JSONB"),
-    ],
-    Action::InsertInto("invoice_line_items"),
-);
+pub static INSERT_DRAFTS: Bulk<GivenDrafts> = Bulk::new(Action::Insert {
+    into: "invoices (uid, wallet_id, kind, status, period_start, period_end, created_at, updated_at)",
+    values: "given.uid, given.wallet_id, 'INVOICE', 'DRAFT', given.period_start, given.period_end, given.created_at, \
+             given.created_at",
+    unless: "RETURNING wallet_id, id",
+});
 
-pub static FINALISE: Bulk = Bulk::new(
-    &[
-        ("id", "BIGINT"),
-        ("number", "TEXT"),
-        ("status", "TEXT"),
-        ("seller_id", "BIGINT"),
-        ("issue_date", "DATE"),
-        ("due_date", "DATE"),
-        ("paid_date", "DATE"),
-        ("total", "BIGINT"),
-        ("amount_due", "BIGINT"),
-        ("tax_rate", "BIGINT"),
-        ("tax_amount", "BIGINT"),
-        ("tax_included", "BIGINT"),
-        ("updated_at", "BIGINT"),
-    ],
-    Action::Update {
-        table: "invoices",
-        set: "number = given.number, status = given.status, seller_id = given.seller_id, issue_date = given.issue_date, \
-              due_date = given.due_date, paid_date = given.paid_date, total = given.total, amount_due = given.amount_due, \
-              tax_rate = given.tax_rate, tax_amount = given.tax_amount, tax_included = (given.tax_included = 1), \
-              updated_at = given.updated_at",
-        by: "invoices.id = given.id AND invoices.status = 'DRAFT'",
-    },
-);
+given! {
+    /// Lines: the invoice, the position in it, and the details as JSON.
+    pub struct GivenLines(
+        lines: &'v [(i64, i64, &'v InvoiceLine, String)],
+    ) for (invoice_id, position, line, details) in lines {
+        invoice_id: BIGINT = *invoice_id,
+        position: BIGINT = *position,
+        description: TEXT = line.description.as_str(),
+        quantity: BIGINT = line.quantity,
+        unit_price: BIGINT = line.unit_price.micros(),
+        total: BIGINT = line.total.micros(),
+        cost: BIGINT = line.cost.map(Money::micros),
+        category: TEXT = line.category.as_str(),
+        details: JSONB = details.as_str(),
+    }
+}
+
+pub static INSERT_LINES: Bulk<GivenLines> = Bulk::new(Action::InsertInto("invoice_line_items"));
+
+given! {
+    pub struct GivenInvoices(invoices: &'v [Finalised], now: Timestamp) for invoice in invoices {
+        id: BIGINT = invoice.id,
+        number: TEXT = invoice.number.as_str(),
+        status: TEXT = invoice.closed.status.as_str(),
+        seller_id: BIGINT = invoice.seller_id,
+        issue_date: DATE = invoice.closed.issue_date,
+        due_date: DATE = invoice.closed.due_date,
+        paid_date: DATE = invoice.closed.paid_date,
+        total: BIGINT = invoice.closed.total.micros(),
+        amount_due: BIGINT = invoice.closed.amount_due.micros(),
+        tax_rate: BIGINT = invoice.closed.tax.rate.get(),
+        tax_amount: BIGINT = invoice.closed.tax.amount.micros(),
+        tax_included: BIGINT = i64::from(invoice.closed.tax.is_included),
+        updated_at: BIGINT = now.micros(),
+    }
+}
+
+pub static FINALISE: Bulk<GivenInvoices> = Bulk::new(Action::Update {
+    table: "invoices",
+    set: "number = given.number, status = given.status, seller_id = given.seller_id, issue_date = given.issue_date, \
+          due_date = given.due_date, paid_date = given.paid_date, total = given.total, amount_due = given.amount_due, \
+          tax_rate = given.tax_rate, tax_amount = given.tax_amount, tax_included = (given.tax_included = 1), \
+          updated_at = given.updated_at",
+    by: "invoices.id = given.id AND invoices.status = 'DRAFT'",
+});
 
 /// A wallet whose month is being closed, locked.
 #[derive(Clone, Debug)]
@@ -270,16 +298,7 @@ impl rows::FromRow for Existing {
 }
 
 pub async fn existing(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<Existing>> {
-    EXISTING.fetch(conn, vec![ids(wallets), Column::days(wallets.iter().map(|_| month.first))]).await
-}
-
-fn ids(wallets: &[i64]) -> Column<'static> {
-    Column::integers(wallets.iter().copied())
-}
-
-fn of_month(wallets: &[i64], month: DayRange) -> Vec<Column<'static>> {
-    let days = |day: NaiveDate| Column::days(wallets.iter().map(move |_| day));
-    vec![ids(wallets), days(month.first), days(month.last)]
+    EXISTING.fetch(conn, GivenMonths::of(wallets, month)).await
 }
 
 impl rows::FromRow for (i64, ChargedUsage) {
@@ -299,7 +318,7 @@ impl rows::FromRow for (i64, ChargedUsage) {
 
 /// The usage of these wallets in a month, by wallet, in the order of an invoice's lines.
 pub async fn usage(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<(i64, ChargedUsage)>> {
-    USAGE.fetch(conn, of_month(wallets, month)).await
+    USAGE.fetch(conn, GivenDays::of(wallets, month)).await
 }
 
 impl rows::FromRow for (i64, InvoiceItem) {
@@ -313,7 +332,7 @@ impl rows::FromRow for (i64, InvoiceItem) {
 
 /// The items of these wallets in a month, by wallet, in the order of an invoice's lines.
 pub async fn items(conn: &mut BulkConn<'_>, wallets: &[i64], month: DayRange) -> Result<Vec<(i64, InvoiceItem)>> {
-    ITEMS.fetch(conn, of_month(wallets, month)).await
+    ITEMS.fetch(conn, GivenDays::of(wallets, month)).await
 }
 
 impl rows::FromRow for (i64, Money) {
@@ -328,13 +347,7 @@ pub async fn balances(
     wallets: &[&ClosingWallet],
     instant: Timestamp,
 ) -> Result<Vec<(i64, Money)>> {
-    let columns = vec![
-        Column::integers(wallets.iter().map(|wallet| wallet.id)),
-        Column::integers(wallets.iter().map(|wallet| wallet.last.0)),
-        Column::Id(wallets.iter().map(|wallet| wallet.last.1.map(TransactionSid::uuid)).collect()),
-        Column::integers(wallets.iter().map(|_| instant.micros())),
-    ];
-    BALANCES.fetch(conn, columns).await
+    BALANCES.fetch(conn, GivenHeads::of(wallets, instant)).await
 }
 
 /// The amounts still due on older invoices of these wallets when the month ended, where there were any.
@@ -344,12 +357,7 @@ pub async fn still_due(
     month: DayRange,
     ends_at: Timestamp,
 ) -> Result<Vec<(i64, Money)>> {
-    let columns = vec![
-        ids(wallets),
-        Column::days(wallets.iter().map(|_| month.first)),
-        Column::integers(wallets.iter().map(|_| ends_at.micros())),
-    ];
-    STILL_DUE.fetch(conn, columns).await
+    STILL_DUE.fetch(conn, GivenEnds::of(wallets, month, ends_at)).await
 }
 
 /// Inserts drafts; returns their row ids by wallet.
@@ -359,14 +367,7 @@ pub async fn insert_drafts(
     month: DayRange,
     now: Timestamp,
 ) -> Result<Vec<(i64, i64)>> {
-    let columns = vec![
-        Column::ids(drafts.iter().map(|(_, sid)| sid.uuid())),
-        Column::integers(drafts.iter().map(|(wallet_id, _)| *wallet_id)),
-        Column::days(drafts.iter().map(|_| month.first)),
-        Column::days(drafts.iter().map(|_| month.last)),
-        Column::integers(drafts.iter().map(|_| now.micros())),
-    ];
-    INSERT_DRAFTS.fetch(conn, columns).await
+    INSERT_DRAFTS.fetch(conn, GivenDrafts::of(drafts, month, now)).await
 }
 
 /// An invoice to be finalised.
@@ -380,21 +381,10 @@ pub struct Finalised {
 
 /// Inserts the lines of invoices that are still drafts.
 pub async fn insert_lines(conn: &mut BulkConn<'_>, invoices: &[(i64, &ClosedInvoice)]) -> Result<()> {
-    let lines = || invoices.iter().flat_map(|(id, closed)| (1..).zip(&closed.lines).map(|(at, line)| (*id, at, line)));
-    let details: Vec<String> =
-        lines().map(|(_, _, line)| serde_json::to_string(&line.details).unwrap_or_default()).collect();
-    let columns = vec![
-        Column::integers(lines().map(|(id, ..)| id)),
-        Column::integers(lines().map(|(_, position, _)| position)),
-        Column::texts(lines().map(|(_, _, line)| line.description.as_str())),
-        Column::integers(lines().map(|(_, _, line)| line.quantity)),
-        Column::integers(lines().map(|(_, _, line)| line.unit_price.micros())),
-        Column::integers(lines().map(|(_, _, line)| line.total.micros())),
-        Column::Integer(lines().map(|(_, _, line)| line.cost.map(Money::micros)).collect()),
-        Column::texts(lines().map(|(_, _, line)| line.category.as_str())),
-        Column::texts(details.iter().map(String::as_str)),
-    ];
-    INSERT_LINES.execute(conn, columns).await?;
+    let details = |line: &InvoiceLine| serde_json::to_string(&line.details).unwrap_or_default();
+    let lines = invoices.iter().flat_map(|(id, closed)| (1..).zip(&closed.lines).map(|(at, line)| (*id, at, line)));
+    let lines: Vec<_> = lines.map(|(id, position, line)| (id, position, line, details(line))).collect();
+    INSERT_LINES.execute(conn, GivenLines::of(&lines)).await?;
     Ok(())
 }
 
@@ -403,22 +393,6 @@ pub async fn insert_lines(conn: &mut BulkConn<'_>, invoices: &[(i64, &ClosedInvo
 /// # Errors
 /// [`Error::Stale`] where one is no longer a draft.
 pub async fn finalise(conn: &mut BulkConn<'_>, invoices: &[Finalised], now: Timestamp) -> Result<()> {
-    let closed = || invoices.iter().map(|invoice| &invoice.closed);
-    let columns = vec![
-        Column::integers(invoices.iter().map(|invoice| invoice.id)),
-        Column::texts(invoices.iter().map(|invoice| invoice.number.as_str())),
-        Column::texts(closed().map(|closed| closed.status.as_str())),
-        Column::Integer(invoices.iter().map(|invoice| invoice.seller_id).collect()),
-        Column::days(closed().map(|closed| closed.issue_date)),
-        Column::Day(closed().map(|closed| closed.due_date).collect()),
-        Column::Day(closed().map(|closed| closed.paid_date).collect()),
-        Column::integers(closed().map(|closed| closed.total.micros())),
-        Column::integers(closed().map(|closed| closed.amount_due.micros())),
-        Column::integers(closed().map(|closed| closed.tax.rate.get())),
-        Column::integers(closed().map(|closed| closed.tax.amount.micros())),
-        Column::integers(closed().map(|closed| i64::from(closed.tax.is_included))),
-        Column::integers(invoices.iter().map(|_| now.micros())),
-    ];
-    let updated = FINALISE.execute(conn, columns).await?;
+    let updated = FINALISE.execute(conn, GivenInvoices::of(invoices, now)).await?;
     if updated == invoices.len() as u64 { Ok(()) } else { Err(Error::Stale) }
 }

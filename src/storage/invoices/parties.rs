@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use crate::domain::invoices::parties::{Party, PartyRole};
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::Column;
+use crate::storage::db::given::given;
 use crate::storage::db::{BulkConn, Conn, on};
 
 macro_rules! insert {
@@ -14,43 +14,47 @@ macro_rules! insert {
     };
 }
 
+given! {
+    pub struct GivenIds(invoices: &'v [i64]) for id in invoices {
+        invoice_id: BIGINT = *id,
+    }
+}
+
 macro_rules! freeze_business {
     ($role:literal, $business:literal) => {
-        Bulk::new(
-            &[("invoice_id", "BIGINT")],
-            Action::With(concat!(
-                insert!(),
-                "SELECT i.id, '",
-                $role,
-                "', b.name, b.address, b.country_code, b.tax_id, b.email \
-                 FROM given JOIN invoices i ON i.id = given.invoice_id JOIN wallets w ON w.id = i.wallet_id \
-                 JOIN businesses b ON b.id = ",
-                $business
-            )),
-        )
+        Bulk::new(Action::With(concat!(
+            insert!(),
+            "SELECT i.id, '",
+            $role,
+            "', b.name, b.address, b.country_code, b.tax_id, b.email \
+             FROM given JOIN invoices i ON i.id = given.invoice_id JOIN wallets w ON w.id = i.wallet_id \
+             JOIN businesses b ON b.id = ",
+            $business
+        )))
     };
 }
 
-pub static FREEZE_BUYERS: Bulk = freeze_business!("BUYER", "w.business_id");
+pub static FREEZE_BUYERS: Bulk<GivenIds> = freeze_business!("BUYER", "w.business_id");
 
-pub static FREEZE_RESELLERS: Bulk = freeze_business!("SELLER", "i.seller_id");
+pub static FREEZE_RESELLERS: Bulk<GivenIds> = freeze_business!("SELLER", "i.seller_id");
+
+given! {
+    pub struct GivenPlatform(invoices: &'v [i64], platform: &'v Party) for id in invoices {
+        invoice_id: BIGINT = *id,
+        name: TEXT = platform.name.as_str(),
+        address: TEXT = platform.address.as_str(),
+        country_code: TEXT = platform.country.as_ref().map_or("", |country| country.as_str()),
+        tax_id: TEXT = platform.tax_id.as_str(),
+        email: TEXT = platform.email.as_str(),
+    }
+}
 
 /// For invoices that no reseller issues.
-pub static FREEZE_PLATFORM: Bulk = Bulk::new(
-    &[
-        ("invoice_id", "BIGINT"),
-        ("name", "TEXT"),
-        ("address", "TEXT"),
-        ("country_code", "TEXT"),
-        ("tax_id", "TEXT"),
-        ("email", "TEXT"),
-    ],
-    Action::With(concat!(
-        insert!(),
-        "SELECT i.id, 'SELLER', given.name, given.address, given.country_code, given.tax_id, given.email \
-         FROM given JOIN invoices i ON i.id = given.invoice_id WHERE i.seller_id IS NULL"
-    )),
-);
+pub static FREEZE_PLATFORM: Bulk<GivenPlatform> = Bulk::new(Action::With(concat!(
+    insert!(),
+    "SELECT i.id, 'SELLER', given.name, given.address, given.country_code, given.tax_id, given.email \
+     FROM given JOIN invoices i ON i.id = given.invoice_id WHERE i.seller_id IS NULL"
+)));
 
 /// Copies the parties of one invoice to another.
 pub const COPY: &str = concat!(
@@ -62,14 +66,10 @@ pub const FIND: &str = "SELECT p.role, p.name, p.address, p.country_code, p.tax_
 
 /// Stores the parties of invoices as they are named now; `platform` is the seller where no reseller is, if it is known.
 pub async fn freeze(conn: &mut BulkConn<'_>, invoices: &[i64], platform: Option<&Party>) -> Result<()> {
-    let ids = || Column::integers(invoices.iter().copied());
-    FREEZE_BUYERS.execute(conn, vec![ids()]).await?;
-    FREEZE_RESELLERS.execute(conn, vec![ids()]).await?;
-    if let Some(Party { name, address, country, tax_id, email }) = platform {
-        let country = country.as_ref().map_or("", |country| country.as_str());
-        let texts = [name.as_str(), address.as_str(), country, tax_id.as_str(), email.as_str()];
-        let columns = texts.map(|text| Column::texts(invoices.iter().map(move |_| text)));
-        FREEZE_PLATFORM.execute(conn, std::iter::once(ids()).chain(columns).collect()).await?;
+    FREEZE_BUYERS.execute(conn, GivenIds::of(invoices)).await?;
+    FREEZE_RESELLERS.execute(conn, GivenIds::of(invoices)).await?;
+    if let Some(platform) = platform {
+        FREEZE_PLATFORM.execute(conn, GivenPlatform::of(invoices, platform)).await?;
     }
     Ok(())
 }

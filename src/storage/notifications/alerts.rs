@@ -13,8 +13,8 @@ use crate::domain::values::time::Timestamp;
 use crate::error::Result;
 use crate::storage::businesses::wallet_of;
 use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::given::given;
 use crate::storage::db::listing::{Filter, Listing, Sort};
-use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 
 macro_rules! select_page {
@@ -182,24 +182,25 @@ pub async fn page(
     Ok(rows.into_iter().map(BillingAlert::from).collect())
 }
 
-pub static INSERT: Bulk = Bulk::new(
-    &[
-        ("uid", "UUID"),
-        ("wallet_id", "BIGINT"),
-        ("type", "TEXT"),
-        ("severity", "TEXT"),
-        ("message", "TEXT"),
-        ("threshold", "BIGINT"),
-        ("current_value", "BIGINT"),
-        ("created_at", "BIGINT"),
-    ],
-    Action::Insert {
-        into: "alerts (uid, wallet_id, type, severity, message, threshold, current_value, is_read, created_at)",
-        values: "given.uid, given.wallet_id, given.type, given.severity, given.message, given.threshold, \
-                 given.current_value, FALSE, given.created_at",
-        unless: "",
-    },
-);
+given! {
+    pub struct GivenAlerts(alerts: &'v [NewAlert], now: Timestamp) for new in alerts {
+        uid: UUID = new.sid.uuid(),
+        wallet_id: BIGINT = new.wallet_id,
+        type: TEXT = new.draft.alert_type.as_str(),
+        severity: TEXT = new.draft.severity.as_str(),
+        message: TEXT = new.draft.message.as_str(),
+        threshold: BIGINT = new.draft.threshold.micros(),
+        current_value: BIGINT = new.draft.current_value.micros(),
+        created_at: BIGINT = now.micros(),
+    }
+}
+
+pub static INSERT: Bulk<GivenAlerts> = Bulk::new(Action::Insert {
+    into: "alerts (uid, wallet_id, type, severity, message, threshold, current_value, is_read, created_at)",
+    values: "given.uid, given.wallet_id, given.type, given.severity, given.message, given.threshold, \
+             given.current_value, FALSE, given.created_at",
+    unless: "",
+});
 
 /// An alert to insert.
 #[derive(Clone, Debug)]
@@ -210,17 +211,6 @@ pub struct NewAlert {
 }
 
 pub async fn insert(conn: &mut BulkConn<'_>, alerts: &[NewAlert], now: Timestamp) -> Result<()> {
-    let drafts = || alerts.iter().map(|new| &new.draft);
-    let columns = vec![
-        Column::ids(alerts.iter().map(|new| new.sid.uuid())),
-        Column::integers(alerts.iter().map(|new| new.wallet_id)),
-        Column::texts(drafts().map(|draft| draft.alert_type.as_str())),
-        Column::texts(drafts().map(|draft| draft.severity.as_str())),
-        Column::texts(drafts().map(|draft| draft.message.as_str())),
-        Column::integers(drafts().map(|draft| draft.threshold.micros())),
-        Column::integers(drafts().map(|draft| draft.current_value.micros())),
-        Column::integers(alerts.iter().map(|_| now.micros())),
-    ];
-    INSERT.execute(conn, columns).await?;
+    INSERT.execute(conn, GivenAlerts::of(alerts, now)).await?;
     Ok(())
 }

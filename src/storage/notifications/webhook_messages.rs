@@ -11,7 +11,8 @@ use crate::domain::values::sid::MessageEventSid;
 use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::{Column, FromRow, Row};
+use crate::storage::db::given::given;
+use crate::storage::db::rows::{FromRow, Row};
 use crate::storage::db::{BulkConn, Conn, on};
 
 macro_rules! select_message {
@@ -34,14 +35,17 @@ pub const PAGE_OF_STATUS: &str = select_message!("id < $2 AND status = $4 ORDER 
 
 pub const FIND: &str = select_message!("uid = $2");
 
+given! {
+    pub struct GivenEndpoints(endpoints: impl Iterator<Item = i64>) for endpoint in endpoints {
+        endpoint_id: BIGINT = endpoint,
+    }
+}
+
 /// The time of each endpoint's next attempt.
-pub static NEXT_DUE: Bulk = Bulk::new(
-    &[("endpoint_id", "BIGINT")],
-    Action::With(
-        "SELECT given.endpoint_id, (SELECT MIN(m.next_attempt_at) FROM webhook_messages m \
-         WHERE m.endpoint_id = given.endpoint_id AND m.status = 'PENDING') FROM given",
-    ),
-);
+pub static NEXT_DUE: Bulk<GivenEndpoints> = Bulk::new(Action::With(
+    "SELECT given.endpoint_id, (SELECT MIN(m.next_attempt_at) FROM webhook_messages m \
+     WHERE m.endpoint_id = given.endpoint_id AND m.status = 'PENDING') FROM given",
+));
 
 pub const INSERT: &str = "INSERT INTO webhook_messages (uid, endpoint_id, event, payload, status, attempts, \
      next_attempt_at, tried_since, tries, created_at) VALUES ($1, $2, $3, $4, 'PENDING', 0, $5, $5, 0, $5)";
@@ -53,43 +57,53 @@ pub const SEND_AGAIN: &str = "UPDATE webhook_messages SET status = 'PENDING', ne
 pub const DELETE_SOME: &str = "DELETE FROM webhook_messages WHERE id IN \
      (SELECT id FROM webhook_messages WHERE created_at < $1 ORDER BY created_at LIMIT 500)";
 
+given! {
+    pub struct GivenFates(tried: &'v [&'v Tried]) for one in tried {
+        id: BIGINT = one.message.id,
+        attempts: BIGINT = one.message.attempts,
+        status: TEXT = one.after.status().as_str(),
+        next_attempt_at: BIGINT = one.after.next_attempt_at().map(Timestamp::micros),
+    }
+}
+
 /// Only where no other attempt was recorded meanwhile.
-pub static NOTE: Bulk = Bulk::new(
-    &[("id", "BIGINT"), ("attempts", "BIGINT"), ("status", "TEXT"), ("next_attempt_at", "BIGINT")],
-    Action::Update {
-        table: "webhook_messages",
-        set: "status = given.status, attempts = webhook_messages.attempts + 1, tries = webhook_messages.tries + 1, \
-              next_attempt_at = given.next_attempt_at",
-        by: "webhook_messages.id = given.id AND webhook_messages.attempts = given.attempts \
-             AND webhook_messages.status = 'PENDING'",
-    },
-);
+pub static NOTE: Bulk<GivenFates> = Bulk::new(Action::Update {
+    table: "webhook_messages",
+    set: "status = given.status, attempts = webhook_messages.attempts + 1, tries = webhook_messages.tries + 1, \
+          next_attempt_at = given.next_attempt_at",
+    by: "webhook_messages.id = given.id AND webhook_messages.attempts = given.attempts \
+         AND webhook_messages.status = 'PENDING'",
+});
+
+given! {
+    pub struct GivenAttempts(tried: &'v [&'v Tried]) for one in tried {
+        message_id: BIGINT = one.message.id,
+        number: BIGINT = one.attempt.number,
+        status_code: BIGINT = one.attempt.status_code,
+        error: TEXT = one.attempt.error.map(DeliveryError::as_str),
+        duration_micros: BIGINT = one.attempt.duration_micros,
+        attempted_at: BIGINT = one.attempt.attempted_at.micros(),
+    }
+}
 
 /// For deliveries that still exist.
-pub static INSERT_ATTEMPTS: Bulk = Bulk::new(
-    &[
-        ("message_id", "BIGINT"),
-        ("number", "BIGINT"),
-        ("status_code", "BIGINT"),
-        ("error", "TEXT"),
-        ("duration_micros", "BIGINT"),
-        ("attempted_at", "BIGINT"),
-    ],
-    Action::With(
-        "INSERT INTO webhook_attempts (message_id, number, status_code, error, duration_micros, attempted_at) \
-         SELECT m.id, given.number, given.status_code, given.error, given.duration_micros, given.attempted_at \
-         FROM given JOIN webhook_messages m ON m.id = given.message_id WHERE given.number > 0 \
-         ON CONFLICT (message_id, number) DO NOTHING",
-    ),
-);
+pub static INSERT_ATTEMPTS: Bulk<GivenAttempts> = Bulk::new(Action::With(
+    "INSERT INTO webhook_attempts (message_id, number, status_code, error, duration_micros, attempted_at) \
+     SELECT m.id, given.number, given.status_code, given.error, given.duration_micros, given.attempted_at \
+     FROM given JOIN webhook_messages m ON m.id = given.message_id WHERE given.number > 0 \
+     ON CONFLICT (message_id, number) DO NOTHING",
+));
 
-pub static ATTEMPTS: Bulk = Bulk::new(
-    &[("message_id", "BIGINT")],
-    Action::With(
-        "SELECT a.message_id, a.number, a.status_code, a.error, a.duration_micros, a.attempted_at \
-         FROM given JOIN webhook_attempts a ON a.message_id = given.message_id",
-    ),
-);
+given! {
+    pub struct GivenMessages(messages: &'v [Message]) for message in messages {
+        message_id: BIGINT = message.id,
+    }
+}
+
+pub static ATTEMPTS: Bulk<GivenMessages> = Bulk::new(Action::With(
+    "SELECT a.message_id, a.number, a.status_code, a.error, a.duration_micros, a.attempted_at \
+     FROM given JOIN webhook_attempts a ON a.message_id = given.message_id",
+));
 
 #[derive(SqlxRow)]
 struct MessageRow {
@@ -146,7 +160,7 @@ pub async fn next_due(
     conn: &mut BulkConn<'_>,
     endpoints: impl Iterator<Item = i64>,
 ) -> Result<BTreeMap<i64, Timestamp>> {
-    let rows = NEXT_DUE.fetch::<NextDue>(conn, vec![Column::integers(endpoints)]).await?;
+    let rows = NEXT_DUE.fetch::<NextDue>(conn, GivenEndpoints::of(endpoints)).await?;
     Ok(rows.into_iter().filter_map(|NextDue(endpoint, at)| Some((endpoint, at?))).collect())
 }
 
@@ -216,24 +230,8 @@ pub struct Tried {
 
 /// Records attempts, and the deliveries' state after them.
 pub async fn note(conn: &mut BulkConn<'_>, tried: &[&Tried]) -> Result<()> {
-    let attempts = || tried.iter().map(|one| &one.attempt);
-    let columns = vec![
-        Column::integers(tried.iter().map(|one| one.message.id)),
-        Column::integers(attempts().map(|attempt| attempt.number)),
-        Column::Integer(attempts().map(|attempt| attempt.status_code).collect()),
-        Column::Text(attempts().map(|attempt| attempt.error.map(DeliveryError::as_str)).collect()),
-        Column::integers(attempts().map(|attempt| attempt.duration_micros)),
-        Column::integers(attempts().map(|attempt| attempt.attempted_at.micros())),
-    ];
-    INSERT_ATTEMPTS.execute(conn, columns).await?;
-    let next = tried.iter().map(|one| one.after.next_attempt_at().map(Timestamp::micros));
-    let columns = vec![
-        Column::integers(tried.iter().map(|one| one.message.id)),
-        Column::integers(tried.iter().map(|one| one.message.attempts)),
-        Column::texts(tried.iter().map(|one| one.after.status().as_str())),
-        Column::Integer(next.collect()),
-    ];
-    NOTE.execute(conn, columns).await?;
+    INSERT_ATTEMPTS.execute(conn, GivenAttempts::of(tried)).await?;
+    NOTE.execute(conn, GivenFates::of(tried)).await?;
     Ok(())
 }
 
@@ -252,8 +250,7 @@ impl FromRow for AttemptRow {
 
 /// The attempts at these deliveries, each with the delivery's row id; the first of each delivery first.
 pub async fn attempts(conn: &mut Conn<'_>, messages: &[Message]) -> Result<Vec<(i64, Attempt)>> {
-    let columns = vec![Column::integers(messages.iter().map(|message| message.id))];
-    let rows = ATTEMPTS.fetch::<AttemptRow>(&mut conn.bulk(), columns).await?;
+    let rows = ATTEMPTS.fetch::<AttemptRow>(&mut conn.bulk(), GivenMessages::of(messages)).await?;
     let mut attempts: Vec<_> = rows.into_iter().map(|AttemptRow(message, attempt)| (message, attempt)).collect();
     attempts.sort_by_key(|(message, attempt)| (*message, attempt.number));
     Ok(attempts)

@@ -9,7 +9,8 @@ use crate::domain::values::text::LongText;
 use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::{self, Column};
+use crate::storage::db::given::given;
+use crate::storage::db::rows;
 use crate::storage::db::{BulkConn, Conn, on};
 
 /// An endpoint, its row id, and its encrypted secrets.
@@ -59,31 +60,38 @@ pub const UPDATE: &str = "UPDATE webhook_endpoints SET url = $2, description = $
 pub const SET_SECRET: &str = "UPDATE webhook_endpoints SET previous_secret = CASE WHEN CAST($3 AS BIGINT) IS NULL \
      THEN NULL ELSE secret END, previous_until = $3, secret = $2, updated_at = $4 WHERE id = $1";
 
+given! {
+    pub struct GivenIds(ids: impl Iterator<Item = i64>) for id in ids {
+        id: BIGINT = id,
+    }
+}
+
 macro_rules! load_states {
     ($lock:literal) => {
-        Bulk::new(
-            &[("id", "BIGINT")],
-            Action::With(concat!(
-                "SELECT e.id, e.status, e.failing_since FROM given JOIN webhook_endpoints e ON e.id = given.id",
-                $lock
-            )),
-        )
+        Bulk::new(Action::With(concat!(
+            "SELECT e.id, e.status, e.failing_since FROM given JOIN webhook_endpoints e ON e.id = given.id",
+            $lock
+        )))
     };
 }
 
-pub static LOAD_STATES: Bulk = load_states!("");
+pub static LOAD_STATES: Bulk<GivenIds> = load_states!("");
 
 /// Locks the endpoints' rows, in one order.
-pub static LOAD_STATES_AND_LOCK_ON_POSTGRES: Bulk = load_states!(" ORDER BY e.id FOR NO KEY UPDATE OF e");
+pub static LOAD_STATES_AND_LOCK_ON_POSTGRES: Bulk<GivenIds> = load_states!(" ORDER BY e.id FOR NO KEY UPDATE OF e");
 
-pub static SET_FAILING_SINCE: Bulk = Bulk::new(
-    &[("id", "BIGINT"), ("failing_since", "BIGINT")],
-    Action::Update {
-        table: "webhook_endpoints",
-        set: "failing_since = given.failing_since",
-        by: "webhook_endpoints.id = given.id",
-    },
-);
+given! {
+    pub struct GivenFailures(since: &'v [(i64, Option<Timestamp>)]) for (id, since) in since {
+        id: BIGINT = *id,
+        failing_since: BIGINT = since.map(Timestamp::micros),
+    }
+}
+
+pub static SET_FAILING_SINCE: Bulk<GivenFailures> = Bulk::new(Action::Update {
+    table: "webhook_endpoints",
+    set: "failing_since = given.failing_since",
+    by: "webhook_endpoints.id = given.id",
+});
 
 /// Deletes its deliveries too.
 pub const DELETE: &str = "DELETE FROM webhook_endpoints WHERE id = $1";
@@ -249,16 +257,12 @@ pub async fn load_and_lock_states(
     ids: impl Iterator<Item = i64>,
 ) -> Result<Vec<EndpointState>> {
     let sql = conn.choose(&LOAD_STATES, &LOAD_STATES_AND_LOCK_ON_POSTGRES);
-    sql.fetch(conn, vec![Column::integers(ids)]).await
+    sql.fetch(conn, GivenIds::of(ids)).await
 }
 
 /// Sets since when deliveries to endpoints (by row id) have failed.
 pub async fn set_failing_since(conn: &mut BulkConn<'_>, since: &[(i64, Option<Timestamp>)]) -> Result<()> {
-    let columns = vec![
-        Column::integers(since.iter().map(|(id, _)| *id)),
-        Column::Integer(since.iter().map(|(_, since)| since.map(Timestamp::micros)).collect()),
-    ];
-    SET_FAILING_SINCE.execute(conn, columns).await?;
+    SET_FAILING_SINCE.execute(conn, GivenFailures::of(since)).await?;
     Ok(())
 }
 

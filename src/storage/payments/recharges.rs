@@ -9,52 +9,58 @@ use crate::domain::values::sid::{BusinessSid, PaymentSid};
 use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::{Column, FromRow, Row};
+use crate::storage::db::given::given;
+use crate::storage::db::rows::{FromRow, Row};
 use crate::storage::db::{BulkConn, Conn, on};
 
-pub static LOAD: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT")],
-    Action::With(
-        "SELECT r.wallet_id, r.provider, r.method, w.auto_recharge_amount, r.most_per_day, r.most_sum_per_day, r.day, \
-         r.count_of_day, r.sum_of_day, r.failures \
-         FROM given JOIN auto_recharges r ON r.wallet_id = given.wallet_id JOIN wallets w ON w.id = r.wallet_id",
-    ),
-);
+given! {
+    pub struct GivenIds(wallet_ids: &'v [i64]) for id in wallet_ids {
+        wallet_id: BIGINT = *id,
+    }
+}
 
-pub static UPDATE: Bulk = Bulk::new(
-    &[
-        ("wallet_id", "BIGINT"),
-        ("day", "DATE"),
-        ("count_of_day", "BIGINT"),
-        ("sum_of_day", "BIGINT"),
-        ("failures", "BIGINT"),
-    ],
-    Action::Update {
-        table: "auto_recharges",
-        set: "day = given.day, count_of_day = given.count_of_day, sum_of_day = given.sum_of_day, \
-              failures = given.failures",
-        by: "auto_recharges.wallet_id = given.wallet_id",
-    },
-);
+pub static LOAD: Bulk<GivenIds> = Bulk::new(Action::With(
+    "SELECT r.wallet_id, r.provider, r.method, w.auto_recharge_amount, r.most_per_day, r.most_sum_per_day, r.day, \
+     r.count_of_day, r.sum_of_day, r.failures \
+     FROM given JOIN auto_recharges r ON r.wallet_id = given.wallet_id JOIN wallets w ON w.id = r.wallet_id",
+));
 
-pub static INSERT_PAYMENTS: Bulk = Bulk::new(
-    &[
-        ("uid", "UUID"),
-        ("wallet_id", "BIGINT"),
-        ("provider", "TEXT"),
-        ("amount", "BIGINT"),
-        ("currency", "TEXT"),
-        ("method", "TEXT"),
-        ("actor", "TEXT"),
-        ("created_at", "BIGINT"),
-    ],
-    Action::Insert {
-        into: "payments (uid, wallet_id, purpose, provider, amount, currency, status, reference, method, actor, created_at)",
-        values: "given.uid, given.wallet_id, 'AUTO_RECHARGE', given.provider, given.amount, given.currency, 'PENDING', \
-                 'auto-recharge', given.method, given.actor, given.created_at",
-        unless: "",
-    },
-);
+given! {
+    pub struct GivenRecharging(changed: &'v [StoredRecharging]) for stored in changed {
+        wallet_id: BIGINT = stored.wallet_id,
+        day: DATE = stored.recharging.day,
+        count_of_day: BIGINT = stored.recharging.count_of_day,
+        sum_of_day: BIGINT = stored.recharging.sum_of_day.micros(),
+        failures: BIGINT = stored.recharging.failures,
+    }
+}
+
+pub static UPDATE: Bulk<GivenRecharging> = Bulk::new(Action::Update {
+    table: "auto_recharges",
+    set: "day = given.day, count_of_day = given.count_of_day, sum_of_day = given.sum_of_day, \
+          failures = given.failures",
+    by: "auto_recharges.wallet_id = given.wallet_id",
+});
+
+given! {
+    pub struct GivenPayments(recharges: &'v [NewRecharge], actor: &'v Actor, now: Timestamp) for new in recharges {
+        uid: UUID = new.sid.uuid(),
+        wallet_id: BIGINT = new.wallet_id,
+        provider: TEXT = new.provider.as_str(),
+        amount: BIGINT = new.amount.micros(),
+        currency: TEXT = new.currency.code(),
+        method: TEXT = new.method.as_deref(),
+        actor: TEXT = &*actor.name,
+        created_at: BIGINT = now.micros(),
+    }
+}
+
+pub static INSERT_PAYMENTS: Bulk<GivenPayments> = Bulk::new(Action::Insert {
+    into: "payments (uid, wallet_id, purpose, provider, amount, currency, status, reference, method, actor, created_at)",
+    values: "given.uid, given.wallet_id, 'AUTO_RECHARGE', given.provider, given.amount, given.currency, 'PENDING', \
+             'auto-recharge', given.method, given.actor, given.created_at",
+    unless: "",
+});
 
 /// The auto-recharge settings and counts of a wallet that has any.
 #[derive(Clone, Debug)]
@@ -86,20 +92,12 @@ impl FromRow for StoredRecharging {
 }
 
 pub async fn load(conn: &mut BulkConn<'_>, wallet_ids: &[i64]) -> Result<Vec<StoredRecharging>> {
-    LOAD.fetch(conn, vec![Column::integers(wallet_ids.iter().copied())]).await
+    LOAD.fetch(conn, GivenIds::of(wallet_ids)).await
 }
 
 /// Updates the counts.
 pub async fn update(conn: &mut BulkConn<'_>, changed: &[StoredRecharging]) -> Result<()> {
-    let all = || changed.iter().map(|stored| &stored.recharging);
-    let columns = vec![
-        Column::integers(changed.iter().map(|stored| stored.wallet_id)),
-        Column::Day(all().map(|recharging| recharging.day).collect()),
-        Column::integers(all().map(|recharging| recharging.count_of_day)),
-        Column::integers(all().map(|recharging| recharging.sum_of_day.micros())),
-        Column::integers(all().map(|recharging| recharging.failures)),
-    ];
-    UPDATE.execute(conn, columns).await?;
+    UPDATE.execute(conn, GivenRecharging::of(changed)).await?;
     Ok(())
 }
 
@@ -116,17 +114,7 @@ pub struct NewRecharge {
 
 /// Inserts recharges as payments; an index refuses a second open one of a wallet.
 pub async fn insert(conn: &mut BulkConn<'_>, recharges: &[NewRecharge], actor: &Actor, now: Timestamp) -> Result<()> {
-    let columns = vec![
-        Column::ids(recharges.iter().map(|new| new.sid.uuid())),
-        Column::integers(recharges.iter().map(|new| new.wallet_id)),
-        Column::texts(recharges.iter().map(|new| new.provider.as_str())),
-        Column::integers(recharges.iter().map(|new| new.amount.micros())),
-        Column::texts(recharges.iter().map(|new| new.currency.code())),
-        Column::Text(recharges.iter().map(|new| new.method.as_deref()).collect()),
-        Column::texts(recharges.iter().map(|_| &*actor.name)),
-        Column::integers(recharges.iter().map(|_| now.micros())),
-    ];
-    INSERT_PAYMENTS.execute(conn, columns).await?;
+    INSERT_PAYMENTS.execute(conn, GivenPayments::of(recharges, actor, now)).await?;
     Ok(())
 }
 

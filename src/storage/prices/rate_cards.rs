@@ -15,8 +15,8 @@ use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::Timestamp;
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
+use crate::storage::db::given::given;
 use crate::storage::db::listing::{Filter, Listing, Sort};
-use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 
 /// The newest card of each destination and currency that is in force on a day. An empty filter matches everything.
@@ -92,21 +92,26 @@ pub const UPDATE: &str = "UPDATE rate_cards SET networks = $2, price_per_sms = $
 
 pub const DELETE: &str = "DELETE FROM rate_cards WHERE uid = $1";
 
-pub static INSERT_MANY: Bulk = Bulk::new(
-    &[
-        ("uid", "UUID"),
-        ("country_code", "TEXT"),
-        ("operator", "TEXT"),
-        ("operator_key", "TEXT"),
-        ("networks", "JSONB"),
-        ("price_per_sms", "BIGINT"),
-        ("currency", "TEXT"),
-        ("effective_from", "DATE"),
-        ("notes", "TEXT"),
-        ("created_at", "BIGINT"),
-    ],
-    Action::InsertInto("rate_cards"),
-);
+given! {
+    /// Cards with their networks as JSON and the keys of their operators.
+    pub struct GivenCards(
+        cards: &'v [(&'v RateCard, String, String)],
+        now: Timestamp,
+    ) for (card, networks, operator_key) in cards {
+        uid: UUID = card.sid.uuid(),
+        country_code: TEXT = card.country.as_str(),
+        operator: TEXT = card.operator.as_str(),
+        operator_key: TEXT = operator_key.as_str(),
+        networks: JSONB = networks.as_str(),
+        price_per_sms: BIGINT = card.price_per_sms.micros(),
+        currency: TEXT = card.currency.code(),
+        effective_from: DATE = card.effective_from,
+        notes: TEXT = card.notes.as_str(),
+        created_at: BIGINT = now.micros(),
+    }
+}
+
+pub static INSERT_MANY: Bulk<GivenCards> = Bulk::new(Action::InsertInto("rate_cards"));
 
 pub const INSERT: &str = "INSERT INTO rate_cards (uid, country_code, operator, operator_key, networks, price_per_sms, \
      currency, effective_from, notes, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
@@ -209,23 +214,10 @@ pub async fn delete(conn: &mut Conn<'_>, sid: RateCardSid) -> Result<()> {
 
 /// Inserts cards, none of which exists yet.
 pub async fn insert_many(conn: &mut BulkConn<'_>, cards: &[RateCard], now: Timestamp) -> Result<()> {
-    let as_json = |card: &RateCard| serde_json::to_string(&card.networks);
-    let networks = cards.iter().map(as_json).collect::<std::result::Result<Vec<_>, _>>();
-    let networks = networks.map_err(|error| Error::Corrupt(format!("networks that are no JSON: {error}")))?;
-    let keys: Vec<String> = cards.iter().map(RateCard::operator_key).collect();
-    let columns = vec![
-        Column::ids(cards.iter().map(|card| card.sid.uuid())),
-        Column::texts(cards.iter().map(|card| card.country.as_str())),
-        Column::texts(cards.iter().map(|card| card.operator.as_str())),
-        Column::texts(keys.iter().map(String::as_str)),
-        Column::texts(networks.iter().map(String::as_str)),
-        Column::integers(cards.iter().map(|card| card.price_per_sms.micros())),
-        Column::texts(cards.iter().map(|card| card.currency.code())),
-        Column::days(cards.iter().map(|card| card.effective_from)),
-        Column::texts(cards.iter().map(|card| card.notes.as_str())),
-        Column::integers(cards.iter().map(|_| now.micros())),
-    ];
-    INSERT_MANY.execute(conn, columns).await?;
+    let as_rows = cards.iter().map(|card| Ok((card, serde_json::to_string(&card.networks)?, card.operator_key())));
+    let cards = as_rows.collect::<serde_json::Result<Vec<_>>>();
+    let cards = cards.map_err(|error| Error::Corrupt(format!("networks that are no JSON: {error}")))?;
+    INSERT_MANY.execute(conn, GivenCards::of(&cards, now)).await?;
     Ok(())
 }
 

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::storage::businesses::is_suspended;
 use crate::storage::db::BulkConn;
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::{Column, FromRow, Row};
+use crate::storage::db::given::given;
+use crate::storage::db::rows::{FromRow, Row};
 
 /// An account, its row id, and its newest row when it was read.
 #[derive(Clone, Debug)]
@@ -20,12 +21,16 @@ pub struct StoredAccount {
     pub account: Account,
 }
 
+given! {
+    pub struct GivenBusinesses(businesses: impl IntoIterator<Item = &'v BusinessSid>) for sid in businesses {
+        sid: TEXT = sid.as_str(),
+    }
+}
+
 /// The plan is looked up from the locked row: joined, it would be the one before the wait for the lock.
 macro_rules! load {
     ($lock:literal) => {
-        Bulk::new(
-            &[("sid", "TEXT")],
-            Action::With(concat!(
+        Bulk::new(Action::With(concat!(
                 "SELECT w.id, b.sid, ",
                 is_suspended!(),
                 ", w.currency, \
@@ -40,7 +45,7 @@ macro_rules! load {
     };
 }
 
-pub static LOAD: Bulk = load!("");
+pub static LOAD: Bulk<GivenBusinesses> = load!("");
 
 /// A business that has no wallet yet.
 #[derive(Clone, Debug)]
@@ -51,14 +56,11 @@ pub struct Unopened {
     pub currency: Option<Currency>,
 }
 
-pub static LOAD_UNOPENED: Bulk = Bulk::new(
-    &[("sid", "TEXT")],
-    Action::With(concat!(
-        "SELECT b.sid, ",
-        is_suspended!(),
-        ", (SELECT currency FROM wallets WHERE business_id = b.parent_id) FROM given JOIN businesses b ON b.sid = given.sid"
-    )),
-);
+pub static LOAD_UNOPENED: Bulk<GivenBusinesses> = Bulk::new(Action::With(concat!(
+    "SELECT b.sid, ",
+    is_suspended!(),
+    ", (SELECT currency FROM wallets WHERE business_id = b.parent_id) FROM given JOIN businesses b ON b.sid = given.sid"
+)));
 
 impl FromRow for Unopened {
     fn from_row(mut row: Row<'_>) -> Result<Unopened> {
@@ -68,36 +70,38 @@ impl FromRow for Unopened {
 
 /// Those of these businesses that exist, none of which has a wallet as far as the caller knows.
 pub async fn load_unopened(conn: &mut BulkConn<'_>, businesses: &[&BusinessSid]) -> Result<Vec<Unopened>> {
-    LOAD_UNOPENED.fetch(conn, vec![Column::texts(businesses.iter().map(|sid| sid.as_str()))]).await
+    LOAD_UNOPENED.fetch(conn, GivenBusinesses::of(businesses.iter().copied())).await
 }
 
 /// Locks the wallets' rows until the transaction ends, in one order, so that there is no deadlock. SQLite needs no
 /// lock: its one writer is alone already.
-pub static LOAD_AND_LOCK_ON_POSTGRES: Bulk = load!(" ORDER BY w.id FOR UPDATE OF w");
+pub static LOAD_AND_LOCK_ON_POSTGRES: Bulk<GivenBusinesses> = load!(" ORDER BY w.id FOR UPDATE OF w");
+
+given! {
+    /// Changed accounts: the row, the `seq` each was read with, and the account now.
+    pub struct GivenAccounts(changed: &'v [(i64, i64, &'v Account)]) for (id, seq_before, account) in changed {
+        id: BIGINT = *id,
+        seq_before: BIGINT = *seq_before,
+        balance: BIGINT = account.head.balance.micros(),
+        last_seq: BIGINT = account.head.last_seq,
+        last_uid: UUID = account.head.last_sid.map(TransactionSid::uuid),
+        tier_month: DATE = account.tiers.month,
+        tier_segments: BIGINT = account.tiers.segments,
+        spend_day: DATE = account.watch.spend.day,
+        spend_today: BIGINT = account.watch.spend.today.micros(),
+        spend_limit: BIGINT = account.watch.spend.limit.map(Money::micros),
+        updated_at: BIGINT = account.head.updated_at.micros(),
+    }
+}
 
 /// Updates a wallet only if it is still as it was read.
-pub static UPDATE: Bulk = Bulk::new(
-    &[
-        ("id", "BIGINT"),
-        ("seq_before", "BIGINT"),
-        ("balance", "BIGINT"),
-        ("last_seq", "BIGINT"),
-        ("last_uid", "UUID"),
-        ("tier_month", "DATE"),
-        ("tier_segments", "BIGINT"),
-        ("spend_day", "DATE"),
-        ("spend_today", "BIGINT"),
-        ("spend_limit", "BIGINT"),
-        ("updated_at", "BIGINT"),
-    ],
-    Action::Update {
-        table: "wallets",
-        set: "balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
-              tier_month = given.tier_month, tier_segments = given.tier_segments, \
-              spend_day = given.spend_day, spend_today = given.spend_today, spend_limit = given.spend_limit, updated_at = given.updated_at",
-        by: "wallets.id = given.id AND wallets.last_seq = given.seq_before",
-    },
-);
+pub static UPDATE: Bulk<GivenAccounts> = Bulk::new(Action::Update {
+    table: "wallets",
+    set: "balance = given.balance, last_seq = given.last_seq, last_uid = given.last_uid, \
+          tier_month = given.tier_month, tier_segments = given.tier_segments, \
+          spend_day = given.spend_day, spend_today = given.spend_today, spend_limit = given.spend_limit, updated_at = given.updated_at",
+    by: "wallets.id = given.id AND wallets.last_seq = given.seq_before",
+});
 
 /// In the column order of [`LOAD`].
 impl FromRow for StoredAccount {
@@ -136,13 +140,13 @@ impl FromRow for StoredAccount {
 
 /// The accounts of those businesses that have a wallet.
 pub async fn load(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
-    LOAD.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
+    LOAD.fetch(conn, GivenBusinesses::of(businesses)).await
 }
 
 /// The accounts of those businesses that have a wallet, locked until this transaction ends.
 pub async fn load_and_lock(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) -> Result<Vec<StoredAccount>> {
     let bulk = conn.choose(&LOAD, &LOAD_AND_LOCK_ON_POSTGRES);
-    bulk.fetch(conn, vec![Column::texts(businesses.iter().map(BusinessSid::as_str))]).await
+    bulk.fetch(conn, GivenBusinesses::of(businesses)).await
 }
 
 /// Updates accounts: the row id and the `seq` each was read with, and the account as it is now.
@@ -150,20 +154,6 @@ pub async fn load_and_lock(conn: &mut BulkConn<'_>, businesses: &[BusinessSid]) 
 /// # Errors
 /// [`Error::Stale`] where a wallet is no longer as it was read.
 pub async fn update(conn: &mut BulkConn<'_>, changed: &[(i64, i64, &Account)]) -> Result<()> {
-    let accounts = || changed.iter().map(|(_, _, account)| *account);
-    let columns = vec![
-        Column::integers(changed.iter().map(|(id, ..)| *id)),
-        Column::integers(changed.iter().map(|(_, seq_before, _)| *seq_before)),
-        Column::integers(accounts().map(|account| account.head.balance.micros())),
-        Column::integers(accounts().map(|account| account.head.last_seq)),
-        Column::Id(accounts().map(|account| account.head.last_sid.map(TransactionSid::uuid)).collect()),
-        Column::Day(accounts().map(|account| account.tiers.month).collect()),
-        Column::integers(accounts().map(|account| account.tiers.segments)),
-        Column::Day(accounts().map(|account| account.watch.spend.day).collect()),
-        Column::integers(accounts().map(|account| account.watch.spend.today.micros())),
-        Column::Integer(accounts().map(|account| account.watch.spend.limit.map(Money::micros)).collect()),
-        Column::integers(accounts().map(|account| account.head.updated_at.micros())),
-    ];
-    let updated = UPDATE.execute(conn, columns).await?;
+    let updated = UPDATE.execute(conn, GivenAccounts::of(changed)).await?;
     if updated == changed.len() as u64 { Ok(()) } else { Err(Error::Stale) }
 }

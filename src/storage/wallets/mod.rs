@@ -22,8 +22,8 @@ use crate::domain::wallets::{AutoRecharge, OpeningTerms, Wallet, WalletSettings}
 use crate::error::{Error, Result};
 use crate::storage::db::bulk::{Action, Bulk};
 use crate::storage::db::dialects::Texts;
+use crate::storage::db::given::given;
 use crate::storage::db::listing::{Filter, Listing, Sort};
-use crate::storage::db::rows::Column;
 use crate::storage::db::{BulkConn, Conn, on};
 use crate::storage::{audit, businesses};
 
@@ -99,17 +99,24 @@ pub static LISTING: Listing = Listing {
     default_sort: "business_sid",
 };
 
-pub static INSERT: Bulk = Bulk::new(
-    &[("uid", "UUID"), ("business_sid", "TEXT"), ("plan_name", "TEXT"), ("currency", "TEXT"), ("created_at", "BIGINT")],
-    Action::Insert {
-        into: "wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, auto_recharge_enabled, \
-               auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at)",
-        values: "given.uid, (SELECT id FROM businesses WHERE sid = given.business_sid), \
-                 (SELECT id FROM pricing_plans WHERE name = given.plan_name), given.currency, 0, 0, FALSE, 0, 0, 0, \
-                 given.created_at, given.created_at",
-        unless: "ON CONFLICT (business_id) DO NOTHING",
-    },
-);
+given! {
+    pub struct GivenWallet(sid: WalletSid, opening: &'v Opening<'v>, currency: Currency) {
+        uid: UUID = sid.uuid(),
+        business_sid: TEXT = opening.business.as_str(),
+        plan_name: TEXT = opening.terms.plan_name.as_str(),
+        currency: TEXT = currency.code(),
+        created_at: BIGINT = opening.now.micros(),
+    }
+}
+
+pub static INSERT: Bulk<GivenWallet> = Bulk::new(Action::Insert {
+    into: "wallets (uid, business_id, pricing_plan_id, currency, balance, credit_limit, auto_recharge_enabled, \
+           auto_recharge_amount, auto_recharge_threshold, last_seq, created_at, updated_at)",
+    values: "given.uid, (SELECT id FROM businesses WHERE sid = given.business_sid), \
+             (SELECT id FROM pricing_plans WHERE name = given.plan_name), given.currency, 0, 0, FALSE, 0, 0, 0, \
+             given.created_at, given.created_at",
+    unless: "ON CONFLICT (business_id) DO NOTHING",
+});
 
 pub const FIND_PLAN: &str = "SELECT id, type FROM pricing_plans WHERE uid = $1";
 
@@ -220,16 +227,11 @@ pub async fn open(conn: &mut BulkConn<'_>, opening: &Opening<'_>) -> Result<()> 
     let sid = WalletSid::new(opening.wallet_id);
     let reseller = accounts::load_unopened(conn, &[opening.business]).await?.pop();
     let currency = reseller.and_then(|found| found.currency).unwrap_or(opening.terms.currency);
-    let columns = vec![
-        Column::ids([sid.uuid()]),
-        Column::texts([opening.business.as_str()]),
-        Column::texts([opening.terms.plan_name.as_str()]),
-        Column::texts([currency.code()]),
-        Column::integers([opening.now.micros()]),
-    ];
     // The business may be deleted just now, and then the wallet has none to belong to.
-    let inserted =
-        INSERT.execute(conn, columns).await.map_err(|error| if is_missing(&error) { Error::Stale } else { error });
+    let inserted = INSERT
+        .execute(conn, GivenWallet::of(sid, opening, currency))
+        .await
+        .map_err(|error| if is_missing(&error) { Error::Stale } else { error });
     if inserted? == 1 {
         let after = json!({"business_sid": opening.business, "currency": currency, "balance": 0});
         let entry = AuditEntry::created(AuditAction::WalletCreated, sid.to_string(), after);

@@ -10,41 +10,49 @@ use crate::domain::wallets::ledger::Entry;
 use crate::domain::wallets::transactions::{Transaction, TransactionType};
 use crate::error::Result;
 use crate::storage::db::bulk::{Action, Bulk};
-use crate::storage::db::rows::Column;
+use crate::storage::db::given::given;
 use crate::storage::db::{BulkConn, Conn};
 
-pub static INSERT: Bulk = Bulk::new(
-    &[
-        ("uid", "UUID"),
-        ("wallet_id", "BIGINT"),
-        ("seq", "BIGINT"),
-        ("previous_uid", "UUID"),
-        ("type", "TEXT"),
-        ("amount", "BIGINT"),
-        ("balance_after", "BIGINT"),
-        ("created_at", "BIGINT"),
-        ("actor", "TEXT"),
-        ("request_id", "TEXT"),
-        ("reference", "TEXT"),
-        ("details", "JSONB"),
-        ("metadata", "JSONB"),
-        ("message_sid", "TEXT"),
-        ("input_hash", "BYTEA"),
-        ("rate_id", "BIGINT"),
-        ("segments", "BIGINT"),
-        ("encoding", "TEXT"),
-        ("sent_to", "TEXT"),
-        ("submitted_at", "BIGINT"),
-        ("more_parts", "JSONB"),
-        ("charge_uid", "UUID"),
-    ],
-    Action::InsertInto("transactions"),
-);
+given! {
+    pub struct GivenEntries(rows: &'v [NewRow<'v>]) for row in rows {
+        uid: UUID = row.entry.sid.uuid(),
+        wallet_id: BIGINT = row.wallet_id,
+        seq: BIGINT = row.entry.seq,
+        previous_uid: UUID = row.entry.previous.map(TransactionSid::uuid),
+        type: TEXT = row.transaction_type.as_str(),
+        amount: BIGINT = row.entry.amount.micros(),
+        balance_after: BIGINT = row.entry.balance_after.micros(),
+        created_at: BIGINT = row.entry.created_at.micros(),
+        actor: TEXT = &*row.actor.name,
+        request_id: TEXT = row.actor.request_id.as_deref(),
+        reference: TEXT = &*row.reference,
+        details: JSONB = row.details.as_deref(),
+        metadata: JSONB = row.metadata,
+        message_sid: TEXT = row.debit.as_ref().map(|debit| debit.message_sid),
+        input_hash: BYTEA = row.debit.as_ref().map(|debit| debit.input_hash),
+        rate_id: BIGINT = row.debit.as_ref().map(|debit| debit.rate_id),
+        segments: BIGINT = row.debit.as_ref().map(|debit| debit.segments),
+        encoding: TEXT = row.debit.as_ref().and_then(|debit| debit.encoding),
+        sent_to: TEXT = row.debit.as_ref().and_then(|debit| debit.sent_to),
+        submitted_at: BIGINT = row.debit.as_ref().and_then(|debit| debit.submitted_at),
+        more_parts: JSONB = row.debit.as_ref().and_then(|debit| debit.more_parts.as_deref()),
+        charge_uid: UUID = row.charge.map(TransactionSid::uuid),
+    }
+}
 
-pub static INSERT_MARKS: Bulk = Bulk::new(
-    &[("wallet_id", "BIGINT"), ("seq", "BIGINT"), ("uid", "UUID"), ("created_at", "BIGINT")],
-    Action::InsertInto("transaction_marks"),
-);
+pub static INSERT: Bulk<GivenEntries> = Bulk::new(Action::InsertInto("transactions"));
+
+given! {
+    /// Marked entries, each after its wallet's row.
+    pub struct GivenMarks(marked: &'v [(i64, &'v Entry)]) for (wallet_id, entry) in marked {
+        wallet_id: BIGINT = *wallet_id,
+        seq: BIGINT = entry.seq,
+        uid: UUID = entry.sid.uuid(),
+        created_at: BIGINT = entry.created_at.micros(),
+    }
+}
+
+pub static INSERT_MARKS: Bulk<GivenMarks> = Bulk::new(Action::InsertInto("transaction_marks"));
 
 /// One row in so many of a wallet's is marked, and can be found without walking the chain.
 pub(super) const MARK_EVERY: i64 = 64;
@@ -80,40 +88,10 @@ pub struct DebitColumns<'v> {
 
 /// Appends rows, in their order.
 pub async fn append_many(conn: &mut BulkConn<'_>, rows: &[NewRow<'_>]) -> Result<()> {
-    let debits = || rows.iter().map(|row| row.debit.as_ref());
-    let columns = vec![
-        Column::ids(rows.iter().map(|row| row.entry.sid.uuid())),
-        Column::integers(rows.iter().map(|row| row.wallet_id)),
-        Column::integers(rows.iter().map(|row| row.entry.seq)),
-        Column::Id(rows.iter().map(|row| row.entry.previous.map(TransactionSid::uuid)).collect()),
-        Column::texts(rows.iter().map(|row| row.transaction_type.as_str())),
-        Column::integers(rows.iter().map(|row| row.entry.amount.micros())),
-        Column::integers(rows.iter().map(|row| row.entry.balance_after.micros())),
-        Column::integers(rows.iter().map(|row| row.entry.created_at.micros())),
-        Column::texts(rows.iter().map(|row| &*row.actor.name)),
-        Column::Text(rows.iter().map(|row| row.actor.request_id.as_deref()).collect()),
-        Column::texts(rows.iter().map(|row| &*row.reference)),
-        Column::Text(rows.iter().map(|row| row.details.as_deref()).collect()),
-        Column::Text(rows.iter().map(|row| row.metadata).collect()),
-        Column::Text(debits().map(|debit| debit.map(|debit| debit.message_sid)).collect()),
-        Column::Bytes(debits().map(|debit| debit.map(|debit| debit.input_hash)).collect()),
-        Column::Integer(debits().map(|debit| debit.map(|debit| debit.rate_id)).collect()),
-        Column::Integer(debits().map(|debit| debit.map(|debit| debit.segments)).collect()),
-        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.encoding)).collect()),
-        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.sent_to)).collect()),
-        Column::Integer(debits().map(|debit| debit.and_then(|debit| debit.submitted_at)).collect()),
-        Column::Text(debits().map(|debit| debit.and_then(|debit| debit.more_parts.as_deref())).collect()),
-        Column::Id(rows.iter().map(|row| row.charge.map(TransactionSid::uuid)).collect()),
-    ];
-    INSERT.execute(conn, columns).await?;
-    let marked: Vec<&NewRow<'_>> = rows.iter().filter(|row| row.entry.seq % MARK_EVERY == 0).collect();
-    let columns = vec![
-        Column::integers(marked.iter().map(|row| row.wallet_id)),
-        Column::integers(marked.iter().map(|row| row.entry.seq)),
-        Column::ids(marked.iter().map(|row| row.entry.sid.uuid())),
-        Column::integers(marked.iter().map(|row| row.entry.created_at.micros())),
-    ];
-    INSERT_MARKS.execute(conn, columns).await?;
+    INSERT.execute(conn, GivenEntries::of(rows)).await?;
+    let marked = rows.iter().filter(|row| row.entry.seq % MARK_EVERY == 0);
+    let marked: Vec<_> = marked.map(|row| (row.wallet_id, &row.entry)).collect();
+    INSERT_MARKS.execute(conn, GivenMarks::of(&marked)).await?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use sqlx::Row;
 use wecall_billing::storage;
 use wecall_billing::storage::db::Db;
-use wecall_billing::storage::db::bulk::Bulk;
+use wecall_billing::storage::db::bulk::SqlTexts;
 use wecall_billing::storage::db::listing::{Dialect, Listing};
 
 use super::architecture::sources;
@@ -187,7 +187,7 @@ const QUERIES: &[(&str, &str)] = &[
 ];
 
 /// Statements over many rows at once, as a batch of charges makes them.
-static BULKS: &[(&str, &Bulk)] = &[
+static BULKS: &[(&str, &dyn SqlTexts)] = &[
     ("wallets::accounts::LOAD", &storage::wallets::accounts::LOAD),
     ("access::keys::TOUCH", &storage::access::keys::TOUCH),
     ("wallets::accounts::LOAD_UNOPENED", &storage::wallets::accounts::LOAD_UNOPENED),
