@@ -14,7 +14,8 @@
 //! [`commands`] runs the subcommands, [`worker`] does what is scheduled, [`seed`] loads `seeds/`. The world outside:
 //! [`clock`], [`random`], [`outbound`] (requests to addresses that others name), [`error`].
 //!
-//! Inside `domain`, `services` and `storage` stand the same subjects, bottom to top: `values` (in storage `db`) · `audit` ·
+//! Inside `domain`, `services` and `storage` stand the same subjects, bottom to top: `values` (in storage `db`) ·
+//! `audit` ·
 //! `jobs` · `businesses` · `access` · `posting` (services) · `prices` · `notifications` · `wallets` · `payments` ·
 //! `invoices` · `charges` · `reports` · `operations`. A face names its files by the same nouns, and `tests/it` has the same
 //! folders beside `house` (structure, queries, documents), `edge`, `contract`, `kills` and `support`.
@@ -29,20 +30,21 @@
 //! 5. `domain` has its own refusals and one `FieldError`, and no error of another layer.
 //! 6. `storage/db` alone knows which database is open: others hand it two texts, named `…_ON_SQLITE` and `…_ON_POSTGRES`.
 //!
-//! A request flows one way: route → extractor (who may) → handler → service (opens the transaction) → storage reads → pure
-//! decision of the domain → storage writes → COMMIT → response. `docs/architecture.md` says how to add an endpoint,
+//! A request flows one way: route → extractor (who may) → handler → service (opens the transaction) → storage reads →
+//! pure decision of the domain → storage writes → COMMIT → response. `docs/architecture.md` says how to add an
+//! endpoint,
 //! `docs/decisions.md` why things are as they are.
 //!
 //! # Words
 //!
-//! Message: an SMS, nothing else. Charge: the price of a message, taken from a wallet. Delivery report: what the gateway
-//! says became of a message. Posting: an entry to be made in the ledger; transaction: one that was made. Plan: what a
-//! client pays per segment, with volume tiers. Rate card: the price of a destination from a day on. Price book: plans and
-//! rate cards in memory. Rating: finding the price of a message. Rollup: the usage of a day, added up. Month close: makes
-//! the invoices of a month. Allocation: which invoices a credit pays. Credit note: takes back an invoice, or a part of it.
-//! Suspense: money of a provider that fits no payment. Event: tells a webhook endpoint that something happened; webhook
-//! delivery: the attempts to send it. Tenant: a business that the caller has a right over; reach: all of those. Tail of a
-//! name: `…Body` is JSON on the wire, `…Row` a row of a table, `New…` a thing before it is stored.
+//! Message: an SMS, nothing else. Charge: the price of a message, taken from a wallet. Delivery report: what the
+//! gateway says became of a message. Posting: an entry to be made in the ledger; transaction: one that was made. Plan:
+//! what a client pays per segment, with volume tiers. Rate card: the price of a destination from a day on. Price book:
+//! plans and rate cards in memory. Rating: finding the price of a message. Rollup: the usage of a day, added up. Month
+//! close: makes the invoices of a month. Allocation: which invoices a credit pays. Credit note: takes back an invoice,
+//! or a part of it. Suspense: money of a provider that fits no payment. Event: tells a webhook endpoint that something
+//! happened; webhook delivery: the attempts to send it. Tenant: a business that the caller has a right over; reach: all
+//! of those. Tail of a name: `…Body` is JSON on the wire, `…Row` a row of a table, `New…` a thing before it is stored.
 
 pub mod app;
 pub mod clock;

@@ -37,8 +37,8 @@ pub enum Command {
     Check,
     /// Check that all the money and all the counts in the database agree, also while the server runs
     Reconcile,
-    /// Close a month: give its invoices their numbers, also while the server runs. The server does so by itself 72 hours
-    /// after a month's end
+    /// Close a month: give its invoices their numbers, also while the server runs. The server does so by itself 72
+    /// hours after a month's end
     CloseMonth(CloseMonthArgs),
     /// Write a consistent copy of the database, also while the server runs
     Backup {

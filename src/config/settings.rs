@@ -34,8 +34,8 @@ pub struct Settings {
     #[arg(long, env, global = true, value_parser = |text: &str| parse_between(text, 0..=u16::MAX))]
     pub port: Option<u16>,
 
-    /// An address and port of their own for /metrics, such as 127.0.0.1:9100; it asks nobody for credentials there, and is
-    /// not served at the other address
+    /// An address and port of their own for /metrics, such as 127.0.0.1:9100; it asks nobody for credentials there, and
+    /// is not served at the other address
     #[arg(long, env, global = true, value_name = "ADDRESS", value_parser = parse_metrics_address)]
     pub metrics_bind: Option<SocketAddr>,
 
@@ -48,8 +48,8 @@ pub struct Settings {
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub auth_open_anywhere: bool,
 
-    /// What secrets are sealed with that must be read back from the database: 32 characters or more, random; needed with
-    /// AUTH=required
+    /// What secrets are sealed with that must be read back from the database: 32 characters or more, random; needed
+    /// with AUTH=required
     #[arg(long, env, global = true, hide_env_values = true, value_name = "SECRET")]
     pub secret_key: Option<SecretKey>,
 
@@ -72,7 +72,8 @@ pub struct Settings {
     #[arg(long, env, global = true, value_delimiter = ',', value_name = "HOSTS")]
     pub allowed_hosts: Vec<HostName>,
 
-    /// The proxies whose X-Forwarded-For and X-Forwarded-Proto count: addresses or networks (10.0.0.0/8), separated by commas
+    /// The proxies whose X-Forwarded-For and X-Forwarded-Proto count: addresses or networks (10.0.0.0/8), separated by
+    /// commas
     #[arg(long, env, global = true, value_delimiter = ',', value_name = "NETWORKS")]
     pub trusted_proxies: Vec<TrustedNetwork>,
 
@@ -120,8 +121,8 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "", hide_default_value = true, value_name = "RATES")]
     pub tax_rates: TaxRates,
 
-    /// Who is asked for top-ups, separated by commas: NAME=URL of an adapter each; `simulated` is the one for development,
-    /// whose money is nobody's [default: simulated with AUTH=open, none with AUTH=required]
+    /// Who is asked for top-ups, separated by commas: NAME=URL of an adapter each; `simulated` is the one for
+    /// development, whose money is nobody's [default: simulated with AUTH=open, none with AUTH=required]
     #[arg(long, env, global = true, value_delimiter = ',', value_name = "PROVIDERS")]
     pub payment_providers: Vec<ProviderSetting>,
 
@@ -220,8 +221,8 @@ pub struct Settings {
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub worker: bool,
 
-    /// Let webhooks lead into private networks and to this machine, and begin with http://: for development, and where all
-    /// who may make webhooks may reach whatever this server reaches
+    /// Let webhooks lead into private networks and to this machine, and begin with http://: for development, and where
+    /// all who may make webhooks may reach whatever this server reaches
     #[arg(long, env, global = true, default_value = "false", value_parser = parse_flag,
           action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub webhooks_allow_private: bool,

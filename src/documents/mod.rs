@@ -112,8 +112,8 @@ mod tests {
     use crate::domain::invoices::{Dues, InvoiceHeader};
     use crate::domain::values::money::BasisPoints;
 
-    /// Of a total of 30 and a tax of 3 on top: what was due at the close, what was paid since, what the page says was paid
-    /// and is due.
+    /// Of a total of 30 and a tax of 3 on top: what was due at the close, what was paid since, what the page says was
+    /// paid and is due.
     #[rstest]
     #[case(InvoiceKind::Invoice, InvoiceStatus::Draft, 0, 0, None)]
     #[case(InvoiceKind::Invoice, InvoiceStatus::Sent, 33, 0, Some((0, 33)))]

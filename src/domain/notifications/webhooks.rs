@@ -149,8 +149,8 @@ pub struct CheckedChanges {
 }
 
 impl CheckedChanges {
-    /// The changed endpoint, with `now` as the time of change; equal to `before` where nothing changes. Enabled again, or at
-    /// another URL, it counts as not failing.
+    /// The changed endpoint, with `now` as the time of change; equal to `before` where nothing changes. Enabled again,
+    /// or at another URL, it counts as not failing.
     pub fn apply_to(self, before: &Webhook, now: Timestamp) -> Webhook {
         let mut after = before.clone();
         after.url = self.url.unwrap_or(after.url);

@@ -1,8 +1,9 @@
 //! Runs a use case once per `Idempotency-Key`, and answers repeats from storage.
 //!
-//! Every use case that takes a key runs inside [`Once::run`]: begin → lock → the stored answer, or run → store → commit. The
-//! [`Lock`] keeps two requests with one key apart, so that the second sees what the first left; the [`Codec`] says how the
-//! answer is stored for 30 days. Where the outcome of the COMMIT is unknown, the key is looked up again.
+//! Every use case that takes a key runs inside [`Once::run`]: begin → lock → the stored answer, or run → store →
+//! commit. The [`Lock`] keeps two requests with one key apart, so that the second sees what the first left; the
+//! [`Codec`] says how the answer is stored for 30 days. Where the outcome of the COMMIT is unknown, the key is looked
+//! up again.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,7 +38,8 @@ pub trait Lock: Sync {
     /// [`Error::NotFound`] where there is nothing to lock for this caller, and those of the database.
     fn take(&self, conn: &mut Conn<'_>, key: Option<&KeyScope>) -> impl Future<Output = Result<Self::Held>> + Send;
 
-    /// Waits until a transaction whose outcome is unknown has ended, in case the database still works on it. Creates nothing.
+    /// Waits until a transaction whose outcome is unknown has ended, in case the database still works on it. Creates
+    /// nothing.
     ///
     /// # Errors
     /// Those of the database.
@@ -61,8 +63,8 @@ pub trait Codec<T>: Sync {
 }
 
 impl Once<'_> {
-    /// Runs `work` in a transaction that holds the lock, stores its answer under the key and commits; or returns the answer
-    /// that was stored before, and rolls back.
+    /// Runs `work` in a transaction that holds the lock, stores its answer under the key and commits; or returns the
+    /// answer that was stored before, and rolls back.
     ///
     /// # Errors
     /// [`Error::IdempotencyConflict`] where the key was used with another input; [`Error::OutcomeUnknown`] where there
@@ -171,8 +173,8 @@ impl Lock for KeyTurn {
     }
 }
 
-/// Locks the wallet of a business, if it has one. Two requests with one key concern one business, so its wallet keeps them
-/// apart.
+/// Locks the wallet of a business, if it has one. Two requests with one key concern one business, so its wallet keeps
+/// them apart.
 #[derive(Clone, Copy, Debug)]
 pub struct HeldWallet<'a>(pub &'a BusinessSid);
 
@@ -204,7 +206,8 @@ impl Lock for OpenedWallet<'_> {
     }
 }
 
-/// Locks the wallet of a business that exists, creating it where there is none. Without such a business: [`Error::NotFound`].
+/// Locks the wallet of a business that exists, creating it where there is none. Without such a business:
+/// [`Error::NotFound`].
 #[derive(Clone, Copy, Debug)]
 pub struct WalletOfExisting<'a>(pub &'a Opening<'a>);
 

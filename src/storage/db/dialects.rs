@@ -1,7 +1,7 @@
 //! Picks what is meant for the open database, where the two need different texts, parameters or settings.
 //!
-//! Other files of storage hand over both texts, `…_ON_SQLITE` and `…_ON_POSTGRES`, and never ask which one is open. A lock
-//! is a text of its own on Postgres; SQLite needs no such word, for its one writer is alone already.
+//! Other files of storage hand over both texts, `…_ON_SQLITE` and `…_ON_POSTGRES`, and never ask which one is open. A
+//! lock is a text of its own on Postgres; SQLite needs no such word, for its one writer is alone already.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;

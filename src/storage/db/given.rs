@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use super::rows::Column;
 
-/// Declares the rows that a statement runs over. Each column's name, its type in Postgres and its value in a row stand in
-/// one line, so that no value can be bound to another column.
+/// Declares the rows that a statement runs over. Each column's name, its type in Postgres and its value in a row stand
+/// in one line, so that no value can be bound to another column.
 ///
 /// ```text
 /// given! {

@@ -232,7 +232,8 @@ fn purity(file: &File, named: &Named) -> Option<String> {
     (layer_of(file) == "domain" && (outside || asks_a_clock)).then(|| "names what is outside the domain".to_owned())
 }
 
-/// Only `storage/db` knows that there are two databases and which one is open; other files of storage hand it both texts.
+/// Only `storage/db` knows that there are two databases and which one is open; other files of storage hand it both
+/// texts.
 fn dialects(file: &File, named: &Named) -> Option<String> {
     let is_database = file.path.starts_with("storage/db/");
     let leads_there = begins(&named.path, "sqlx") || begins(&named.path, "crate::storage::db");

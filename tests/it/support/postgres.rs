@@ -108,8 +108,8 @@ fn run_name() -> String {
     format!("{:016x}", std::collections::hash_map::RandomState::new().build_hasher().finish())
 }
 
-/// Holds a connection by the name of this run as long as it lasts, which tells other runs that its databases are in use;
-/// drops what ended runs have left, and then what the tests of this one are done with.
+/// Holds a connection by the name of this run as long as it lasts, which tells other runs that its databases are in
+/// use; drops what ended runs have left, and then what the tests of this one are done with.
 fn keep_house(base_url: &str, run: &str) -> mpsc::UnboundedSender<String> {
     let (done_with, mut names) = mpsc::unbounded_channel::<String>();
     let (ready, is_ready) = std::sync::mpsc::channel();
