@@ -44,6 +44,9 @@ const RUNS_ANY_SERVICE: &str = "operations";
 /// The world outside: these know the domain and each other.
 const WORLD: [&str; 4] = ["clock", "error", "outbound", "random"];
 
+/// What the tests of every layer may use of this crate: how often they repeat what is random.
+const TEST_SUPPORT: &str = "repetition";
+
 /// A layer, what it may use of this crate besides itself, and which words no line of it may hold.
 struct Layer {
     name: &'static str,
@@ -194,7 +197,7 @@ fn layers(file: &File, named: &Named) -> Option<String> {
         None if WORLD.contains(&name) => begins(used, "domain") || WORLD.iter().any(|path| begins(used, path)),
         None => true,
     };
-    let own = used.is_empty() || begins(used, name);
+    let own = used.is_empty() || begins(used, name) || (named.in_tests && begins(used, TEST_SUPPORT));
     (root == "crate" && !own && !allowed).then(|| format!("names what {name} may not use"))
 }
 
@@ -359,12 +362,14 @@ fn found_with(path: &str, text: &str) -> Vec<String> {
 #[case::only_a_text("domain/jobs.rs", "const A: &str = \"crate::storage::db\"; // use sqlx;")]
 #[case::only_seen_by("storage/db/open.rs", "pub(in crate::storage) struct Open;")]
 #[case::up_in_a_test("domain/jobs.rs", "#[cfg(test)] #[rstest] fn f() { use crate::domain::wallets::Wallet; }")]
+#[case::repetition_in_a_test("domain/jobs.rs", "#[cfg(test)] mod tests { fn f() { crate::repetition::cases(9) } }")]
 #[case::of_its_own("domain/jobs.rs", "mod wallets { pub struct A; } use self::wallets::A;")]
 fn what_keeps_the_rules_passes(#[case] path: &str, #[case] text: &str) {
     assert_eq!(found_with(path, text), Vec::<String>::new());
 }
 
 #[rstest]
+#[case("domain/jobs.rs", "use crate::repetition::cases;", "names what domain may not use: crate::repetition::cases")]
 #[case("domain/jobs.rs", "use crate::clock::Clock;", "names what domain may not use: crate::clock::Clock")]
 #[case("domain/jobs.rs", "fn f() { crate::error::Error::Lost }", "names what domain may not use: crate::error")]
 #[case("storage/jobs.rs", "use crate::{\n  domain::A,\n  services::posting,\n};", ":3 names what storage may not use")]
