@@ -22,7 +22,15 @@ pub fn seed() -> u64 {
 /// For a property that is tried in so many cases.
 #[allow(dead_code, reason = "only the library's own tests try properties")]
 pub fn cases(number: u32) -> Config {
-    Config { cases: scaled(number), rng_seed: RngSeed::Fixed(seed()), ..Config::default() }
+    let usual = Config::default();
+    Config {
+        cases: scaled(number),
+        // Values that a property does not speak of may come up as many times as often too.
+        max_local_rejects: scaled(usual.max_local_rejects),
+        max_global_rejects: scaled(usual.max_global_rejects),
+        rng_seed: RngSeed::Fixed(seed()),
+        ..usual
+    }
 }
 
 fn whole_number(variable: &str) -> Option<u64> {
