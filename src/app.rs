@@ -1,7 +1,7 @@
 //! Starts the server from its settings, serves, and stops in order at a signal.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -24,16 +24,17 @@ use crate::domain::wallets::OpeningTerms;
 use crate::domain::wallets::watch::WatchRules;
 use crate::error::{Error, Result};
 use crate::http;
-use crate::http::api::exports::Exports;
-use crate::http::api::invoice_documents::Documents;
+use crate::http::edge::answer::documents::Documents;
+use crate::http::edge::answer::export_slots::ExportSlots;
 use crate::http::edge::answer::metrics::Metrics;
-use crate::http::edge::ask::bodies::BodyBudget;
+use crate::http::edge::ask::body_budget::BodyBudget;
 use crate::http::edge::ask::head_limits;
 use crate::http::edge::layers::Service;
 use crate::http::edge::who::auth::PeerAddress;
 use crate::http::edge::who::client_address::TrustedProxies;
 use crate::http::edge::who::failed_credentials::FailedCredentials;
 use crate::http::edge::who::rate_limits::RateLimits;
+use crate::http::openapi;
 use crate::http::state::{AppState, HttpState};
 use crate::outbound::Outbound;
 use crate::services::access::passwords::Passwords;
@@ -163,8 +164,9 @@ pub fn http_state(settings: &Settings, billing: Billing) -> Result<AppState> {
         failed_credentials: FailedCredentials::new(settings.rate_limit_failures),
         logins: FailedCredentials::new(settings.rate_limit_failures),
         body_budget: BodyBudget::default(),
-        exports: Exports::default(),
+        exports: ExportSlots::default(),
         documents: Documents::new(settings.seller_logo()?),
+        openapi: LazyLock::new(openapi::json),
         serves_metrics: settings.metrics_bind.is_none(),
     }))
 }

@@ -15,25 +15,25 @@
 //! [`clock`], [`random`], [`outbound`] (requests to addresses that others name), [`error`].
 //!
 //! Inside `domain`, `services` and `storage` stand the same subjects, bottom to top: `values` (in storage `db`) ·
-//! `audit` ·
-//! `jobs` · `businesses` · `access` · `posting` (services) · `prices` · `notifications` · `wallets` · `payments` ·
-//! `invoices` · `charges` · `reports` · `operations`. A face names its files by the same nouns, and `tests/it` has the same
+//! `audit` · `jobs` · `businesses` · `access` · `posting` (services) · `prices` · `notifications` · `wallets` ·
+//! `payments` · `invoices` · `charges` · `reports` · `operations`. A face names its files by the same nouns, and `tests/it` has the same
 //! folders beside `house` (structure, queries, documents), `edge`, `contract`, `kills` and `support`.
 //!
 //! # Rules (`tests/it/house/architecture.rs` reads them off the sources)
 //!
 //! 1. A layer uses only what the table says.
-//! 2. Inside `domain` and `storage` a subject names only subjects before it. No files there, or in `services`, form a circle.
+//! 2. Inside `domain` and `storage` a subject names only subjects before it. No files there, in `services` or in `http`
+//!    form a circle.
 //! 3. A service is one use case. It uses any domain and storage, but of services only its own subject's files, `posting`,
 //!    the price book and [`services::Billing`]; `operations` may run any. What two use cases share is domain or `posting`.
-//! 4. A face uses no other face; what two share is `http/edge` or `http/bodies`. No rule of the business stands in a face.
+//! 4. A face uses no other face; what two share is `http/edge` or `http/bodies`, and `http/routes` alone names all. No rule
+//!    of the business stands in a face.
 //! 5. `domain` has its own refusals and one `FieldError`, and no error of another layer.
 //! 6. `storage/db` alone knows which database is open: others hand it two texts, named `…_ON_SQLITE` and `…_ON_POSTGRES`.
 //!
 //! A request flows one way: route → extractor (who may) → handler → service (opens the transaction) → storage reads →
 //! pure decision of the domain → storage writes → COMMIT → response. `docs/architecture.md` says how to add an
-//! endpoint,
-//! `docs/decisions.md` why things are as they are.
+//! endpoint, `docs/decisions.md` why things are as they are.
 //!
 //! # Words
 //!

@@ -6,7 +6,7 @@ use super::output::{CliResult, say};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::config::command_line::SeedArgs;
-use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::who::auth_mode::AuthMode;
 use crate::{app, seed};
 
 pub(super) async fn seed(settings: &Settings, args: SeedArgs) -> CliResult {

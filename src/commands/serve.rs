@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::config::command_line::ServeArgs;
 use crate::config::settings::LogFormat;
 use crate::connections::{self, ConnectionCaps};
-use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::who::auth_mode::AuthMode;
 use crate::services::Billing;
 use crate::{http, seed, storage, worker};
 

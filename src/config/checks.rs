@@ -2,7 +2,7 @@
 
 use super::payment_providers::{ProviderSetting, SimulatedPayments};
 use super::settings::Settings;
-use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::who::auth_mode::AuthMode;
 
 impl Settings {
     /// Checks the rules that concern more than one setting.

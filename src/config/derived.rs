@@ -13,7 +13,7 @@ use crate::domain::invoices::parties::Party;
 use crate::domain::values::secrets::Sealer;
 use crate::domain::values::text::{Address, BusinessName, Email, TaxId};
 use crate::error::Error;
-use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::who::auth_mode::AuthMode;
 use crate::http::edge::who::client_address::TrustedProxies;
 use crate::http::edge::who::rate_limits::RateLimitSettings;
 use crate::http::state::Limits;

@@ -16,7 +16,7 @@ use crate::domain::values::countries::CountryCode;
 use crate::domain::values::currency::Currency;
 use crate::domain::values::money::Money;
 use crate::domain::values::text::{Address, BusinessName, Email, TaxId};
-use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::who::auth_mode::AuthMode;
 use crate::http::edge::who::client_address::TrustedNetwork;
 use crate::storage::db::open::DatabaseUrl;
 

@@ -1,4 +1,4 @@
-//! Lists every route, method by path, with who may call it and its handler, and builds the HTTP service from the list.
+//! Lists every route with its method, right and handler, and builds the HTTP service from the list.
 
 use std::sync::LazyLock;
 

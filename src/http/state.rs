@@ -1,15 +1,16 @@
 //! Holds what every handler works with: the use cases, limits and settings, and shared counters.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use bytes::Bytes;
 
-use crate::http::api::exports::Exports;
-use crate::http::api::invoice_documents::Documents;
+use crate::http::edge::answer::documents::Documents;
+use crate::http::edge::answer::export_slots::ExportSlots;
 use crate::http::edge::answer::metrics::Metrics;
-use crate::http::edge::ask::bodies::BodyBudget;
-use crate::http::edge::who::auth::AuthMode;
+use crate::http::edge::ask::body_budget::BodyBudget;
+use crate::http::edge::who::auth_mode::AuthMode;
 use crate::http::edge::who::client_address::TrustedProxies;
 use crate::http::edge::who::failed_credentials::FailedCredentials;
 use crate::http::edge::who::rate_limits::RateLimits;
@@ -35,8 +36,10 @@ pub struct HttpState {
     /// Counts logins by client address, successful ones too.
     pub logins: FailedCredentials,
     pub body_budget: BodyBudget,
-    pub exports: Exports,
+    pub exports: ExportSlots,
     pub documents: Documents,
+    /// The OpenAPI document as JSON, generated when it is first asked for.
+    pub openapi: LazyLock<Bytes>,
     /// Whether /metrics is served here, and not at an address of its own.
     pub serves_metrics: bool,
 }

@@ -1,7 +1,7 @@
 //! Runs the use cases, one a function, each with its own transaction: read, decide with the domain, write, commit.
 //!
 //! No use case calls another; a rule that two share is domain code. These files hold none, but help those that do:
-//! `posting` (enters money that is no message's, and what follows from any change of a wallet), `prices/book`,
+//! `posting` (enters money that is no message's, and what follows from any change of a wallet), `rules`, `prices/book`,
 //! `wallets/reads` and `access/presented` (prices, wallets and credentials, read fast), `access/passwords`,
 //! `payments/methods`, `payments/providers` and `notifications/webhook_attempts`.
 

@@ -7,7 +7,7 @@ use crate::domain::wallets::OpeningTerms;
 use crate::domain::wallets::watch::WatchRules;
 
 /// The rules of this deployment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Rules {
     pub calendar: BillingCalendar,
     /// The terms of new wallets.

@@ -11,9 +11,9 @@ use crate::domain::values::sid::BusinessSid;
 use crate::http::bodies::alerts::AlertBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
+use crate::http::edge::answer::responses::{CommonErrors, Forbidden};
 use crate::http::edge::ask::extract::{Flag, Json, Query};
 use crate::http::edge::who::auth::{Administer, May};
-use crate::http::openapi::{CommonErrors, Forbidden};
 use crate::http::state::AppState;
 use crate::services;
 

@@ -15,11 +15,13 @@ use crate::domain::values::text::{Address, BusinessName, Email, TaxId};
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
+use crate::http::edge::answer::responses::{
+    BodyErrors, BusinessRules, CommonErrors, Forbidden, Missing, Preconditions, Taken,
+};
 use crate::http::edge::ask::etag::{Versioned, etag};
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query, nullable, present};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
-use crate::http::openapi::{BodyErrors, BusinessRules, CommonErrors, Forbidden, Missing, Preconditions, Taken};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::businesses::NewBusiness;

@@ -12,9 +12,9 @@ use crate::domain::values::time::{CalendarDay, DayRange};
 use crate::http::bodies::invoices::{InvoiceBody, InvoiceSummaryBody};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{self, ListQuery};
+use crate::http::edge::answer::responses::{CommonErrors, Forbidden, Missing};
 use crate::http::edge::ask::extract::{Json, Query, SidPath};
 use crate::http::edge::who::auth::{Administer, May};
-use crate::http::openapi::{CommonErrors, Forbidden, Missing};
 use crate::http::state::AppState;
 use crate::services;
 

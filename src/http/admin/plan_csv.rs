@@ -12,10 +12,10 @@ use crate::domain::values::sid::PlanSid;
 use crate::http::edge::answer::csv::{Csv, download};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::ListQuery;
+use crate::http::edge::answer::responses::{BodyErrors, CommonErrors, Forbidden, LineErrors};
 use crate::http::edge::ask::extract::{Json, Query};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
-use crate::http::openapi::{BodyErrors, CommonErrors, Forbidden, LineErrors};
 use crate::http::state::AppState;
 use crate::services;
 

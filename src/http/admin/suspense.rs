@@ -15,10 +15,10 @@ use crate::domain::values::text::Reason;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{ListQuery, answer};
+use crate::http::edge::answer::responses::{BodyErrors, CommonErrors, Forbidden, Missing, SuspenseErrors};
 use crate::http::edge::ask::extract::{Json, Query, SidPath};
 use crate::http::edge::who::auth::{Administer, May};
 use crate::http::edge::writes::to_the_end;
-use crate::http::openapi::{BodyErrors, CommonErrors, Forbidden, Missing, SuspenseErrors};
 use crate::http::state::AppState;
 use crate::services;
 

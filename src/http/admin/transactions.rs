@@ -15,9 +15,9 @@ use crate::domain::wallets::transactions::{LedgerQuery, TransactionFilter, Trans
 use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing;
+use crate::http::edge::answer::responses::{CommonErrors, Forbidden};
 use crate::http::edge::ask::extract::{Json, Query};
 use crate::http::edge::who::auth::{Administer, May};
-use crate::http::openapi::{CommonErrors, Forbidden};
 use crate::http::state::AppState;
 use crate::services;
 

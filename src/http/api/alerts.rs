@@ -10,10 +10,10 @@ use crate::domain::values::sid::{AlertSid, BusinessSid};
 use crate::http::bodies::alerts::AlertBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::answer::responses::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use crate::http::edge::ask::extract::{BusinessPath, Flag, Json, OwnPath, Query};
 use crate::http::edge::who::auth::{Manage, Read};
 use crate::http::edge::writes::to_the_end;
-use crate::http::openapi::{BodyErrors, CommonErrors, Missing, TenantForbidden};
 use crate::http::state::AppState;
 use crate::services;
 

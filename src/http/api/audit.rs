@@ -12,9 +12,9 @@ use crate::domain::values::text::AuditText;
 use crate::domain::values::time::{Moment, Timestamp};
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing::{ListQuery, answer};
+use crate::http::edge::answer::responses::CommonErrors;
 use crate::http::edge::ask::extract::{Json, Query};
 use crate::http::edge::who::auth::{Administer, May};
-use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 

@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use utoipa_swagger_ui::Config;
 
 use crate::http::edge::answer::error::Problem;
-use crate::http::openapi;
-
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::document().to_json().map(Bytes::from).unwrap_or_default());
+use crate::http::state::AppState;
 
 static PAGE_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::from("/openapi.json");
@@ -29,8 +27,8 @@ static PAGE_CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     security(()),
     responses((status = 200, description = "The document", body = Object)),
 )]
-pub async fn openapi_document() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+pub async fn openapi_document(State(state): State<AppState>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], state.openapi.clone()).into_response()
 }
 
 /// Leads from the bare address to the documentation.

@@ -1,7 +1,6 @@
 //! Streams CSV exports of transactions, charges and usage.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -23,77 +22,18 @@ use crate::domain::wallets::transactions::{TransactionFilter, TransactionType};
 use crate::error::{self, Error};
 use crate::http::edge::answer::csv::download;
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::export_slots::ExportSlot;
+use crate::http::edge::answer::responses::{CommonErrors, ExportErrors};
 use crate::http::edge::ask::extract::{BusinessPath, Query};
 use crate::http::edge::request_id::RequestId;
 use crate::http::edge::who::access::Asks;
 use crate::http::edge::who::auth::Read;
-use crate::http::openapi::{CommonErrors, ExportErrors};
 use crate::http::state::AppState;
 use crate::services;
 use crate::services::reports::exports::Export;
 
-/// How many exports a server sends at once.
-const EXPORTS_MAX: usize = 8;
-
-/// How many of them one business may have, so that it does not keep the others waiting by reading slowly.
-const EXPORTS_OF_BUSINESS_MAX: usize = 2;
-
-/// The `Retry-After` where there are too many, in seconds.
-const RETRY_AFTER_SECONDS: u16 = 10;
-
 /// How long a client may take over a piece, some 200 kB. One that does not read at all is cut off sooner.
 const PIECE_PATIENCE: Duration = Duration::from_secs(120);
-
-/// The exports under way.
-#[derive(Debug, Default)]
-pub struct Exports {
-    open: Arc<Mutex<HashMap<BusinessSid, usize>>>,
-}
-
-/// The slot of one export, released when it is dropped.
-#[derive(Debug)]
-struct ExportSlot {
-    open: Arc<Mutex<HashMap<BusinessSid, usize>>>,
-    business: BusinessSid,
-}
-
-fn lock(open: &Mutex<HashMap<BusinessSid, usize>>) -> MutexGuard<'_, HashMap<BusinessSid, usize>> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Exports {
-    /// Takes a slot.
-    ///
-    /// # Errors
-    /// 503 `busy` where there are too many.
-    fn admit(&self, business: &BusinessSid) -> Result<ExportSlot, Problem> {
-        let mut open = lock(&self.open);
-        let of_all: usize = open.values().sum();
-        let detail = if of_all >= EXPORTS_MAX {
-            "The server sends as many exports as it does at once; ask again in a moment."
-        } else if open.get(business).is_some_and(|own| *own >= EXPORTS_OF_BUSINESS_MAX) {
-            "Two exports of this business are under way already; ask again when one has ended."
-        } else {
-            *open.entry(business.clone()).or_default() += 1;
-            return Ok(ExportSlot { open: self.open.clone(), business: business.clone() });
-        };
-        let mut problem = Problem::unavailable("busy", detail, None);
-        problem.retry_after_seconds = Some(RETRY_AFTER_SECONDS);
-        Err(problem)
-    }
-}
-
-impl Drop for ExportSlot {
-    fn drop(&mut self) {
-        let mut open = lock(&self.open);
-        if let Some(own) = open.get_mut(&self.business) {
-            *own -= 1;
-            if *own == 0 {
-                open.remove(&self.business);
-            }
-        }
-    }
-}
 
 /// An export that is being sent to a client.
 struct Sending {
@@ -103,7 +43,7 @@ struct Sending {
     /// When the client took the last piece.
     taken: Instant,
     request_id: Arc<str>,
-    _place: ExportSlot,
+    _slot: ExportSlot,
 }
 
 impl Sending {
@@ -140,7 +80,7 @@ impl Sending {
 pub struct Admitted {
     tenant: Tenant,
     request_id: Arc<str>,
-    place: ExportSlot,
+    slot: ExportSlot,
 }
 
 impl Asks for Admitted {
@@ -159,17 +99,17 @@ impl FromRequestParts<AppState> for Admitted {
             return Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version_not_supported", detail));
         }
         let request_id = parts.extensions.get().map_or_else(|| "none".into(), RequestId::shared);
-        let place = state.exports.admit(tenant.sid())?;
-        Ok(Admitted { tenant, request_id, place })
+        let slot = state.exports.admit(tenant.sid())?;
+        Ok(Admitted { tenant, request_id, slot })
     }
 }
 
 impl Admitted {
     async fn send(self, state: &AppState, what: &str, mut export: Export) -> Result<Response, Problem> {
-        let Admitted { tenant, request_id, place } = self;
+        let Admitted { tenant, request_id, slot } = self;
         let first = export.next().await?;
         let file = file_name(what, tenant.sid(), state.billing.today());
-        let sending = Sending { export, first, taken: Instant::now(), request_id, _place: place };
+        let sending = Sending { export, first, taken: Instant::now(), request_id, _slot: slot };
         Ok(download(&file, sending.into_body()))
     }
 }
@@ -272,28 +212,4 @@ pub async fn export_usage(
 ) -> Result<Response, Problem> {
     let export = services::reports::exports::usage(&state.billing, &admitted.tenant, query.request()?).await?;
     admitted.send(&state, "usage", export).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sid(text: &str) -> BusinessSid {
-        text.parse().expect("a SID")
-    }
-
-    #[test]
-    fn places_are_few_and_come_back() {
-        let exports = Exports::default();
-        let mut places = vec![exports.admit(&sid("a")).expect("a place"), exports.admit(&sid("a")).expect("a place")];
-        let refused = exports.admit(&sid("a")).expect_err("two are under way");
-        assert_eq!((refused.status, refused.retry_after_seconds), (StatusCode::SERVICE_UNAVAILABLE, Some(10)));
-        places.extend((0..6).map(|other| exports.admit(&sid(&format!("b{other}"))).expect("a place")));
-        let refused = exports.admit(&sid("c")).expect_err("eight are under way");
-        assert_eq!((refused.status, refused.code), (StatusCode::SERVICE_UNAVAILABLE, "busy"));
-        places.remove(0);
-        places.push(exports.admit(&sid("c")).expect("a place that came back"));
-        places.clear();
-        assert!(lock(&exports.open).is_empty(), "nothing is kept of those that have ended");
-    }
 }

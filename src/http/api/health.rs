@@ -6,9 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::responses::{CommonErrors, Missing, ProbeErrors};
 use crate::http::edge::ask::extract::Json;
 use crate::http::edge::who::auth::{May, Watch};
-use crate::http::openapi::{CommonErrors, Missing, ProbeErrors};
 use crate::http::state::AppState;
 use crate::services;
 

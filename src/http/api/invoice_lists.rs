@@ -13,9 +13,9 @@ use crate::domain::values::time::{CalendarDay, DayRange};
 use crate::http::bodies::invoices::InvoiceSummaryBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::listing;
+use crate::http::edge::answer::responses::CommonErrors;
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query};
 use crate::http::edge::who::auth::Read;
-use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 

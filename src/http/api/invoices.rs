@@ -8,9 +8,9 @@ use crate::domain::values::sid::BusinessSid;
 use crate::domain::values::time::Moment;
 use crate::http::bodies::invoices::InvoiceBody;
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::responses::CommonErrors;
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query};
 use crate::http::edge::who::auth::Read;
-use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 

@@ -11,13 +11,13 @@ use crate::domain::values::sid::{BusinessSid, KeySid, UserSid};
 use crate::domain::values::text::Email;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::responses::{CommonErrors, LoginErrors, WriteErrors};
 use crate::http::edge::ask::extract::Json;
 use crate::http::edge::who::auth::{Anyone, May, UseLogin};
 use crate::http::edge::who::client_address::counted_as;
 use crate::http::edge::who::credentials::session_cookie_name;
 use crate::http::edge::who::failed_credentials::FailedCredentials;
 use crate::http::edge::writes::to_the_end;
-use crate::http::openapi::{CommonErrors, LoginErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
 

@@ -14,9 +14,9 @@ use crate::domain::values::text::Reference;
 use crate::domain::values::time::Timestamp;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::pages::{self, PageQuery};
+use crate::http::edge::answer::responses::{CommonErrors, Missing};
 use crate::http::edge::ask::extract::{BusinessPath, Json, OwnPath, Query};
 use crate::http::edge::who::auth::Read;
-use crate::http::openapi::{CommonErrors, Missing};
 use crate::http::state::AppState;
 use crate::services::{self, Billing};
 

@@ -4,9 +4,9 @@ use axum::extract::State;
 
 use crate::http::bodies::plans::PlanBody;
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::responses::CommonErrors;
 use crate::http::edge::ask::extract::Json;
 use crate::http::edge::who::auth::{May, ReadPrices};
-use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 

@@ -23,9 +23,9 @@ use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::{Instant, Timestamp};
 use crate::error::Error;
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::responses::{CommonErrors, WriteErrors};
 use crate::http::edge::ask::extract::{Json, segments};
 use crate::http::edge::who::auth::{self, May};
-use crate::http::openapi::{CommonErrors, WriteErrors};
 use crate::http::state::AppState;
 use crate::services;
 

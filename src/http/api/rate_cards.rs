@@ -10,9 +10,9 @@ use crate::domain::values::text::OperatorName;
 use crate::domain::values::time::CalendarDay;
 use crate::http::bodies::rate_cards::RateCardBody;
 use crate::http::edge::answer::error::Problem;
+use crate::http::edge::answer::responses::CommonErrors;
 use crate::http::edge::ask::extract::{Json, Query};
 use crate::http::edge::who::auth::{May, ReadPrices};
-use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 

@@ -12,9 +12,9 @@ use crate::domain::wallets::transactions::{TransactionFilter, TransactionStatus,
 use crate::http::bodies::transactions::TransactionBody;
 use crate::http::edge::answer::error::Problem;
 use crate::http::edge::answer::pages::next_link;
+use crate::http::edge::answer::responses::CommonErrors;
 use crate::http::edge::ask::extract::{BusinessPath, Json, Query};
 use crate::http::edge::who::auth::Read;
-use crate::http::openapi::CommonErrors;
 use crate::http::state::AppState;
 use crate::services;
 

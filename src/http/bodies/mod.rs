@@ -1,4 +1,4 @@
-//! Shapes what more than one face answers, a file per noun: bodies of answers, and nothing that takes a request.
+//! Shapes what more than one face answers, a file per noun: no handler, and nothing that only one of them uses.
 
 pub mod alerts;
 pub mod invoices;

@@ -53,7 +53,7 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Setup`] where the system gives no random bytes.
-    pub async fn hash(&self, _place: &HashingTurn, password: &Password) -> Result<String> {
+    pub async fn hash(&self, _turn: &HashingTurn, password: &Password) -> Result<String> {
         let salt = random::bytes::<16>()?;
         let password = password.clone();
         self.aside(move || {
@@ -67,7 +67,7 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Corrupt`] where the hash is malformed.
-    pub async fn verify(&self, _place: &HashingTurn, password: &Password, hash: Option<&str>) -> Result<bool> {
+    pub async fn verify(&self, _turn: &HashingTurn, password: &Password, hash: Option<&str>) -> Result<bool> {
         let is_somebody = hash.is_some();
         let (password, hash) = (password.clone(), hash.unwrap_or(NOBODY).to_owned());
         let verified =

@@ -61,18 +61,22 @@ impl<'a> Consequences<'a> {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write(tools: Context<'_>, conn: &mut BulkConn<'_>, mut consequences: Vec<Consequences<'_>>) -> Result<()> {
+pub async fn write(
+    context: Context<'_>,
+    conn: &mut BulkConn<'_>,
+    mut consequences: Vec<Consequences<'_>>,
+) -> Result<()> {
     if consequences.is_empty() {
         return Ok(());
     }
-    let mut jobs = recharge(tools, conn, &mut consequences).await?;
+    let mut jobs = recharge(context, conn, &mut consequences).await?;
     let mut alerts = Vec::new();
     let mut events = Vec::new();
     for one in &mut consequences {
         let mut new_event =
-            |event| events.push(NewEvent { uid: tools.clock.new_id(), wallet_id: one.wallet_id, event });
+            |event| events.push(NewEvent { uid: context.clock.new_id(), wallet_id: one.wallet_id, event });
         for draft in one.alerts.drain(..) {
-            let sid = AlertSid::new(tools.clock.new_id());
+            let sid = AlertSid::new(context.clock.new_id());
             let listeners = one.watch.events;
             let is_low = draft.alert_type == AlertType::LowBalance;
             let asked = |event: &EventType| listeners.contains(*event);
@@ -80,8 +84,8 @@ pub async fn write(tools: Context<'_>, conn: &mut BulkConn<'_>, mut consequences
             for event_type in types.into_iter().flatten().filter(asked) {
                 new_event(Event::new(
                     event_type,
-                    tools.now,
-                    draft.event_body(sid, one.business.clone(), one.currency, tools.now),
+                    context.now,
+                    draft.event_body(sid, one.business.clone(), one.currency, context.now),
                 ));
             }
             alerts.push(NewAlert { sid, wallet_id: one.wallet_id, draft });
@@ -89,7 +93,7 @@ pub async fn write(tools: Context<'_>, conn: &mut BulkConn<'_>, mut consequences
         let listeners = one.watch.events;
         one.events.drain(..).filter(|event| listeners.contains(event.event_type)).for_each(new_event);
     }
-    storage::notifications::alerts::insert(conn, &alerts, tools.now).await?;
+    storage::notifications::alerts::insert(conn, &alerts, context.now).await?;
     let changed = consequences.iter().filter(|one| !one.watch.has_levels_of(&one.before));
     let levels: Vec<_> = changed.map(|one| (one.wallet_id, one.watch)).collect();
     storage::wallets::watches::update_levels(conn, &levels).await?;
@@ -99,25 +103,25 @@ pub async fn write(tools: Context<'_>, conn: &mut BulkConn<'_>, mut consequences
     // Jobs come last: another transaction that waits for one of these rows holds nothing that this one waits for.
     storage::notifications::events::insert(conn, &events).await?;
     jobs.sort_by(|a, b| a.subject.cmp(&b.subject));
-    storage::jobs::schedule(conn, &jobs, tools.now).await
+    storage::jobs::schedule(conn, &jobs, context.now).await
 }
 
 /// Requests the recharges that are needed, as far as the settings of each wallet allow.
 async fn recharge(
-    tools: Context<'_>,
+    context: Context<'_>,
     conn: &mut BulkConn<'_>,
     consequences: &mut [Consequences<'_>],
 ) -> Result<Vec<NewJob>> {
     let wanting: Vec<i64> = consequences.iter().filter(|one| one.wants_recharge).map(|one| one.wallet_id).collect();
     let mut stored = storage::payments::recharges::load(conn, &wanting).await?;
-    let today = tools.calendar.day_of(tools.now);
-    let tomorrow = tools.calendar.start_of(day_after(today));
+    let today = context.calendar.day_of(context.now);
+    let tomorrow = context.calendar.start_of(day_after(today));
     let (mut opened, mut jobs) = (Vec::new(), Vec::new());
     for StoredRecharging { wallet_id, recharging } in &mut stored {
         let Some(one) = consequences.iter_mut().find(|one| one.wallet_id == *wallet_id) else { continue };
         match recharging.decide(today, one.currency) {
             RechargeDecision::Granted => {
-                let sid = PaymentSid::new(tools.clock.new_id());
+                let sid = PaymentSid::new(context.clock.new_id());
                 one.watch.recharge.open = recharging.amount;
                 opened.push(NewRecharge {
                     sid,
@@ -127,7 +131,7 @@ async fn recharge(
                     amount: recharging.amount,
                     currency: one.currency,
                 });
-                jobs.push(NewJob { kind: JobKind::Payment, subject: sid.to_string(), run_at: tools.now });
+                jobs.push(NewJob { kind: JobKind::Payment, subject: sid.to_string(), run_at: context.now });
             }
             RechargeDecision::UsedUp(alert) => {
                 one.alerts.push(alert);
@@ -137,6 +141,6 @@ async fn recharge(
         }
     }
     storage::payments::recharges::update(conn, &stored).await?;
-    storage::payments::recharges::insert(conn, &opened, &Actor::auto_recharge(), tools.now).await?;
+    storage::payments::recharges::insert(conn, &opened, &Actor::auto_recharge(), context.now).await?;
     Ok(jobs)
 }

@@ -8,7 +8,7 @@ use crate::notifications::alerts::warn;
 use crate::reports::usage::roll_up;
 use crate::support::{Server, on_each_database};
 
-/// Checks an answer, or each row of one, against a definition of `contract_schemas.json`.
+/// Checks an answer, or each row of one, against a definition of `schemas.json`.
 fn check(name: &str, answer: &Value) {
     let mut schema: Value = serde_json::from_str(include_str!("schemas.json")).unwrap();
     let definition = json!({"$ref": format!("#/$defs/{name}")});

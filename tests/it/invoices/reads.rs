@@ -1,4 +1,4 @@
-//! Tests endpoint 7: one invoice.
+//! Tests how the invoice of a month is read.
 
 use serde_json::json;
 

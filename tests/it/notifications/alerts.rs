@@ -1,4 +1,4 @@
-//! Tests endpoint 8: alerts, when they are raised, and at which thresholds.
+//! Tests alerts, when they are raised, and at which thresholds.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

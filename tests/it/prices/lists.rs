@@ -1,4 +1,4 @@
-//! Tests endpoints 4 and 5: plans and rate cards.
+//! Tests how plans and rate cards are listed.
 
 use serde_json::{Value, json};
 

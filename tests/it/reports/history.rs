@@ -1,4 +1,4 @@
-//! Tests endpoint 2: a wallet's history.
+//! Tests a wallet's history.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Tests endpoint 6: usage, read from rollups.
+//! Tests usage, read from rollups.
 
 use serde_json::{Value, json};
 

@@ -23,7 +23,7 @@ use wecall_billing::domain::access::rights::{KeyMode, Reach, Role, Tenant};
 use wecall_billing::domain::audit::{Actor, Author};
 use wecall_billing::domain::payments::signatures::{SignedMessage, SigningSecret};
 use wecall_billing::domain::values::time::Timestamp;
-use wecall_billing::http::edge::who::auth::AuthMode;
+use wecall_billing::http::edge::who::auth_mode::AuthMode;
 use wecall_billing::services::access::users::NewUser;
 use wecall_billing::services::{self, Billing};
 use wecall_billing::storage::db::Db;

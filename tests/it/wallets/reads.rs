@@ -1,4 +1,4 @@
-//! Tests endpoint 1: the wallet.
+//! Tests how a wallet is read.
 
 use serde_json::json;
 

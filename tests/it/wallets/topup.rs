@@ -1,4 +1,4 @@
-//! Tests endpoint 3: top-ups, entered once.
+//! Tests top-ups, entered once.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,6 +1,5 @@
 //! Reads bodies within the size limit, in time, and in bounded memory however many arrive at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -9,57 +8,14 @@ use axum::http::{StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
+use super::body_budget::{ALWAYS_HELD_BYTES, BodyBudget};
 use crate::http::edge::answer::error::Problem;
-use crate::http::edge::who::auth::{AuthMode, Caller};
+use crate::http::edge::who::auth::Caller;
+use crate::http::edge::who::auth_mode::AuthMode;
 use crate::http::state::AppState;
-
-/// How much of each body may always be held. More than any single message takes; over the most connections there may be
-/// it adds up to a quarter of a gigabyte.
-const ALWAYS_HELD_BYTES: usize = 64 * 1_024;
-
-/// How much all bodies together may hold beyond that, while they arrive.
-const BUDGET_BYTES: usize = 64 * 1_024 * 1_024;
 
 /// How many times over the limit a body may be for the server to receive and drop it.
 const PATIENCE_FACTOR: u64 = 16;
-
-/// The memory of large bodies that are still arriving. Without a bound, thousands of clients that each send most of a
-/// body and then wait would take gigabytes.
-#[derive(Debug, Default)]
-pub struct BodyBudget {
-    held: AtomicUsize,
-}
-
-/// One body's part of the budget, given back when it is dropped.
-struct Held<'a> {
-    budget: &'a BodyBudget,
-    bytes: usize,
-}
-
-impl Held<'_> {
-    /// Takes the memory that a body of this length needs.
-    ///
-    /// # Errors
-    /// 503 `busy` where there is no room.
-    fn grow_to(&mut self, length: usize) -> Result<(), Problem> {
-        let more = length.saturating_sub(ALWAYS_HELD_BYTES).saturating_sub(self.bytes);
-        if more == 0 {
-            return Ok(());
-        }
-        self.bytes += more;
-        if self.budget.held.fetch_add(more, Ordering::Relaxed) + more <= BUDGET_BYTES {
-            return Ok(());
-        }
-        let detail = "Too many large bodies arrive at once; send it again in a moment, or in smaller parts.";
-        Err(Problem::unavailable("busy", detail, None))
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
 
 /// Reads the body of a request.
 ///
@@ -107,7 +63,7 @@ fn refuse_too_large(request: &mut Request, limit: usize, patience: Duration) -> 
 }
 
 async fn gather(mut body: Body, limit: usize, budget: &BodyBudget) -> Result<Bytes, Problem> {
-    let mut held = Held { budget, bytes: 0 };
+    let mut held = budget.open();
     // Nearly every body comes in one piece, which is then taken as it is. Of several the bytes are copied: a piece
     // holds on to all of the buffer that it was read into.
     let (mut first, mut gathered) = (Bytes::new(), Vec::new());
@@ -150,23 +106,5 @@ mod tests {
     async fn in_pieces(#[case] pieces: &[&'static str], #[case] expected: Result<&str, &str>) {
         let read = gather(body(pieces), 5, &BodyBudget::default()).await.map_err(|problem| problem.code);
         assert_eq!(read, expected.map(|text| Bytes::copy_from_slice(text.as_bytes())));
-    }
-
-    #[test]
-    fn a_budget_is_given_back() {
-        let budget = BodyBudget::default();
-        let large = ALWAYS_HELD_BYTES + BUDGET_BYTES / 2;
-        let (mut one, mut two, mut three) = (
-            Held { budget: &budget, bytes: 0 },
-            Held { budget: &budget, bytes: 0 },
-            Held { budget: &budget, bytes: 0 },
-        );
-        assert!(one.grow_to(large).is_ok() && two.grow_to(large - 1).is_ok() && two.grow_to(large).is_ok());
-        assert!(three.grow_to(ALWAYS_HELD_BYTES).is_ok(), "a small body always finds room");
-        assert_eq!(three.grow_to(ALWAYS_HELD_BYTES + 1).map_err(|problem| problem.code), Err("busy"));
-        drop((one, three));
-        assert_eq!(budget.held.load(Ordering::Relaxed), BUDGET_BYTES / 2);
-        let mut four = Held { budget: &budget, bytes: 0 };
-        assert!(four.grow_to(large).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod batches;
 pub mod bodies;
+pub mod body_budget;
 pub mod etag;
 pub mod extract;
 pub mod head_limits;

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 
 use super::access::Asks;
+use super::auth_mode::AuthMode;
 use super::client_address::ClientAddress;
 use crate::domain::access::rights::{Denial, Principal, Reach, Right, Tenant, may_credit_at_once, reach_of_anybody};
 use crate::domain::audit::Actor;
@@ -16,24 +17,6 @@ use crate::domain::values::sid::BusinessSid;
 use crate::http::edge::answer::error::Problem;
 use crate::http::state::AppState;
 use crate::services;
-
-/// Whether callers must say who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum AuthMode {
-    /// Anyone who reaches the server may read everything, charge and top up.
-    Open,
-    /// Everything but probes, documentation and the login asks for credentials.
-    Required,
-}
-
-impl std::fmt::Display for AuthMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            AuthMode::Open => "open",
-            AuthMode::Required => "required",
-        })
-    }
-}
 
 /// The caller of a request; the guard puts it on every request that it lets pass.
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::auth::{AuthMode, Caller};
+use super::auth::Caller;
+use super::auth_mode::AuthMode;
 use super::client_address::ClientAddress;
 use super::failed_credentials::FailedCredentials;
 use crate::domain::access::keys::PresentedKey;
@@ -47,8 +48,8 @@ enum Carried {
 /// Authenticates a request. On a public route everybody is anonymous.
 ///
 /// # Errors
-/// 401 where the server requires credentials and gets no valid ones, and for an invalid key of ours on any route; 403
-/// for a write with a cookie and without an origin.
+/// 401 where the server requires credentials and gets no valid ones, and for an invalid key of ours on any route that
+/// is not public; 403 for a write with a cookie and without an origin.
 pub async fn caller(state: &AppState, parts: &Parts, is_public: bool) -> Result<Caller, Problem> {
     let request_id = parts.extensions.get::<RequestId>().map(RequestId::shared);
     let ip = parts.extensions.get::<ClientAddress>().map(|client| client.ip);

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auth;
+pub mod auth_mode;
 pub mod buckets;
 pub mod client_address;
 pub mod credentials;
